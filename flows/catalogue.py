@@ -1,0 +1,61 @@
+"""The catalogue: the recipes are the deployments of `prefect.yaml`, read from where they stand."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from models.errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+CATALOGUE = ROOT / "prefect.yaml"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A deployment: its name, what it is for, and the parameters of its flow."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+def recipes(flow: str) -> dict[str, Recipe]:
+    """The recipes of one flow, by name, in the catalogue's order."""
+    deployments = yaml.safe_load(CATALOGUE.read_text())["deployments"]
+    own = [d for d in deployments if d["entrypoint"].endswith(f":{flow}")]
+    return {d["name"]: Recipe(d["name"], d["description"], d["parameters"]) for d in own}
+
+
+def recipe_parameters(flow: str, name: str) -> dict[str, Any]:
+    """A recipe's parameters, its file found wherever the command is run.
+
+    **Raises:** `InputError` for a name that is not in the catalogue.
+    """
+    known = recipes(flow)
+    if name not in known:
+        raise InputError(
+            f"unknown recipe '{name}': choose from {', '.join(known)}, or give your own series with --series.path"
+        )
+    parameters = {field: value for field, value in known[name].parameters.items() if field != "recipe"}
+    series = parameters.get("series", {})
+    if "path" in series:
+        parameters["series"] = {**series, "path": str(ROOT / series["path"])}
+    return parameters
+
+
+FROM_WAVE, FROM_FILE = {"wave", "start", "stop", "points"}, {"path", "id", "time", "value", "fill"}
+
+
+def change(parameters: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's parameters with what the user changed; a file takes the place of a wave, and the reverse."""
+    merged = dict(parameters)
+    for name, value in changes.items():
+        if isinstance(value, dict):
+            dropped = FROM_WAVE if "path" in value else FROM_FILE if "wave" in value else set()
+            kept = {field: old for field, old in merged.get(name, {}).items() if field not in dropped}
+            merged[name] = kept | value
+        else:
+            merged[name] = value
+    return merged

@@ -1,0 +1,72 @@
+"""The main job: from a series to trained, scored, plotted, recorded and compared models."""
+
+import time
+from typing import Any
+
+from prefect import flow
+
+from models.specs import (
+    Device,
+    ElmanSpec,
+    FitSpec,
+    FreeRun,
+    Models,
+    ModelSpec,
+    NumpyRNNSpec,
+    RecurrentSpec,
+    Season,
+    Seed,
+    SeriesSpec,
+    SplitSpec,
+    WindowSpec,
+)
+from tasks.evaluation import choose, evaluate, evaluate_baselines
+from tasks.preparation import prepare_data
+from tasks.recording import Outcome, plot_model, record_comparison, record_data, record_model, run_tags, summarize
+from tasks.series import read_series
+from tasks.tracking import tracked_run
+from tasks.training import choose_device, fit_model
+
+
+@flow(name="train", flow_run_name="{recipe}")
+def train(
+    recipe: str = "custom",
+    models: Models = ["rnn", "gru", "lstm"],  # noqa: B006  # Prefect copies it
+    series: SeriesSpec = SeriesSpec(),
+    window: WindowSpec = WindowSpec(),
+    split: SplitSpec = SplitSpec(),
+    season: Season = None,
+    free_run: FreeRun = "test",
+    recurrent: RecurrentSpec = RecurrentSpec(),
+    fit: FitSpec = FitSpec(),
+    elman: ElmanSpec = ElmanSpec(),
+    numpy_rnn: NumpyRNNSpec = NumpyRNNSpec(),
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> dict[str, Any]:
+    """Train models on a series and compare them with the naive baselines; all of it goes to MLflow.
+
+    Returns the summary that `tidecast train --json` writes.
+    """
+    settings, began = dict(locals()), time.perf_counter()
+    device = choose_device(device, models)
+    data = prepare_data(read_series(series), window, split, season, free_run)
+    experiment, tags = recipe if recipe != "custom" else data.series.name, run_tags(recipe, data, device)
+    with tracked_run(experiment, recipe, tags) as parent:
+        recording = record_data(parent, data, settings)
+        baselines = evaluate_baselines(data)
+        outcomes: dict[str, Outcome] = {}
+        for name in models:
+            spec = ModelSpec(
+                model=name, window=window, recurrent=recurrent, fit=fit, elman=elman, numpy_rnn=numpy_rnn, seed=seed
+            )
+            with tracked_run(experiment, name, {**tags, "model": name}, parent) as run_id:
+                training = fit_model(spec, data, run_id, device)
+                evaluation = evaluate(name, training.forecaster, data)
+                figures = plot_model(training, evaluation, data)
+                recording += record_model(run_id, training, evaluation, data, figures)
+            outcomes[name] = Outcome(run_id, training, evaluation)
+        chosen = choose({name: outcome.evaluation.scores for name, outcome in outcomes.items()})
+        recording += record_comparison(parent, outcomes, baselines, chosen)
+    seconds = {"record": recording, "flow": time.perf_counter() - began}
+    return summarize(recipe, experiment, parent, chosen, outcomes, baselines, seconds)

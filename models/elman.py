@@ -1,0 +1,128 @@
+"""The Elman network: context neurons that read the next value together with what they were one step before.
+
+    c_t = tanh([x_t, c_{t-1}] W1), with c_{-1} = 0;    y_t = c_t W2
+
+y_t forecasts x_{t+1}, and nothing has a bias. It learns online: after every point comes one step of gradient descent
+on half the squared error of that point, for which the context c_{t-1} is an input like any other, so that no error
+goes back in time.
+
+Elman, "Finding structure in time" (1990).
+
+Letters: M origins, P points, N series, H context neurons.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from models.errors import InputError
+from models.network import Epoch
+from models.panel import Panel
+from models.specs import ModelSpec
+
+
+def error_and_gradients(
+    into: np.ndarray, out: np.ndarray, read: np.ndarray, goal: float
+) -> tuple[np.ndarray, float, np.ndarray, np.ndarray]:
+    """One point: the new context [H], the answer's error, and the gradients of half its square by both weights.
+
+    **Arguments:** the weights `into`, W1 [1 + H, H], and `out`, W2 [H]; `read` [1 + H], the value and the last context.
+    """
+    context = np.tanh(read @ into)  # [H]
+    error = float(context @ out) - goal
+    onto_sum = error * out * (1 - context * context)  # [H], the loss by what the tanh is taken of
+    return context, error, read[:, None] * onto_sum, error * context  # [H], (), [1 + H, H], [H]
+
+
+class Elman:
+    """A network that goes through a series from its start, and so reads no window: its context holds the past.
+
+    It answers one step; further ones come from its own forecasts.
+
+    **Raises:** `InputError` for a horizon other than 1.
+    """
+
+    def __init__(self, spec: ModelSpec):
+        self.spec = spec.elman
+        if spec.window.horizon != 1:
+            raise InputError(f"elman answers 1 step, got {spec.window.horizon}; set --window.horizon 1, or leave it out")
+        generator = np.random.default_rng(spec.seed)
+        hidden = self.spec.hidden
+        self.into = generator.normal(0, self.spec.input_deviation, (1 + hidden, hidden))
+        self.out = generator.normal(0, self.spec.output_deviation, hidden)
+
+    def fit(self, panel: Panel, train: np.ndarray, validation: np.ndarray | None) -> Iterator[Epoch]:
+        """Go through the series once an epoch, and learn at the origins `train` [M]: from the value before each.
+
+        The context starts an epoch at zero; points that are no origin only pass through it. `train_loss` is the sum
+        of the halved squared errors that the epoch met, each before its step; `val_loss` is their mean over the
+        validation origins, by the weights at the end of the epoch. The last weights stay, not the best.
+
+        **Raises:** `InputError` for several series, and where the errors grow without bound.
+        """
+        if len(panel.ids) > 1:
+            raise InputError(f"elman learns one series, got {len(panel.ids)}; give it one, or choose rnn, gru or lstm")
+        learns = np.zeros(len(panel.values), bool)  # [P]
+        learns[train] = True
+        last = int(train.max())
+        points = list(zip(panel.values[:last].tolist(), panel.values[1:].tolist(), learns[1:].tolist(), strict=False))
+        for number in range(1, self.spec.epochs + 1):
+            loss = self._learn(points)
+            if not np.isfinite(loss):
+                raise InputError(f"elman diverged in epoch {number}; make --elman.learning_rate {self.spec.learning_rate} smaller")
+            val_loss = None
+            if validation is not None:
+                errors = self.predict(panel, validation)[:, 0] - panel.values[validation]  # [M]
+                val_loss = np.array([np.mean(errors**2) / 2])
+            yield Epoch(number, np.array([loss]), val_loss, np.array([True]))
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _learn(self, points: list[tuple[float, float, bool]]) -> float:
+        """One pass over the (value, next value, whether to learn it): the sum of the halved squared errors."""
+        read, total = np.zeros(1 + self.spec.hidden), 0.0  # [1 + H]
+        for value, goal, learn in points:
+            read[0] = value
+            context, error, by_into, by_out = error_and_gradients(self.into, self.out, read, goal)
+            if learn:
+                total += error * error / 2
+                self.into -= self.spec.learning_rate * by_into
+                self.out -= self.spec.learning_rate * by_out
+            read[1:] = context
+        return total
+
+    def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
+        """Forecasts [M, 1] of the value at each origin, from all true values of its series before it."""
+        answers = np.empty((len(origins), 1))
+        owners = panel.series_of(origins - 1)  # [M]
+        for n in np.unique(owners):
+            mine, start = owners == n, panel.starts[n]
+            read = np.zeros(1 + self.spec.hidden)  # [1 + H]
+            path = np.array([self._read(read, x) for x in panel.values[start : origins[mine].max()].tolist()])
+            answers[mine, 0] = path[origins[mine] - start - 1]
+        return answers
+
+    def extend(self, panel: Panel, steps: int) -> np.ndarray:
+        """Forecasts [N, steps] beyond the end of each of the N series, from its own forecasts after the first."""
+        answers = np.empty((len(panel.ids), steps))
+        for n, (start, end) in enumerate(zip(panel.starts, panel.ends, strict=True)):
+            read = np.zeros(1 + self.spec.hidden)  # [1 + H]
+            for value in panel.values[start:end].tolist():
+                answer = self._read(read, value)
+            for step in range(steps):
+                answers[n, step] = answer
+                answer = self._read(read, answer)
+        return answers
+
+    def _read(self, read: np.ndarray, value: float) -> float:
+        """Read one value and answer the next; `read` [1 + H] keeps the context from one call to the next."""
+        read[0] = value
+        read[1:] = np.tanh(read @ self.into)
+        return float(read[1:] @ self.out)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """A copy of the weights by name: `into`, W1 [1 + H, H], and `out`, W2 [H]."""
+        return {"into": self.into.copy(), "out": self.out.copy()}
+
+    def load(self, state: dict[str, np.ndarray]) -> None:
+        """Put the weights in place that `state` gave."""
+        self.into, self.out = state["into"].copy(), state["out"].copy()

@@ -1,0 +1,68 @@
+"""What every forecaster offers, whatever is inside."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from models.panel import Panel
+from models.windows import contexts, last_windows, recurse
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training windows came to, a number a member, [K] each.
+
+    Losses are mean squared errors (halved where the procedure says so) in the scale that the network sees;
+    `val_loss` is None without a validation part. `running` tells which members were still being trained.
+    """
+
+    number: int
+    train_loss: np.ndarray
+    val_loss: np.ndarray | None
+    running: np.ndarray
+
+
+class Network(Protocol):
+    """Maps a panel's past to its future, in the panel's scale."""
+
+    def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
+        """Forecasts [M, S] of the S values from each origin on, from the values before it alone."""
+
+    def extend(self, panel: Panel, steps: int) -> np.ndarray:
+        """Forecasts [N, steps] beyond the end of each of the N series; beyond S, from its own forecasts."""
+
+
+class TrainedNetwork(Network, Protocol):
+    """A network that learns by epochs and whose weights can be kept."""
+
+    def fit(self, panel: Panel, train: np.ndarray, validation: np.ndarray | None) -> Iterator[Epoch]:
+        """Train on the origins `train` [M]; when done or left, the best weights so far are in place."""
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The weights by name."""
+
+    def load(self, state: dict[str, np.ndarray]) -> None:
+        """Put weights in place that `state` gave."""
+
+
+class WindowedNetwork(ABC):
+    """A network that sees a fixed number of past values, T, and answers S at once."""
+
+    length: int
+    horizon: int
+
+    @abstractmethod
+    def predict_windows(self, windows: np.ndarray) -> np.ndarray:
+        """Forecasts [M, S] from windows [M, T]."""
+
+    def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
+        """Forecasts [M, S] of the S values from each origin on."""
+        parts = [self.predict_windows(windows) for windows in contexts(panel.values, origins, self.length)]
+        return np.concatenate(parts) if parts else np.empty((0, self.horizon))
+
+    def extend(self, panel: Panel, steps: int) -> np.ndarray:
+        """Forecasts [N, steps] beyond the end of each of the N series."""
+        return recurse(self.predict_windows, last_windows(panel, self.length), steps)

@@ -1,0 +1,77 @@
+"""The recurrent forecasters rnn, gru and lstm: a population behind the interface that all networks share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from models.fitting import fit
+from models.network import Epoch, WindowedNetwork
+from models.panel import Panel
+from models.population import Population
+from models.specs import ModelSpec
+from models.windows import contexts
+
+
+class Recurrent(WindowedNetwork):
+    """K networks that read the last T values and answer the next S; the forecast is the median of the K answers."""
+
+    def __init__(self, spec: ModelSpec, device: str = "cpu"):
+        self.spec = spec
+        self.length, self.horizon = spec.window.length, spec.window.horizon
+        self.seeds = [spec.seed + member for member in range(spec.fit.members)]
+        self.population = Population(spec.model, spec.recurrent, self.horizon, self.seeds, device=device)
+
+    def fit(self, panel: Panel, train: np.ndarray, validation: np.ndarray | None) -> Iterator[Epoch]:
+        """Train all members on the same origins `train` [M]; each is left with its best weights."""
+        self.population.unit = usual_change(panel.values, train)
+        self.population.spread = usual_spread(panel.values, train, self.length)
+        values = torch.from_numpy(panel.values).to(self.population.flat)  # [P]
+        held_out = None if validation is None else [validation]
+        with small_products():
+            yield from fit(self.population, values, self.length, [train], held_out, self.spec.fit, self.seeds)
+
+    def predict_windows(self, windows: np.ndarray) -> np.ndarray:
+        """Forecasts [M, S] from windows [M, T]."""
+        with small_products():
+            members = self.population.predict(torch.from_numpy(np.ascontiguousarray(windows)))  # [K, M, S]
+        return np.median(members.cpu().numpy().astype(np.float64), axis=0)  # [M, S]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Every member's weights by name, [K, ...] each, and the two sizes that they count in."""
+        weights = {name: weight.cpu().numpy() for name, weight in self.population.weights().items()}
+        return {**weights, "unit": np.array(self.population.unit), "spread": np.array(self.population.spread)}
+
+    def load(self, state: dict[str, np.ndarray]) -> None:
+        """Put the weights in place that `state` gave."""
+        for name, weight in self.population.weights().items():
+            weight.copy_(torch.from_numpy(state[name]))
+        self.population.unit, self.population.spread = float(state["unit"]), float(state["spread"])
+
+
+@contextmanager
+def small_products() -> Iterator[None]:
+    """PyTorch on one thread, since a hand-off costs more than a small product, and without denormals, which are slow."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+
+
+def usual_change(values: np.ndarray, origins: np.ndarray) -> float:
+    """Root mean square of the change from the value before each origin to the value at it; 1 if nothing changes."""
+    change = float(np.sqrt(np.mean((values[origins] - values[origins - 1]) ** 2)))
+    return change if change > 0 else 1.0
+
+
+def usual_spread(values: np.ndarray, origins: np.ndarray, length: int, sample: int = 10_000) -> float:
+    """Root mean square distance of a window's T values from its last one, over evenly drawn windows; 1 if there is none."""
+    drawn = origins[:: -(-len(origins) // sample)]
+    squares = [((windows - windows[:, -1:]) ** 2).mean(axis=1) for windows in contexts(values, drawn, length)]
+    spread = float(np.sqrt(np.mean(np.concatenate(squares))))
+    return spread if spread > 0 else 1.0

@@ -1,0 +1,31 @@
+"""The MLflow model, kept as this code: raw long-format rows and a horizon in, a forecast out.
+
+MLflow runs this file when it loads the model; the forecaster itself comes from safetensors and JSON beside it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from models.checkpoints import load_forecaster
+
+
+class ServedForecaster(PythonModel):  # type: ignore[misc]  # MLflow's class is untyped
+    """Answers `predict` with `unique_id`, `cutoff`, `ds` and a column named after the model."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Called once, when the model is loaded."""
+        self.forecaster = load_forecaster(Path(context.artifacts["forecaster"]))
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Forecast `params["horizon"]` steps beyond the last row of every series in `model_input`."""
+        horizon = int((params or {}).get("horizon", self.forecaster.spec.window.horizon))
+        return self.forecaster.forecast(model_input, horizon)
+
+
+set_model(ServedForecaster())

@@ -1,0 +1,86 @@
+"""Score a forecaster on every part, and let it run free."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from models.baselines import BASELINES, fit_baseline
+from models.metrics import rmse
+from models.network import Network
+from models.windows import targets
+from tasks.preparation import Dataset
+
+FREE_RUN_STEPS = (100, 1000)
+LARGEST_TABLE = 5_000_000
+"""Most rows of a table of predictions; beyond it the training part is left out."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a forecaster came to: scores by name, forecasts [M, S] by part, and its free run [N, steps]."""
+
+    scores: dict[str, float]
+    forecasts: dict[str, np.ndarray]
+    free_run: np.ndarray
+    truth: np.ndarray
+
+
+@task(task_run_name="evaluate: {name}", cache_policy=NO_CACHE)
+def evaluate(name: str, network: Network, data: Dataset) -> Evaluation:
+    """Scores in the series' own units, under the names that MLflow and the reports use."""
+    horizon = data.window.horizon
+    forecasts = {part: network.predict(data.panel, origins) for part, origins in data.origins.items()}
+    scores = {
+        f"{part}_rmse": rmse(targets(data.panel.values, data.origins[part], horizon), forecast)
+        for part, forecast in forecasts.items()
+    }
+    truth = data.series.truth(data.free_run, FREE_RUN_STEPS[-1])  # [N, 1000]
+    known = int(np.isfinite(truth).any(axis=0).sum())
+    path = network.extend(data.panel.head(data.free_run), max(known, 1))  # [N, known]
+    for steps in FREE_RUN_STEPS:
+        if steps <= known:
+            there = np.isfinite(truth[:, :steps])
+            scores[f"free_run_rmse_{steps}"] = rmse(truth[:, :steps][there], path[:, :steps][there])
+    return Evaluation(scores, forecasts, path, truth[:, :known])
+
+
+@task(cache_policy=NO_CACHE)
+def evaluate_baselines(data: Dataset) -> dict[str, Evaluation]:
+    """Every naive baseline, fitted on the training part and scored on the same windows as the models."""
+    window, found = data.window, {}
+    for name in BASELINES:
+        network = fit_baseline(name, data.panel, data.origins["train"], window.length, window.horizon, data.season)
+        found[name] = evaluate.fn(name, network, data)
+    return found
+
+
+def choose(scores: dict[str, dict[str, float]]) -> str:
+    """The model with the lowest validation RMSE, or training RMSE where there is no validation part."""
+    measure = "val_rmse" if all("val_rmse" in score for score in scores.values()) else "train_rmse"
+    return min(scores, key=lambda name: scores[name][measure])
+
+
+def prediction_table(model: str, evaluation: Evaluation, data: Dataset) -> pd.DataFrame:
+    """Forecasts in long format: `part`, `unique_id`, `cutoff`, `ds`, `y` and the model's column."""
+    horizon = data.window.horizon
+    parts = list(data.origins)
+    if sum(len(data.origins[part]) for part in parts) * horizon > LARGEST_TABLE:
+        parts.remove("train")
+    times = data.panel.all_times()  # [P]
+    ids = np.array(data.panel.ids, dtype=object)
+    tables = []
+    for part in parts:
+        origins = data.origins[part]
+        columns = {
+            "part": part,
+            "unique_id": np.repeat(ids[data.panel.series_of(origins - 1)], horizon),
+            "cutoff": np.repeat(times[origins - 1], horizon),
+            "ds": targets(times, origins, horizon).ravel(),
+            "y": targets(data.panel.values, origins, horizon).ravel(),
+            model: evaluation.forecasts[part].ravel(),
+        }
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)

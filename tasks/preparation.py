@@ -1,0 +1,72 @@
+"""From a series to what every model is trained, chosen and scored on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from models.errors import InputError
+from models.frequency import usual_season
+from models.panel import Panel
+from models.scaling import refuse_constant_series
+from models.specs import FreeRun, SplitSpec, WindowSpec
+from models.windows import Parts, origins_within, split_panel
+from tasks.series import Series, wave_season
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A series cut into parts, with the origins of each part's windows, and where free runs start.
+
+    `origins` holds int64 [M] under "train", "val" and "test", the last two only where there is such a part.
+    `free_run` is the point of each series, [N], from which a model is left to its own forecasts.
+    """
+
+    series: Series
+    window: WindowSpec
+    parts: Parts
+    origins: dict[str, np.ndarray]
+    season: int
+    free_run: np.ndarray
+
+    @property
+    def panel(self) -> Panel:
+        """The series' values."""
+        return self.series.panel
+
+
+@task(cache_policy=NO_CACHE)
+def prepare_data(
+    series: Series, window: WindowSpec, split: SplitSpec, season: int | None, free_run: FreeRun
+) -> Dataset:
+    """Split in time order, and index the windows of each part.
+
+    `free_run` starts from each series' first window, or from its test part.
+
+    **Raises:** `InputError` where a part that was asked for has no room for one window, or where nothing varies.
+    """
+    panel, parts = series.panel, split_panel(series.panel, split)
+    refuse_constant_series(panel, parts.train)
+    begins = {"train": panel.starts, "val": parts.train, "test": parts.validation}
+    ends = {"train": parts.train, "val": parts.validation, "test": parts.test}
+    wanted = {"train": True, "val": split.validation > 0, "test": split.test > 0}
+    origins = {
+        part: origins_within(panel, begins[part], ends[part], window.length, window.horizon)
+        for part in begins
+        if wanted[part]
+    }
+    for part, found in origins.items():
+        if len(found) == 0:
+            points = int((ends[part] - begins[part]).max())
+            raise InputError(
+                f"the series is too short: its {FULL_NAMES[part]} part has {points} points, which hold no window of "
+                f"{window.length} values and {window.horizon} to forecast; make --window.length or --window.horizon smaller"
+            )
+    if season is None:
+        season = wave_season(series.wave) if series.wave else usual_season(panel.step)
+    start = np.minimum(panel.starts + window.length, parts.test) if free_run == "first" else parts.validation
+    return Dataset(series, window, parts, origins, season, start)
+
+
+FULL_NAMES = {"train": "training", "val": "validation", "test": "test"}
