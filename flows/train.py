@@ -31,7 +31,7 @@ from tasks.training import choose_device, fit_model
 @flow(name="train", flow_run_name="{recipe}")
 def train(
     recipe: str = "custom",
-    models: Models = ["rnn", "gru", "lstm"],  # noqa: B006  # Prefect copies it
+    models: Models = ["rnn", "gru", "lstm"],
     series: SeriesSpec = SeriesSpec(),
     window: WindowSpec = WindowSpec(),
     split: SplitSpec = SplitSpec(),
@@ -49,9 +49,9 @@ def train(
     Returns the summary that `tidecast train --json` writes.
     """
     settings, began = dict(locals()), time.perf_counter()
-    device = choose_device(device, models)
+    chosen_device = choose_device(device, models)
     data = prepare_data(read_series(series), window, split, season, free_run)
-    experiment, tags = recipe if recipe != "custom" else data.series.name, run_tags(recipe, data, device)
+    experiment, tags = recipe if recipe != "custom" else data.series.name, run_tags(recipe, data, chosen_device)
     with tracked_run(experiment, recipe, tags) as parent:
         recording = record_data(parent, data, settings)
         baselines = evaluate_baselines(data)
@@ -61,7 +61,7 @@ def train(
                 model=name, window=window, recurrent=recurrent, fit=fit, elman=elman, numpy_rnn=numpy_rnn, seed=seed
             )
             with tracked_run(experiment, name, {**tags, "model": name}, parent) as run_id:
-                training = fit_model(spec, data, run_id, device)
+                training = fit_model(spec, data, run_id, chosen_device)
                 evaluation = evaluate(name, training.forecaster, data)
                 figures = plot_model(training, evaluation, data)
                 recording += record_model(run_id, training, evaluation, data, figures)

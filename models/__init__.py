@@ -1,0 +1,1 @@
+"""What a forecaster is: NumPy and PyTorch, usable from a notebook."""

@@ -40,7 +40,7 @@ class LinearAR(WindowedNetwork):
 
     def __init__(self, length: int, horizon: int):
         self.length, self.horizon = length, horizon
-        self.weights = np.zeros(length + 1)  # the constant last
+        self.weights: np.ndarray = np.zeros(length + 1)  # the constant last
         self.centre = 0.0
 
     def fit(self, panel: Panel, train: np.ndarray) -> None:
@@ -53,7 +53,7 @@ class LinearAR(WindowedNetwork):
         self.centre, size = seen.mean(), seen.std() or 1.0
         triangle = np.empty((0, self.length + 2))
         for rows in self._systems((panel.values - self.centre) / size, train):
-            triangle = np.linalg.qr(np.concatenate([triangle, rows]), mode="r")
+            triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
         self.weights = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=1e-12)[0]  # [T + 1]
         self.weights[-1] *= size
 
@@ -63,7 +63,9 @@ class LinearAR(WindowedNetwork):
         for windows in contexts(values, train, self.length):
             origins = train[done : done + len(windows)]
             done += len(windows)
-            yield np.concatenate([windows, np.ones((len(windows), 1)), targets(values, origins, 1)], axis=1)  # [m, T + 2]
+            yield np.concatenate(
+                [windows, np.ones((len(windows), 1)), targets(values, origins, 1)], axis=1
+            )  # [m, T + 2]
 
     def predict_windows(self, windows: np.ndarray) -> np.ndarray:
         """Forecasts [M, S] from windows [M, T]."""

@@ -45,7 +45,9 @@ class Elman:
     def __init__(self, spec: ModelSpec):
         self.spec = spec.elman
         if spec.window.horizon != 1:
-            raise InputError(f"elman answers 1 step, got {spec.window.horizon}; set --window.horizon 1, or leave it out")
+            raise InputError(
+                f"elman answers 1 step, got {spec.window.horizon}; set --window.horizon 1, or leave it out"
+            )
         generator = np.random.default_rng(spec.seed)
         hidden = self.spec.hidden
         self.into = generator.normal(0, self.spec.input_deviation, (1 + hidden, hidden))
@@ -65,11 +67,14 @@ class Elman:
         learns = np.zeros(len(panel.values), bool)  # [P]
         learns[train] = True
         last = int(train.max())
-        points = list(zip(panel.values[:last].tolist(), panel.values[1:].tolist(), learns[1:].tolist(), strict=False))
+        past, goals = panel.values[:last].tolist(), panel.values[1 : last + 1].tolist()
+        points = list(zip(past, goals, learns[1 : last + 1].tolist(), strict=True))
         for number in range(1, self.spec.epochs + 1):
             loss = self._learn(points)
             if not np.isfinite(loss):
-                raise InputError(f"elman diverged in epoch {number}; make --elman.learning_rate {self.spec.learning_rate} smaller")
+                raise InputError(
+                    f"elman diverged in epoch {number}; make --elman.learning_rate {self.spec.learning_rate} smaller"
+                )
             val_loss = None
             if validation is not None:
                 errors = self.predict(panel, validation)[:, 0] - panel.values[validation]  # [M]

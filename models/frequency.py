@@ -7,11 +7,14 @@ from pandas.tseries.frequencies import to_offset
 from models.errors import InputError
 
 Step = int | str
-"""An integer for integer times, a pandas offset alias ("7D", "MS") for timestamps."""
+"""An integer for integer times, a pandas offset alias ("7D", "MS", "3MS") for timestamps."""
 
-CALENDAR = ("B", "MS", "ME", "QS", "QE", "YS", "YE")
-SEASONS = {"15min": 96, "30min": 48, "h": 24, "D": 7, "B": 5, "7D": 52, "MS": 12, "ME": 12, "QS": 4, "QE": 4}
+CALENDARS = ("MS", "ME", "B")
+"""Months by their first or their last day, and business days."""
+SEASONS = {"15min": 96, "30min": 48, "h": 24, "D": 7, "B": 5, "7D": 52}
 LARGEST_GAP_SHARE = 0.5
+SHORTEST_MONTH = 28 * 86_400_000_000
+"""Microseconds from which a step may be a month."""
 
 
 def infer_step(series: list[np.ndarray], names: list[str]) -> Step:
@@ -19,17 +22,21 @@ def infer_step(series: list[np.ndarray], names: list[str]) -> Step:
 
     **Arguments:** `series`, the sorted, distinct times of each series (int64 or datetime64[us]), and their `names`.
 
-    **Raises:** `InputError` where the times follow no common step.
+    **Raises:** `InputError` where the times follow no common step, or where no series has two of them.
     """
-    gaps = np.concatenate([np.diff(times).astype(np.int64) for times in series if len(times) > 1] or [np.array([1])])
+    gaps = np.concatenate([np.diff(times).astype(np.int64) for times in series])
+    if len(gaps) == 0:
+        if series[0].dtype.kind != "M":
+            return 1
+        raise InputError(f"series '{names[0]}' has one time only, {series[0][0]}, which tells no step; give more rows")
     common = int(np.bincount(gaps).argmax()) if gaps.max() < 1_000_000 else _most_common(gaps)
     if series[0].dtype.kind != "M":
         return _fixed(series, names, common)
-    if (gaps == common).all():
+    if common < SHORTEST_MONTH and (gaps == common).all():
         return _alias(common)
-    for alias in CALENDAR:
-        if all(_on_calendar(times, alias) for times in series):
-            return alias
+    calendar = _calendar(series)
+    if calendar:
+        return calendar
     _fixed(series, names, common)
     return _alias(common)
 
@@ -38,10 +45,11 @@ def positions(times: np.ndarray, step: Step) -> np.ndarray:
     """Where each of the sorted `times` lies on the grid that starts at the first one: int64, from 0."""
     if isinstance(step, int):
         return (times - times[0]) // step
-    if step.split("-")[0] in CALENDAR:
-        grid = pd.date_range(times[0], times[-1], freq=step)
-        return np.asarray(grid.get_indexer(pd.DatetimeIndex(times)), dtype=np.int64)
-    microseconds = pd.Timedelta(step if step[0].isdigit() else f"1{step}") // pd.Timedelta(1, "us")
+    every, unit = _taken_apart(step)
+    if unit in CALENDARS:
+        ranks = _ranks(times, unit)
+        return (ranks - ranks[0]) // every
+    microseconds = pd.Timedelta(f"{every}{unit}") // pd.Timedelta(1, "us")
     return (times - times[0]).astype(np.int64) // microseconds
 
 
@@ -49,12 +57,24 @@ def times_from(first: np.generic, step: Step, count: int) -> np.ndarray:
     """The `count` times of the grid that starts at `first`, which is included."""
     if isinstance(step, int):
         return np.asarray(np.int64(first) + step * np.arange(count))
-    return np.asarray(pd.date_range(first, periods=count, freq=step).to_numpy("datetime64[us]"))
+    grid = pd.date_range(pd.Timestamp(first), periods=count, freq=step)  # type: ignore[arg-type]  # datetime64 here
+    return np.asarray(grid.to_numpy("datetime64[us]"))
 
 
 def usual_season(step: Step) -> int:
     """The steps after which such a series commonly repeats; 1 where nothing is usual."""
-    return 1 if isinstance(step, int) else SEASONS.get(step.split("-")[0], 1)
+    if isinstance(step, int):
+        return 1
+    every, unit = _taken_apart(step)
+    if unit in ("MS", "ME"):
+        return 12 // every if 12 % every == 0 else 1
+    return SEASONS.get(step, 1)
+
+
+def _taken_apart(step: str) -> tuple[int, str]:
+    """How many of which unit: "3MS" is 3 and "MS"."""
+    unit = step.lstrip("0123456789")
+    return int(step.removesuffix(unit) or 1), unit
 
 
 def _most_common(gaps: np.ndarray) -> int:
@@ -84,8 +104,8 @@ def _fixed(series: list[np.ndarray], names: list[str], step: int) -> int:
         length = where[-1] // step + 1
         if 1 - len(times) / length > LARGEST_GAP_SHARE:
             raise InputError(
-                f"series '{name}' has {len(times)} of the {length} times between {times[0]} and {times[-1]} in steps of "
-                f"{_spoken(step, times)}: too few; resample it, or check that its time column is read as intended"
+                f"series '{name}' has {len(times)} of the {length} times between {times[0]} and {times[-1]} in steps "
+                f"of {_spoken(step, times)}: too few; resample it, or check that its time column is read as intended"
             )
     return step
 
@@ -94,7 +114,33 @@ def _spoken(step: int, times: np.ndarray) -> str:
     return str(pd.Timedelta(step, "us")) if times.dtype.kind == "M" else str(step)
 
 
-def _on_calendar(times: np.ndarray, alias: str) -> bool:
-    """Whether the times are the calendar's own, most of which are there."""
-    grid = pd.date_range(times[0], times[-1], freq=alias)
-    return len(grid) <= len(times) / (1 - LARGEST_GAP_SHARE) and bool(pd.DatetimeIndex(times).isin(grid).all())
+def _calendar(series: list[np.ndarray]) -> str | None:
+    """The calendar whose days the times are, most of which are there; of months, one in so many."""
+    for unit in CALENDARS:
+        if not all(_on_calendar(times, unit) for times in series):
+            continue
+        ranks = [_ranks(times, unit) for times in series]
+        every = 1 if unit == "B" else int(np.gcd.reduce(np.concatenate([np.diff(rank) for rank in ranks])))
+        lengths = [(rank[-1] - rank[0]) // every + 1 for rank in ranks]
+        if all(1 - len(rank) / length <= LARGEST_GAP_SHARE for rank, length in zip(ranks, lengths, strict=True)):
+            return unit if every == 1 else f"{every}{unit}"
+    return None
+
+
+def _on_calendar(times: np.ndarray, unit: str) -> bool:
+    """Whether the times are days of the calendar, all at the same time of day."""
+    days = times.astype("datetime64[D]")
+    if np.ptp(times - days) != np.timedelta64(0):
+        return False
+    if unit == "B":
+        return bool(np.is_busday(days).all())
+    days = days + (unit == "ME")
+    return bool((days == days.astype("datetime64[M]")).all())
+
+
+def _ranks(times: np.ndarray, unit: str) -> np.ndarray:
+    """How many days of the calendar came before each time, int64, counted from any one."""
+    days = times.astype("datetime64[D]")
+    if unit == "B":
+        return np.busday_count(np.datetime64("0001-01-01"), days)
+    return days.astype("datetime64[M]").astype(np.int64)

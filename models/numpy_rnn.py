@@ -73,7 +73,9 @@ def last_states(weights: Weights, windows: np.ndarray, count: int) -> list[np.nd
     return [*states, (h + 1) / 2]
 
 
-def loss_and_gradients(weights: Weights, windows: np.ndarray, goals: np.ndarray, truncate: int) -> tuple[float, Weights]:
+def loss_and_gradients(
+    weights: Weights, windows: np.ndarray, goals: np.ndarray, truncate: int
+) -> tuple[float, Weights]:
     """Mean halved squared error of windows [B, T] against goals [B], and its truncated gradients."""
     count, length = windows.shape
     states = last_states(weights, windows, min(truncate, length))
@@ -143,7 +145,9 @@ class NumpyRNN(WindowedNetwork):
 
     def predict_windows(self, windows: np.ndarray) -> np.ndarray:
         """Forecasts [M, 1] from windows [M, T]."""
-        return (last_states(self.weights, windows, 0)[-1] @ self.weights.V)[:, None].astype(np.float64)  # [M, 1]
+        state = last_states(self.weights, windows, 0)[-1]  # [M, H]
+        answers: np.ndarray = state @ self.weights.V  # [M]
+        return answers.astype(np.float64)[:, None]  # [M, 1]
 
     def state(self) -> dict[str, np.ndarray]:
         """A copy of the weights by name: U [H, T], W [H, H], V [H]."""

@@ -1,6 +1,7 @@
 """A panel: one or many series, end to end in one array, with no copy of any part."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,10 @@ from models.errors import InputError
 from models.frequency import Step, infer_step, positions, times_from
 
 Fill = Literal["last", "linear", "error"]
+COLUMNS = ("unique_id", "ds", "y")
+LARGEST_TIME = 2**62
+"""Integer times stay below, so that the distance of two of them is an int64 too."""
+FIRST_SECOND, LAST_SECOND = np.datetime64("0001-01-01T00:00:00"), np.datetime64("9999-12-31T23:59:59")
 
 
 @dataclass(frozen=True)
@@ -73,25 +78,21 @@ def panel_from_frame(frame: pd.DataFrame, fill: Fill) -> tuple[Panel, list[str]]
     **Arguments:** `frame` with the columns `unique_id`, `ds` (datetime64 or integer) and `y` (float, NaN where
     missing), rows in any order; `fill`, the rule for missing values.
 
-    **Raises:** `InputError` on doubled or irregular times, on infinities, on series without a value, and on any
-    missing value where `fill` is "error".
+    **Raises:** `InputError` on doubled or irregular times, on infinities, on series without a value, on any missing
+    value behind a series' first one where `fill` is "error", and on a table of another form.
     """
-    notes: list[str] = []
-    frame = frame[["unique_id", "ds", "y"]].reset_index(drop=True)
-    _refuse_infinities(frame)
+    frame = _checked(frame)
     ordered = frame.sort_values(["unique_id", "ds"], kind="stable")
-    moved = int((ordered.index != frame.index).sum())
-    if moved and not frame.groupby("unique_id", sort=False)["ds"].is_monotonic_increasing.all():
-        notes.append(f"sorted the rows by time: {moved} of {len(frame)} were out of order")
     _refuse_doubles(ordered)
-
     names, bounds = _bounds(ordered["unique_id"])
-    times = ordered["ds"].to_numpy()
-    if times.dtype.kind == "M":
-        times = times.astype("datetime64[us]")
-    values = ordered["y"].to_numpy(np.float64)
-    parts = [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
-    parts = [_without_leading_gap(part, values, name) for part, name in zip(parts, names, strict=True)]
+    notes = _sorting_note(ordered.index.to_numpy(), bounds)
+
+    times, values = ordered["ds"].to_numpy(), ordered["y"].to_numpy()
+    rows = [slice(a, b) for a, b in pairwise(bounds)]
+    parts = [_without_leading_gap(part, values, name) for part, name in zip(rows, names, strict=True)]
+    left_out = sum(part.start - row.start for part, row in zip(parts, rows, strict=True))
+    if left_out:
+        notes.append(f"left out {left_out} rows without a value before the first value of their series")
     step = infer_step([times[part] for part in parts], names)
 
     grids = [_on_grid(times[part], values[part], step) for part in parts]
@@ -107,11 +108,56 @@ def panel_from_frame(frame: pd.DataFrame, fill: Fill) -> tuple[Panel, list[str]]
     return Panel(tuple(names), filled, observed, offsets, tuple(times[part][0] for part in parts), step), notes
 
 
-def _refuse_infinities(frame: pd.DataFrame) -> None:
-    rows = np.flatnonzero(np.isinf(frame["y"].to_numpy(np.float64)))
-    if len(rows):
-        value = frame["y"].iloc[rows[0]]
-        raise InputError(f"row {rows[0] + 1}: the value {value} is not finite; leave the cell empty if it is missing")
+def _checked(frame: pd.DataFrame) -> pd.DataFrame:
+    """The three columns as text, int64 or datetime64[us], and float64, the rows numbered from 0."""
+    for name in COLUMNS:
+        if name not in frame.columns:
+            raise InputError(f"the table has no column '{name}'; it needs unique_id, ds and y")
+    if len(frame) == 0:
+        raise InputError("the table has no rows; give at least one")
+    for name in ("unique_id", "ds"):
+        empty = np.flatnonzero(frame[name].isna())
+        if len(empty):
+            raise InputError(f"row {empty[0] + 1} has no {name}; fill it in or remove the row")
+    try:
+        values = frame["y"].to_numpy(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the column y holds more than numbers ({error}); correct it") from error
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        row = infinite[0]
+        raise InputError(f"row {row + 1}: the value {values[row]} is not finite; leave the cell empty if it is missing")
+    ids = frame["unique_id"].astype(str).reset_index(drop=True)
+    return pd.DataFrame({"unique_id": ids, "ds": _checked_times(frame["ds"].to_numpy()), "y": values})
+
+
+def _checked_times(times: np.ndarray) -> np.ndarray:
+    """The times as int64 or datetime64[us]."""
+    if times.dtype.kind in "iu":
+        exact = times.astype(np.int64)
+        far = (times <= -LARGEST_TIME) | (times >= LARGEST_TIME)
+    elif times.dtype.kind == "M":
+        exact = times.astype("datetime64[us]")
+        seconds = times.astype("datetime64[s]")
+        far = (seconds < FIRST_SECOND) | (seconds > LAST_SECOND)
+    else:
+        raise InputError(f"the column ds holds {times.dtype}, not integers or timestamps without a zone; convert it")
+    for wrong, fault in (
+        (far, "too far away; check the column and its unit"),
+        (exact != times, "too fine; round it to microseconds"),
+    ):
+        rows = np.flatnonzero(wrong)
+        if len(rows):
+            raise InputError(f"row {rows[0] + 1}: the time {times[rows[0]]} is {fault}")
+    return exact
+
+
+def _sorting_note(rows: np.ndarray, bounds: np.ndarray) -> list[str]:
+    """What to tell where the sorted rows, by their numbers in the table, were not in order within their series."""
+    late = np.diff(rows) < 0
+    late[bounds[1:-1] - 1] = False  # from one series to the next
+    count = int(late.sum())
+    return [f"sorted the rows by time: {count} of {len(rows)} stood behind a later one"] if count else []
 
 
 def _refuse_doubles(ordered: pd.DataFrame) -> None:
@@ -163,5 +209,8 @@ def _first_gap(grids: list[np.ndarray], names: list[str], first: list[np.generic
         gaps = np.flatnonzero(~np.isfinite(grid))
         if len(gaps):
             when = times_from(start, step, gaps[0] + 1)[-1]
-            return f"series '{name}' has no value at {when} ({missing} are missing in all); choose --series.fill last or linear"
+            return (
+                f"series '{name}' has no value at {when} ({missing} are missing in all); "
+                "choose --series.fill last or linear"
+            )
     raise AssertionError("there is a gap")

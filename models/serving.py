@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from models.checkpoints import load_forecaster
 
 
-class ServedForecaster(PythonModel):  # type: ignore[misc]  # MLflow's class is untyped
+class ServedForecaster(PythonModel):
     """Answers `predict` with `unique_id`, `cutoff`, `ds` and a column named after the model."""
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -21,7 +21,10 @@ class ServedForecaster(PythonModel):  # type: ignore[misc]  # MLflow's class is 
         self.forecaster = load_forecaster(Path(context.artifacts["forecaster"]))
 
     def predict(
-        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+        self,
+        context: PythonModelContext,  # noqa: ARG002
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
         """Forecast `params["horizon"]` steps beyond the last row of every series in `model_input`."""
         horizon = int((params or {}).get("horizon", self.forecaster.spec.window.horizon))

@@ -43,7 +43,7 @@ class SeriesSpec(Spec):
     value: str | None = Field(None, description="Column of values; 'y' if there is one.")
     fill: Literal["last", "linear", "error"] = Field(
         "last",
-        description="Missing values: repeat the last one, draw a straight line to the next (which looks ahead), or stop. "
+        description="Missing values: repeat the last one, draw a line to the next (which looks ahead), or stop. "
         "A filled value is never a target.",
     )
 

@@ -1,0 +1,1 @@
+"""What one step does: tasks that read, prepare, train, score, draw and record."""

@@ -29,8 +29,8 @@ class Evaluation:
 
 
 @task(task_run_name="evaluate: {name}", cache_policy=NO_CACHE)
-def evaluate(name: str, network: Network, data: Dataset) -> Evaluation:
-    """Scores in the series' own units, under the names that MLflow and the reports use."""
+def evaluate(name: str, network: Network, data: Dataset) -> Evaluation:  # noqa: ARG001
+    """Scores in the series' own units, under the names that MLflow and the reports use; `name` names the task run."""
     horizon = data.window.horizon
     forecasts = {part: network.predict(data.panel, origins) for part, origins in data.origins.items()}
     scores = {

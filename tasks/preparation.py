@@ -61,7 +61,8 @@ def prepare_data(
             points = int((ends[part] - begins[part]).max())
             raise InputError(
                 f"the series is too short: its {FULL_NAMES[part]} part has {points} points, which hold no window of "
-                f"{window.length} values and {window.horizon} to forecast; make --window.length or --window.horizon smaller"
+                f"{window.length} values and {window.horizon} to forecast; make --window.length or --window.horizon "
+                "smaller, or give more points"
             )
     if season is None:
         season = wave_season(series.wave) if series.wave else usual_season(panel.step)

@@ -13,7 +13,6 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
 from models.metrics import skill
-from models.windows import targets
 from tasks import plots
 from tasks.evaluation import Evaluation, prediction_table
 from tasks.preparation import Dataset
@@ -28,7 +27,6 @@ from tasks.tracking import (
     log_tags,
 )
 from tasks.training import Training
-
 
 log = logging.getLogger("tidecast")
 

@@ -82,7 +82,7 @@ def _generate(spec: SeriesSpec) -> Series:
 
 
 @lru_cache(maxsize=1)
-def _read_once(spec: SeriesSpec, changed: int) -> Series:
+def _read_once(spec: SeriesSpec, _changed: int) -> Series:
     """The file's series; the check before a run and the run itself share one reading."""
     path = Path(spec.path or "")
     try:
@@ -160,8 +160,8 @@ def _times(table: pd.DataFrame, column: str | None) -> pd.Series:
         broken = cells[(cells % 1 != 0).to_numpy()]
         if len(broken):
             raise InputError(
-                f"column '{column}' has {broken.iloc[0]} in row {broken.index[0] + 1}: times are timestamps or integers; "
-                "number the rows, or give timestamps"
+                f"column '{column}' has {broken.iloc[0]} in row {broken.index[0] + 1}: times are timestamps or "
+                "integers; number the rows, or give timestamps"
             )
         return cells.astype("int64")
     times = (
@@ -172,8 +172,8 @@ def _times(table: pd.DataFrame, column: str | None) -> pd.Series:
     broken = cells[times.isna().to_numpy()]
     if len(broken):
         raise InputError(
-            f"column '{column}' has '{broken.iloc[0]}' in row {broken.index[0] + 1}, which is not a timestamp like the others "
-            f"({cells.iloc[0]})"
+            f"column '{column}' has '{broken.iloc[0]}' in row {broken.index[0] + 1}, which is not a timestamp "
+            f"like the others ({cells.iloc[0]})"
         )
     return times.dt.tz_convert("UTC").dt.tz_localize(None) if times.dt.tz is not None else times
 

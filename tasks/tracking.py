@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
-from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from pydantic import BaseModel
 
 import models
@@ -68,7 +68,7 @@ def _experiment_id(client: MlflowClient, name: str) -> str:
     if found is not None:
         return str(found.experiment_id)
     folder = DEFAULT_ARTIFACTS.absolute() / (re.sub(r"[^\w-]+", "-", name)[:60] or "series")
-    location = folder.as_uri() if tracking_uri() == DEFAULT_URI else None
+    location = None if tracking_uri().startswith("http") else folder.as_uri()  # a server has a place of its own
     return str(client.create_experiment(name, artifact_location=location))
 
 
@@ -186,7 +186,11 @@ def _input_example(forecaster: Forecaster, series: Series) -> pd.DataFrame:
 
 def _signature(forecaster: Forecaster, series: Series) -> ModelSignature:
     time_type = "long" if isinstance(series.panel.step, int) else "datetime"
-    rows = [ColSpec("string", "unique_id"), ColSpec(time_type, "ds"), ColSpec("double", "y")]
+    rows: list[ColSpec | TensorSpec] = [
+        ColSpec("string", "unique_id"),
+        ColSpec(time_type, "ds"),
+        ColSpec("double", "y"),
+    ]
     answer = [ColSpec("string", "unique_id"), ColSpec(time_type, "cutoff"), ColSpec(time_type, "ds")]
     horizon = ParamSpec("horizon", "long", forecaster.spec.window.horizon)
     return ModelSignature(
