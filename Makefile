@@ -32,5 +32,8 @@ format: install
 ui: install  ## the MLflow UI on this folder's runs
 	@$(BIN)/mlflow server --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./artifacts --host 127.0.0.1 --port 5000
 
+docs: install  ## the reference of all options, written from the code
+	@$(BIN)/python -c 'from flows.commands import app; print(app.generate_docs(output_format="markdown"))' > docs/cli.md
+
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

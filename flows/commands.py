@@ -19,16 +19,25 @@ from flows.catalogue import change, recipe_parameters, recipes
 from flows.options import first_mistake, options_of
 from flows.train import train as train_flow
 from models.checkpoints import write_whole
+from models.elman import refuse_several_series
 from models.errors import InputError
+from models.forecaster import build_network
+from models.specs import RECURRENT, ModelSpec
 from tasks.preparation import prepare_data
 from tasks.report import comparison_table, where_to_look
 from tasks.series import read_series
 from tasks.training import choose_device
 
+
+def shown_default(default: Any) -> Any:
+    """A default as the help shows it; none where there is none."""
+    return ",".join(default) if isinstance(default, list) else default
+
+
 app = App(
     name="tidecast",
     help="Recurrent forecasters, trained by Prefect flows and tracked in MLflow.",
-    default_parameter=Parameter(negative=(), show_default=True),
+    default_parameter=Parameter(negative=(), show_default=shown_default),
     suppress_keyboard_interrupt=False,
 )
 TrainOptions: type[BaseModel] = options_of(train_flow.fn)
@@ -75,6 +84,8 @@ def train(
 ) -> None:
     """Train models on a series, compare them with the naive baselines, and record it all in MLflow.
 
+    A default that is shown holds where neither the recipe nor a flag says otherwise.
+
     Parameters
     ----------
     recipe
@@ -118,12 +129,7 @@ def refuse_mistakes(options: dict[str, Any], json_file: Path | None) -> None:
     choose_device(options["device"], options["models"])
     series = read_series.fn(options["series"])
     data = prepare_data.fn(series, options["window"], options["split"], options["season"], options["free_run"])
-    for model in options["models"]:
-        if model in ("elman", "numpy_rnn") and data.window.horizon != 1:
-            raise InputError(
-                f"{model} forecasts one step at a time, got --window.horizon {data.window.horizon}; set it to 1"
-            )
-        if model == "elman" and len(data.panel.ids) > 1:
-            raise InputError(
-                f"elman learns one series, got {len(data.panel.ids)}; choose other --models or give one series"
-            )
+    for model in set(options["models"]) - set(RECURRENT):
+        build_network(ModelSpec(model=model, window=options["window"]))
+    if "elman" in options["models"]:
+        refuse_several_series(data.panel)

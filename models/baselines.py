@@ -63,9 +63,8 @@ class LinearAR(WindowedNetwork):
         for windows in contexts(values, train, self.length):
             origins = train[done : done + len(windows)]
             done += len(windows)
-            yield np.concatenate(
-                [windows, np.ones((len(windows), 1)), targets(values, origins, 1)], axis=1
-            )  # [m, T + 2]
+            constant = np.ones((len(windows), 1))
+            yield np.concatenate([windows, constant, targets(values, origins, 1)], axis=1)  # [m, T + 2]
 
     def predict_windows(self, windows: np.ndarray) -> np.ndarray:
         """Forecasts [M, S] from windows [M, T]."""

@@ -34,6 +34,12 @@ def error_and_gradients(
     return context, error, read[:, None] * onto_sum, error * context  # [H], (), [1 + H, H], [H]
 
 
+def refuse_several_series(panel: Panel) -> None:
+    """**Raises:** `InputError` where the panel holds more than the one series that an Elman network learns."""
+    if len(panel.ids) > 1:
+        raise InputError(f"elman learns one series, got {len(panel.ids)}; give it one, or choose rnn, gru or lstm")
+
+
 class Elman:
     """A network that goes through a series from its start, and so reads no window: its context holds the past.
 
@@ -62,8 +68,7 @@ class Elman:
 
         **Raises:** `InputError` for several series, and where the errors grow without bound.
         """
-        if len(panel.ids) > 1:
-            raise InputError(f"elman learns one series, got {len(panel.ids)}; give it one, or choose rnn, gru or lstm")
+        refuse_several_series(panel)
         learns = np.zeros(len(panel.values), bool)  # [P]
         learns[train] = True
         last = int(train.max())

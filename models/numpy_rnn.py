@@ -27,9 +27,6 @@ from models.panel import Panel
 from models.specs import ModelSpec
 from models.windows import targets
 
-MOMENTUM = 0.9
-"""Share of a step that is taken again at the next one."""
-
 
 class Weights(NamedTuple):
     """The three weights, or their gradients."""
@@ -135,7 +132,7 @@ class NumpyRNN(WindowedNetwork):
         goals = values[origins].astype(np.float32)  # [B]
         loss, gradients = loss_and_gradients(self.weights, windows, goals, self.spec.truncate)
         for weight, speed, gradient in zip(self.weights, velocity, gradients, strict=True):
-            speed *= MOMENTUM
+            speed *= self.spec.momentum
             speed -= self.spec.learning_rate * gradient.clip(-self.spec.clip, self.spec.clip)
             weight += speed
         return loss

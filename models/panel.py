@@ -92,7 +92,7 @@ def panel_from_frame(frame: pd.DataFrame, fill: Fill) -> tuple[Panel, list[str]]
     parts = [_without_leading_gap(part, values, name) for part, name in zip(rows, names, strict=True)]
     left_out = sum(part.start - row.start for part, row in zip(parts, rows, strict=True))
     if left_out:
-        notes.append(f"left out {left_out} rows without a value before the first value of their series")
+        notes.append(f"left out {left_out} of {len(values)} rows, which come before the first value of their series")
     step = infer_step([times[part] for part in parts], names)
 
     grids = [_on_grid(times[part], values[part], step) for part in parts]

@@ -70,7 +70,7 @@ def usual_change(values: np.ndarray, origins: np.ndarray) -> float:
 
 
 def usual_spread(values: np.ndarray, origins: np.ndarray, length: int, sample: int = 10_000) -> float:
-    """Root mean square distance of a window's values from its last one, over evenly drawn windows; 1 if there is none."""
+    """Root mean square distance of a window's values from its last, over evenly drawn windows; 1 if there is none."""
     drawn = origins[:: -(-len(origins) // sample)]
     squares = [((windows - windows[:, -1:]) ** 2).mean(axis=1) for windows in contexts(values, drawn, length)]
     spread = float(np.sqrt(np.mean(np.concatenate(squares))))

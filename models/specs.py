@@ -27,7 +27,7 @@ Seed = Annotated[int, Field(ge=0, le=2**53, description="Seed of the first weigh
 class Spec(BaseModel):
     """A frozen part of a recipe; unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SeriesSpec(Spec):
@@ -116,9 +116,10 @@ class NumpyRNNSpec(Spec):
     """The RNN from scratch: NumPy, truncated back-propagation through time."""
 
     hidden: int = Field(100, ge=1, le=4096, description="Hidden units.")
-    epochs: int = Field(500, ge=1, le=1_000_000, description="Passes over the training windows.")
-    batch: int = Field(20, ge=1, le=1_000_000, description="Windows a step.")
-    learning_rate: float = Field(0.1, gt=0, le=10, description="Step of the gradient descent.")
+    epochs: int = Field(250, ge=1, le=1_000_000, description="Passes over the training windows.")
+    batch: int = Field(100, ge=1, le=1_000_000, description="Windows a step.")
+    learning_rate: float = Field(0.05, gt=0, le=10, description="Step of the gradient descent.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Share of a step that is taken again at the next one.")
     truncate: int = Field(5, ge=1, description="Steps that the error travels back.")
     clip: float = Field(10.0, gt=0, description="Bound of each gradient's entries, both ways.")
 

@@ -31,21 +31,23 @@ def split_panel(panel: Panel, spec: SplitSpec) -> Parts:
     lengths = panel.ends - panel.starts
     validation = _points(spec.validation, lengths)
     test = _points(spec.test, lengths)
-    train = lengths - validation - test if spec.train is None else _points(spec.train, lengths)
+    train = lengths - validation - test if spec.train is None else np.maximum(_points(spec.train, lengths), 1)
     short = np.flatnonzero((train < 1) | (train + validation + test > lengths))
     if len(short):
         n = short[0]
         raise InputError(
             f"series '{panel.ids[n]}' has {lengths[n]} points: too few for a validation part of {validation[n]} and a "
-            f"test part of {test[n]} behind the training part; make --split.validation or --split.test smaller"
+            f"test part of {test[n]} behind a training part of {max(train[n], 1)}; make --split.train, "
+            "--split.validation or --split.test smaller"
         )
     first = panel.starts + train
     return Parts(train=first, validation=first + validation, test=first + validation + test)
 
 
 def _points(share: float, lengths: np.ndarray) -> np.ndarray:
-    points = np.floor(share * lengths) if share < 1 else np.full(len(lengths), share)
-    return points.astype(np.int64)
+    if share < 1:
+        return np.floor(np.round(share * lengths, 6)).astype(np.int64)  # 0.58 of 50 is 29, not 28.999...
+    return np.full(len(lengths), min(share, 2**53)).astype(np.int64)
 
 
 def origins_within(panel: Panel, begin: np.ndarray, end: np.ndarray, length: int, horizon: int) -> np.ndarray:
@@ -65,6 +67,8 @@ def origins_within(panel: Panel, begin: np.ndarray, end: np.ndarray, length: int
 
 def contexts(values: np.ndarray, origins: np.ndarray, length: int) -> Iterator[np.ndarray]:
     """The T values before each origin, [m, T] a time, in chunks of bounded size."""
+    if len(origins) == 0:
+        return
     view = sliding_window_view(values, length)  # [P - T + 1, T], no copy
     step = max(1, CHUNK // length)
     for begin in range(0, len(origins), step):

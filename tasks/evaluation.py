@@ -59,8 +59,12 @@ def evaluate_baselines(data: Dataset) -> dict[str, Evaluation]:
 
 def choose(scores: dict[str, dict[str, float]]) -> str:
     """The model with the lowest validation RMSE, or training RMSE where there is no validation part."""
-    measure = "val_rmse" if all("val_rmse" in score for score in scores.values()) else "train_rmse"
-    return min(scores, key=lambda name: scores[name][measure])
+    return min(scores, key=lambda name: scores[name][chosen_by(scores[name])])
+
+
+def chosen_by(scores: dict[str, float]) -> str:
+    """The score by which models of such scores are compared."""
+    return "val_rmse" if "val_rmse" in scores else "train_rmse"
 
 
 def prediction_table(model: str, evaluation: Evaluation, data: Dataset) -> pd.DataFrame:

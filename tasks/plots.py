@@ -1,6 +1,6 @@
 """The figures of a run in one house style. Each function returns a figure of its own, which the caller saves.
 
-There is no pyplot and no shared state, so that threads may draw. Mathematical text is off: matplotlib parses it with
+There is no pyplot and no global state, so that threads may draw. Mathematical text is off: matplotlib parses it with
 one parser for all threads, and names may hold a dollar sign. Times are datetime64 or integers; a NaN is a gap.
 """
 

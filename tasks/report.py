@@ -1,13 +1,16 @@
 """What a person reads when a run is over."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from tasks.evaluation import chosen_by
 from tasks.tracking import DEFAULT_URI, artifact_folder, tracking_uri
 
 COLUMNS = {
+    "train_rmse": "training",
     "val_rmse": "validation",
     "test_rmse": "test",
     "free_run_rmse_100": "free 100",
@@ -18,7 +21,7 @@ COLUMNS = {
 def comparison_table(summary: dict[str, Any]) -> Table:
     """Models and baselines with their RMSE: one step ahead, and running free."""
     rows = {name: model["metrics"] for name, model in summary["models"].items()} | summary["baselines"]
-    columns = [column for column in ("train_rmse", *COLUMNS) if any(column in scores for scores in rows.values())]
+    columns = [column for column in COLUMNS if any(column in scores for scores in rows.values())]
     if "val_rmse" in columns or "test_rmse" in columns:
         columns.remove("train_rmse")
     table = Table(
@@ -26,7 +29,7 @@ def comparison_table(summary: dict[str, Any]) -> Table:
     )
     table.add_column("model")
     for column in columns:
-        table.add_column(COLUMNS.get(column, "training"), justify="right")
+        table.add_column(COLUMNS[column], justify="right")
     table.add_column("seconds", justify="right")
     for name, scores in rows.items():
         model = summary["models"].get(name)
@@ -45,15 +48,21 @@ def number(score: float) -> str:
 
 def where_to_look(summary: dict[str, Any]) -> str:
     """What was written, and the command that shows it."""
-    seconds = summary["seconds"]
+    seconds, measure = summary["seconds"], chosen_by(summary["models"][summary["chosen"]]["metrics"])
     lines = [
-        f"* chosen by validation RMSE. {seconds['total']:.1f} s in all: start {seconds['start']:.1f}, "
-        f"training {seconds['train']:.1f}, recording {seconds['record']:.1f}.",
-        "Plots, predictions and models:",
-        f"  comparison  {artifact_folder(summary['parent_run_id'])}",
-        *(f"  {name:<10}  {artifact_folder(model['run_id'])}" for name, model in summary["models"].items()),
+        f"* has the lowest {COLUMNS[measure]} RMSE of the models. {seconds['total']:.1f} s in all: "
+        f"start {seconds['start']:.1f}, training {seconds['train']:.1f}, recording {seconds['record']:.1f}.",
+        "",
+        f"Plots, predictions and forecasters, by run of the experiment {summary['experiment']}:",
+        f"  {'comparison':<10}  {_near(artifact_folder(summary['parent_run_id']))}",
+        *(f"  {name:<10}  {_near(artifact_folder(model['run_id']))}" for name, model in summary["models"].items()),
     ]
-    where = "make ui" if tracking_uri() == DEFAULT_URI else tracking_uri()
-    return "\n".join(
-        [*lines, f"Runs, curves and models in the MLflow UI (experiment {summary['experiment']}): {where}"]
-    )
+    local = tracking_uri() == DEFAULT_URI
+    lines += [f"Curves, plots and models of all runs (in {tracking_uri()}): {'make ui' if local else tracking_uri()}"]
+    return "\n".join(lines)
+
+
+def _near(place: str) -> str:
+    """A path as it is typed from here, where it lies below; else as it is."""
+    path = Path(place)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else place

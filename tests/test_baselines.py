@@ -1,0 +1,193 @@
+"""The naive forecasts, by hand, and the linear autoregression against what it must get exactly right."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import windows
+from models.baselines import BASELINES, LinearAR, SeasonalNaive, fit_baseline
+from models.panel import Panel, one_series, panel_from_frame
+
+TIME = np.arange(3000.0)
+
+
+def two_series() -> Panel:
+    """`a` is 1, 2, 3, 4 (points 0 to 3); `b` is 10, 20, 30, 40, 50 (points 4 to 8)."""
+    values = [1.0, 2.0, 3.0, 4.0, 10.0, 20.0, 30.0, 40.0, 50.0]
+    frame = pd.DataFrame({"unique_id": list("aaaabbbbb"), "ds": [0, 1, 2, 3, 0, 1, 2, 3, 4], "y": values})
+    return panel_from_frame(frame, "error")[0]
+
+
+def fitted(values: np.ndarray, length: int, train: int = 600, horizon: int = 1) -> tuple[LinearAR, Panel, np.ndarray]:
+    """A linear autoregression of the first `train` points, with the panel and the origins that it was fitted on."""
+    panel, origins = one_series("a", values), np.arange(length, train)
+    network = LinearAR(length, horizon)
+    network.fit(panel, origins)
+    return network, panel, origins
+
+
+# Last value and season
+
+
+def test_the_last_value_is_repeated() -> None:
+    naive = SeasonalNaive(season=1, horizon=3)
+    assert naive.predict(two_series(), np.array([2, 7])).tolist() == [[2, 2, 2], [30, 30, 30]]
+
+
+def test_a_season_is_repeated() -> None:
+    naive = SeasonalNaive(season=3, horizon=2)
+    assert naive.predict(two_series(), np.array([3, 8])).tolist() == [[1, 2], [20, 30]]
+
+
+def test_a_horizon_longer_than_the_season_repeats_the_last_season() -> None:
+    naive = SeasonalNaive(season=2, horizon=5)
+    assert naive.predict(two_series(), np.array([8])).tolist() == [[30, 40, 30, 40, 30]]
+
+
+def test_where_a_series_is_not_yet_a_season_old_the_last_value_stands_in() -> None:
+    naive = SeasonalNaive(season=3, horizon=3)
+    assert naive.predict(two_series(), np.array([5, 6])).tolist() == [[10, 10, 10], [20, 10, 20]]  # never 2, 3 or 4
+
+
+def test_beyond_the_end_the_same_rule_holds() -> None:
+    assert SeasonalNaive(season=1, horizon=1).extend(two_series(), 2).tolist() == [[4, 4], [50, 50]]
+    assert SeasonalNaive(season=3, horizon=1).extend(two_series(), 4).tolist() == [[2, 3, 4, 2], [30, 40, 50, 30]]
+    assert SeasonalNaive(season=99, horizon=1).extend(two_series(), 2).tolist() == [[4, 4], [50, 50]]
+
+
+def test_a_season_as_long_as_a_waves_period_is_exact() -> None:
+    wave = one_series("a", np.sin(2 * np.pi * TIME / 25))
+    path = SeasonalNaive(season=25, horizon=1).extend(wave.head(np.array([1000])), 1000)
+    np.testing.assert_allclose(path[0], wave.values[1000:2000], atol=1e-10)
+
+
+# Linear autoregression
+
+
+def test_the_next_value_is_a_constant_and_a_weighted_value() -> None:
+    network, _, _ = fitted(np.array([0.0, 1.0, 1.5, 1.75, 1.875]), length=1, train=5)  # x' = x / 2 + 1
+    assert network.predict_windows(np.array([[4.0], [-2.0]])) == pytest.approx(np.array([[3.0], [0.0]]))
+
+
+def test_further_steps_come_from_its_own_forecasts() -> None:
+    network, panel, _ = fitted(np.array([0.0, 1.0, 1.5, 1.75, 1.875]), length=1, train=5, horizon=3)
+    assert network.predict_windows(np.array([[4.0]])) == pytest.approx(np.array([[3.0, 2.5, 2.25]]))
+    assert network.extend(panel, 2) == pytest.approx(np.array([[1.9375, 1.96875]]))
+
+
+@pytest.mark.parametrize("chunk", [1, 40, windows.CHUNK])
+def test_the_weights_are_those_of_least_squares(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).normal(size=300) + 5
+    past = np.lib.stride_tricks.sliding_window_view(noise, 3)  # [298, 3]
+    rows = np.column_stack([past[:200], np.ones(200)])
+    expected = past @ np.linalg.lstsq(rows, noise[3:203], rcond=None)[0][:3]
+    monkeypatch.setattr(windows, "CHUNK", chunk)
+    network, _, _ = fitted(noise, length=3, train=203)
+    answers = network.predict_windows(past)[:, 0]
+    np.testing.assert_allclose(answers - answers[0], expected - expected[0], atol=1e-12)
+    assert abs((answers[:200] - noise[3:203]).mean()) < 1e-12  # the constant takes the mean error away
+
+
+EXACT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "sine": lambda t: np.sin(t * 0.1001),
+    "slow sine": lambda t: np.sin(t * 0.01),
+    "two sines": lambda t: np.sin(t * 0.1) + np.cos(t * 0.37) / 2,
+    "line": lambda t: 0.5 * t + 7,
+    "line and sine": lambda t: 0.01 * t + np.sin(t * 0.2),
+}
+
+
+@pytest.mark.parametrize("length", [5, 20])
+@pytest.mark.parametrize("name", EXACT)
+def test_it_is_exact_on_lines_and_sines_also_in_a_free_run_of_1000_steps(name: str, length: int) -> None:
+    values = EXACT[name](TIME)
+    network, panel, origins = fitted(values, length)
+    np.testing.assert_allclose(network.predict(panel, origins)[:, 0], values[origins], rtol=0, atol=1e-9)
+    path = network.extend(panel.head(np.array([600])), 1000)
+    np.testing.assert_allclose(path[0], values[600:1600], rtol=0, atol=1e-8)
+
+
+def test_a_sine_takes_two_values_and_one_does_not_do() -> None:
+    values = np.sin(TIME * 0.1)
+    pair, panel, origins = fitted(values, length=2)
+    assert np.abs(pair.predict(panel, origins)[:, 0] - values[origins]).max() < 1e-9
+    single, panel, origins = fitted(values, length=1)
+    assert np.abs(single.predict(panel, origins)[:, 0] - values[origins]).max() > 0.05
+
+
+def test_a_sine_far_from_zero_is_met_as_well_as_its_rounding_allows() -> None:
+    values = 1e6 + np.sin(TIME * 0.1)  # doubles are 1.2e-10 apart there
+    network, panel, origins = fitted(values, length=20)
+    np.testing.assert_allclose(network.predict(panel, origins)[:, 0], values[origins], rtol=0, atol=1e-9)
+    path = network.extend(panel.head(np.array([600])), 1000)
+    np.testing.assert_allclose(path[0], values[600:1600], rtol=0, atol=1e-8)
+
+
+def test_fewer_rows_than_weights_are_met_exactly() -> None:
+    values = np.sin(TIME * 0.3)
+    network, panel, origins = fitted(values, length=20, train=25)
+    assert len(origins) == 5
+    np.testing.assert_allclose(network.predict(panel, origins)[:, 0], values[20:25], atol=1e-9)
+
+
+def test_a_constant_series_goes_on_as_it_is() -> None:
+    network, panel, _ = fitted(np.full(50, 5.0), length=4, train=50)
+    np.testing.assert_allclose(network.extend(panel, 100), 5.0, rtol=1e-12)
+
+
+def test_noise_is_answered_by_its_mean_and_not_by_its_last_value() -> None:
+    noise = np.random.default_rng(1).normal(size=3000)
+    network, panel, _ = fitted(noise, length=1, train=2000)
+    later = np.arange(2000, 3000)
+    errors = network.predict(panel, later)[:, 0] - noise[later]
+    assert np.sqrt((errors**2).mean()) < 1.03 * noise[later].std()  # the last value would come to 1.41 times
+
+
+def test_what_comes_behind_the_training_part_changes_no_weight() -> None:
+    values = np.sin(TIME * 0.1)
+    spoilt = values.copy()
+    spoilt[600:] = 1e6
+    window = np.random.default_rng(0).normal(size=(3, 5))
+    first, second = (fitted(some, length=5)[0].predict_windows(window) for some in (values, spoilt))
+    np.testing.assert_array_equal(first, second)
+
+
+# All of them
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_all_origins_at_once_give_what_each_gives_alone(name: str) -> None:
+    panel = one_series("a", np.random.default_rng(0).normal(size=80))
+    network = fit_baseline(name, panel, np.arange(6, 50), length=6, horizon=4, season=5)
+    origins = np.arange(6, 77)
+    alone = np.concatenate([network.predict(panel, origins[n : n + 1]) for n in range(len(origins))])
+    np.testing.assert_allclose(network.predict(panel, origins), alone, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_beyond_the_end_is_the_forecast_from_the_end(name: str) -> None:
+    values = np.random.default_rng(0).normal(size=80)
+    panel = one_series("a", values)
+    network = fit_baseline(name, panel, np.arange(6, 50), length=6, horizon=4, season=5)
+    extended = network.extend(panel.head(np.array([60])), 4)
+    np.testing.assert_allclose(extended, network.predict(panel, np.array([60])), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@given(origin=st.integers(6, 36), later=st.integers(0, 33), value=st.floats(-1e3, 1e3))
+def test_no_value_from_an_origin_on_changes_the_forecast_made_there(
+    name: str, origin: int, later: int, value: float
+) -> None:
+    values = np.random.default_rng(0).normal(size=40)
+    panel = one_series("a", values)
+    network = fit_baseline(name, panel, np.arange(6, 30), length=6, horizon=4, season=5)
+    forecast = network.predict(panel, np.array([origin]))
+    changed = values.copy()
+    changed[min(origin + later, 39)] = value
+    np.testing.assert_array_equal(network.predict(panel.with_values(changed), np.array([origin])), forecast)
+    changed[origin - 5 : origin] += 1
+    assert (network.predict(panel.with_values(changed), np.array([origin])) != forecast).any()

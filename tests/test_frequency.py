@@ -1,0 +1,155 @@
+"""The step of a time axis: found, counted along, and continued."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import InputError
+from models.frequency import Step, infer_step, positions, times_from, usual_season
+
+GRIDS = {  # how pandas writes it, the step that is found, points a season
+    "15min": ("15min", 96),
+    "30min": ("30min", 48),
+    "h": ("h", 24),
+    "36h": ("36h", 1),
+    "90s": ("90s", 1),
+    "D": ("D", 7),
+    "B": ("B", 5),
+    "W-WED": ("7D", 52),
+    "MS": ("MS", 12),
+    "ME": ("ME", 12),
+    "2MS": ("2MS", 6),
+    "QS-JAN": ("3MS", 4),
+    "QS-FEB": ("3MS", 4),
+    "QE-DEC": ("3ME", 4),
+    "YS-JAN": ("12MS", 1),
+    "YS-APR": ("12MS", 1),
+    "YE-DEC": ("12ME", 1),
+    "5MS": ("5MS", 1),
+}
+
+
+def stamps(*texts: str) -> np.ndarray:
+    return np.array(texts, dtype="datetime64[us]")
+
+
+def grid(frequency: str, count: int = 24) -> np.ndarray:
+    return pd.date_range("2021-03-01 06:00", periods=count, freq=frequency).to_numpy("datetime64[us]")
+
+
+def step_of(*series: np.ndarray) -> Step:
+    return infer_step(list(series), [f"series{n}" for n in range(len(series))])
+
+
+@pytest.mark.parametrize("frequency", GRIDS)
+def test_the_step_of_a_complete_axis_is_found(frequency: str) -> None:
+    assert step_of(grid(frequency)) == GRIDS[frequency][0]
+
+
+@pytest.mark.parametrize("frequency", GRIDS)
+def test_the_step_of_an_axis_with_gaps_is_found(frequency: str) -> None:
+    times = np.delete(grid(frequency), [4, 9, 10])
+    assert step_of(times) == GRIDS[frequency][0]
+    assert positions(times, GRIDS[frequency][0]).tolist() == [n for n in range(24) if n not in (4, 9, 10)]
+
+
+@pytest.mark.parametrize("frequency", GRIDS)
+def test_each_step_has_its_usual_season(frequency: str) -> None:
+    step, season = GRIDS[frequency]
+    assert usual_season(step) == season
+
+
+def test_integers_repeat_at_no_usual_season() -> None:
+    assert usual_season(1) == usual_season(24) == 1
+
+
+@pytest.mark.parametrize(("times", "step"), [([3, 4, 5, 7], 1), ([0, 5, 15, 20], 5), ([-7, -5, -3], 2), ([9], 1)])
+def test_integers_go_by_their_most_common_gap(times: list[int], step: int) -> None:
+    assert step_of(np.array(times)) == step
+
+
+def test_integers_far_apart_are_told_without_counting_up_to_them() -> None:
+    assert step_of(np.array([0, 10**15, 2 * 10**15])) == 10**15
+
+
+def test_one_series_may_fill_in_what_another_leaves_open() -> None:
+    whole, sparse = np.arange(10), np.array([3, 5, 6])
+    assert step_of(whole, sparse) == 1
+
+
+def test_a_series_of_one_row_goes_by_the_step_of_the_others() -> None:
+    assert step_of(stamps("2020-05-05"), stamps("2020-01-01", "2020-01-02")) == "D"
+
+
+def test_three_months_of_31_and_30_days_are_months_and_not_days() -> None:
+    assert step_of(stamps("2021-07-01", "2021-08-01", "2021-09-01")) == "MS"  # 31 days, twice
+    assert step_of(stamps("2021-01-01", "2022-01-01", "2023-01-01")) == "12MS"  # 365 days, twice
+    assert step_of(stamps("2021-07-02", "2021-08-02", "2021-09-02")) == "31D"  # on no calendar
+
+
+def test_every_second_month_is_a_step_of_two_months_and_not_half_filled() -> None:
+    times = stamps("2020-01-01", "2020-03-01", "2020-05-01", "2020-07-01", "2020-09-01")
+    assert step_of(times) == "2MS"
+    assert positions(times, "2MS").tolist() == [0, 1, 2, 3, 4]
+
+
+def test_positions_count_the_steps_from_the_first_time() -> None:
+    assert positions(stamps("2020-01-31", "2020-02-29", "2020-04-30"), "ME").tolist() == [0, 1, 3]
+    assert positions(stamps("2020-01-03", "2020-01-06", "2020-01-08"), "B").tolist() == [0, 1, 3]  # Friday to Wednesday
+    assert positions(stamps("2020-01-01", "2020-01-01T02"), "h").tolist() == [0, 2]
+    assert positions(np.array([10, 15, 30]), 5).tolist() == [0, 1, 4]
+
+
+def test_times_go_on_beyond_the_end() -> None:
+    assert times_from(np.int64(10), 5, 4).tolist() == [10, 15, 20, 25]
+    months = times_from(np.datetime64("2023-12-31", "us"), "ME", 4)
+    assert (months == stamps("2023-12-31", "2024-01-31", "2024-02-29", "2024-03-31")).all()
+    workdays = times_from(np.datetime64("2020-01-03T09:30", "us"), "B", 3)
+    assert (workdays == stamps("2020-01-03T09:30", "2020-01-06T09:30", "2020-01-07T09:30")).all()
+
+
+@pytest.mark.parametrize("first", ["0001-01-01", "1700-01-01", "9999-01-01"])
+@pytest.mark.parametrize("step", ["h", "D", "7D", "B", "MS", "12MS"])
+def test_years_far_away_are_years_like_others(first: str, step: str) -> None:
+    offset = 3 if step == "B" else 0  # a working day in each of these years
+    times = times_from(np.datetime64(first, "us") + np.timedelta64(offset, "D"), step, 12)
+    assert len(times) == 12
+    assert positions(times, step).tolist() == list(range(12))
+
+
+@given(
+    step=st.sampled_from(["15min", "h", "D", "7D", "B", "MS", "ME", "3MS", "12ME"]),
+    kept=st.sets(st.integers(1, 60), min_size=1),
+)
+def test_positions_undo_times_from(step: str, kept: set[int]) -> None:
+    first = {"ME": "2019-01-31", "12ME": "2019-01-31"}.get(step, "2019-01-01")
+    places = [0, *sorted(kept)]
+    assert positions(times_from(np.datetime64(first, "us"), step, 61)[places], step).tolist() == places
+
+
+def test_an_irregular_series_is_refused_with_the_times_at_fault() -> None:
+    with pytest.raises(InputError, match=r"'series0' is irregular: 12 comes after 10, .* step is 5"):
+        step_of(np.array([0, 5, 10, 12, 15]))
+    with pytest.raises(InputError, match=r"2020-01-02T05:\S+ comes after 2020-01-02T00:\S+, .* 1 day.*resample"):
+        step_of(stamps("2020-01-01", "2020-01-02", "2020-01-02T05", "2020-01-03", "2020-01-04"))
+
+
+def test_times_of_day_that_change_are_on_no_calendar() -> None:
+    with pytest.raises(InputError, match="irregular"):
+        step_of(stamps("2020-01-01T00", "2020-02-01T00", "2020-03-01T05", "2020-04-01T00"))
+
+
+def test_a_series_that_is_mostly_gaps_is_refused() -> None:
+    half = np.array([0, 1, 2, 5])  # 4 of 6
+    assert step_of(half) == 1
+    with pytest.raises(InputError, match="4 of the 9 times between 0 and 8 in steps of 1: too few"):
+        step_of(np.array([0, 1, 2, 8]))
+    with pytest.raises(InputError, match="3 of the 2932533 times between 1970-01-01"):
+        step_of(stamps("1970-01-01", "1970-01-02", "9999-01-01"))
+
+
+def test_a_single_timestamp_tells_no_step() -> None:
+    with pytest.raises(InputError, match=r"'series0' has one time only, 2020-01-01.*give more rows"):
+        step_of(stamps("2020-01-01"), stamps("2020-01-05"))

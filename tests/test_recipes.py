@@ -1,0 +1,45 @@
+"""The recipes reach what they promise, from the catalogue's own parameters."""
+
+import statistics
+from typing import Any
+
+import pytest
+
+from flows.catalogue import recipe_parameters
+from flows.options import options_of
+from flows.train import train
+from models.forecaster import Forecaster, build_network
+from models.scaling import UNSCALED, fit_scaling
+from models.specs import ModelSpec
+from tasks.evaluation import evaluate
+from tasks.preparation import prepare_data
+from tasks.series import read_series
+
+
+def scores(recipe: str, seed: int) -> dict[str, float]:
+    """Train a recipe's one model as the flow does, without a server, and score it."""
+    given: Any = options_of(train.fn).model_validate(recipe_parameters("train", recipe))
+    data = prepare_data.fn(read_series.fn(given.series), given.window, given.split, given.season, given.free_run)
+    settings = {name: getattr(given, name) for name in ("window", "recurrent", "fit", "elman", "numpy_rnn")}
+    spec = ModelSpec(model=given.models[0], seed=seed, **settings)
+    scaling = fit_scaling(data.panel, data.parts.train) if given.window.scale == "standard" else UNSCALED
+    network = build_network(spec)
+    for _ in network.fit(scaling.scale(data.panel), data.origins["train"], data.origins.get("val")):
+        pass
+    return evaluate.fn(spec.model, Forecaster(spec, scaling, network), data).scores
+
+
+def test_elman_sine_reaches_a_median_of_0_12_over_ten_seeds() -> None:
+    assert statistics.median(scores("elman-sine", seed)["train_rmse"] for seed in range(10)) <= 0.12
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_numpy_rnn_sine_reaches_0_01(seed: int) -> None:
+    assert scores("numpy-rnn-sine", seed)["val_rmse"] <= 0.01
+
+
+@pytest.mark.parametrize(("recipe", "seed"), [("gru-sine", 0), ("gru-sine", 1), ("gru-cosine", 0)])
+def test_the_gru_runs_free_for_a_thousand_steps(recipe: str, seed: int) -> None:
+    found = scores(recipe, seed)
+    assert found["free_run_rmse_100"] <= 0.002
+    assert found["free_run_rmse_1000"] <= 0.005

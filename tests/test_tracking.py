@@ -1,0 +1,108 @@
+"""The door to MLflow, on a real database."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow.tracking import MlflowClient
+
+from models.forecaster import Forecaster, build_network
+from models.panel import one_series
+from models.scaling import fit_scaling
+from models.specs import FitSpec, ModelSpec, RecurrentSpec, WindowSpec
+from tasks.series import Series
+from tasks.tracking import Curves, artifact_folder, flatten, log_model, log_params, tracked_run
+
+
+@pytest.fixture
+def client(mlflow_folder: Path) -> MlflowClient:
+    return MlflowClient()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError("no luck"), "FAILED"), (KeyboardInterrupt(), "KILLED"), (SystemExit(), "KILLED")]
+)
+def test_a_run_that_is_left_by_an_error_says_so(client: MlflowClient, error: BaseException, status: str) -> None:
+    def leave() -> None:
+        with tracked_run(f"left by {type(error).__name__}", "run", {}):
+            raise error
+
+    with pytest.raises(type(error)):
+        leave()
+    experiment = client.get_experiment_by_name(f"left by {type(error).__name__}")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == status
+    assert type(error).__name__ in run.data.tags["reason"]
+
+
+def test_a_run_that_ends_well_is_finished_under_its_parent(client: MlflowClient) -> None:
+    with tracked_run("well", "parent", {"a": "b"}) as parent, tracked_run("well", "child", {}, parent) as child:
+        assert client.get_run(child).info.status == "RUNNING"
+    assert client.get_run(child).info.status == client.get_run(parent).info.status == "FINISHED"
+    assert client.get_run(child).data.tags["mlflow.parentRunId"] == parent
+    assert client.get_run(parent).data.tags["a"] == "b"
+    assert mlflow.active_run() is None
+
+
+def test_curves_reach_mlflow_whole_and_in_order(client: MlflowClient) -> None:
+    with tracked_run("curves", "run", {}) as run_id:
+        curves = Curves(run_id, interval=3600)  # so that only full batches and the last flush send
+        for epoch in range(1, 1201):
+            curves.add(epoch, {"train_loss": 1 / epoch, "val_loss": 2 / epoch})
+        assert len(client.get_metric_history(run_id, "train_loss")) < 1200
+        curves.flush()
+        history = client.get_metric_history(run_id, "val_loss")
+    assert [metric.step for metric in history] == list(range(1, 1201))
+    assert [metric.value for metric in history] == [2 / epoch for epoch in range(1, 1201)]
+
+
+def test_more_params_than_one_batch_holds_are_all_logged(client: MlflowClient) -> None:
+    with tracked_run("params", "run", {}) as run_id:
+        log_params(run_id, {"many": {f"p{n}": n for n in range(250)}})
+    assert client.get_run(run_id).data.params == {f"many.p{n}": str(n) for n in range(250)}
+
+
+def test_settings_are_flattened_to_dotted_names() -> None:
+    assert flatten({"a": {"b": 1, "c": {"d": [2]}}, "fit": FitSpec(epochs=7)})["fit.epochs"] == 7
+    assert flatten({"a": {"b": 1, "c": {"d": [2]}}}) == {"a.b": 1, "a.c.d": [2]}
+
+
+@pytest.mark.parametrize("name", ["../../etc/x", "a/b", "x" * 300, "..", "näme"])
+def test_no_name_leads_out_of_the_artifact_folder(mlflow_folder: Path, name: str) -> None:
+    with tracked_run(name, "run", {}) as run_id:
+        folder = Path(artifact_folder(run_id)).resolve()
+    assert folder.is_relative_to((mlflow_folder / "artifacts").resolve())
+
+
+LOAD = """
+import sys
+sys.path = [path for path in sys.path if path != sys.argv[2]]  # as on a machine without this project
+import mlflow, pandas as pd
+model = mlflow.pyfunc.load_model(sys.argv[1])
+rows = pd.DataFrame({"unique_id": "sine", "ds": range(20), "y": [0.5] * 20})
+forecast = model.predict(rows, params={"horizon": 9})
+import models
+print(models.__file__, len(forecast))
+"""
+
+
+def test_a_logged_model_carries_its_own_code(client: MlflowClient, mlflow_folder: Path) -> None:
+    values = np.sin(np.arange(60) / 3)
+    panel = one_series("sine", values)
+    spec = ModelSpec(model="gru", window=WindowSpec(length=10), recurrent=RecurrentSpec(hidden=4))
+    forecaster = Forecaster(spec, fit_scaling(panel, panel.ends), build_network(spec))
+    with tracked_run("model", "run", {}) as run_id:
+        uri = log_model(run_id, forecaster, Series("sine", panel, (), "0" * 64))
+    root = str(Path(__file__).parent.parent)
+    environment = {**os.environ, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+    command = [sys.executable, "-c", LOAD, uri, root]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    code, count = done.stdout.split()
+    assert Path(code).is_relative_to(mlflow_folder / "artifacts")
+    assert count == "9"

@@ -1,0 +1,202 @@
+"""Windows as indices: inside one series, inside one part, never at a filled target."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import windows
+from models.errors import InputError
+from models.panel import Panel, one_series, panel_from_frame
+from models.specs import SplitSpec
+from models.windows import contexts, last_windows, origins_within, recurse, split_panel, targets
+
+
+def panel_of(*series: list[float]) -> Panel:
+    """Series named s0, s1, ... at the times 0, 1, 2, ...; NaN is missing and filled with the last value."""
+    tables = [
+        pd.DataFrame({"unique_id": f"s{n}", "ds": np.arange(len(values)), "y": np.array(values, float)})
+        for n, values in enumerate(series)
+    ]
+    return panel_from_frame(pd.concat(tables), "last")[0]
+
+
+def origins_of(panel: Panel, length: int, horizon: int) -> list[int]:
+    return origins_within(panel, panel.starts, panel.ends, length, horizon).tolist()
+
+
+# Origins
+
+
+def test_every_point_with_enough_values_before_it_is_an_origin() -> None:
+    assert origins_of(one_series("a", np.arange(6.0)), 2, 1) == [2, 3, 4, 5]
+
+
+def test_a_longer_horizon_ends_the_origins_earlier() -> None:
+    assert origins_of(one_series("a", np.arange(6.0)), 2, 3) == [2, 3]
+
+
+def test_a_window_never_crosses_into_another_series() -> None:
+    panel = panel_of([0, 1, 2, 3, 4], [10, 11, 12, 13])  # points 0 to 4, and 5 to 8
+    assert origins_of(panel, 2, 1) == [2, 3, 4, 7, 8]
+    assert origins_of(panel, 2, 2) == [2, 3, 7]
+
+
+def test_a_series_too_short_for_a_window_has_no_origin() -> None:
+    panel = panel_of([0, 1, 2], [10], [20, 21, 22, 23])
+    assert origins_of(panel, 3, 1) == [7]
+    assert origins_of(panel, 9, 1) == []
+
+
+def test_the_context_of_a_later_part_may_reach_into_the_one_before() -> None:
+    panel = one_series("a", np.arange(10.0))
+    assert origins_within(panel, np.array([6]), np.array([9]), 4, 2).tolist() == [6, 7]
+
+
+def test_an_origin_never_has_a_filled_target() -> None:
+    panel = panel_of([0, 1, 2, float("nan"), 4, 5, 6])
+    assert origins_of(panel, 1, 1) == [1, 2, 4, 5, 6]
+    assert origins_of(panel, 1, 2) == [1, 4, 5]
+
+
+series = st.lists(st.one_of(st.just(float("nan")), st.integers(0, 99).map(float)), min_size=1, max_size=30)
+panels = st.lists(series.map(lambda values: [1.0, *values]), min_size=1, max_size=4).map(lambda some: panel_of(*some))
+
+
+@given(panel=panels, length=st.integers(1, 6), horizon=st.integers(1, 4), data=st.data())
+def test_no_window_crosses_a_part_or_a_series_or_is_left_out(
+    panel: Panel, length: int, horizon: int, data: st.DataObject
+) -> None:
+    sizes = panel.ends - panel.starts
+    begin = panel.starts + np.array([data.draw(st.integers(0, int(n))) for n in sizes])
+    end = begin + np.array([data.draw(st.integers(0, int(n))) for n in panel.ends - begin])
+    found = set(origins_within(panel, begin, end, length, horizon).tolist())
+    for origin in range(len(panel.values) + 1):
+        fits = any(
+            origin - length >= start and first <= origin and origin + horizon <= last
+            for start, first, last in zip(panel.starts, begin, end, strict=True)
+        )
+        assert (origin in found) == (fits and bool(panel.observed[origin : origin + horizon].all()))
+
+
+# Contexts and targets
+
+
+def test_a_context_ends_before_its_origin_and_its_targets_begin_there() -> None:
+    values = np.arange(8.0)
+    origins = np.array([3, 5])
+    assert np.concatenate(list(contexts(values, origins, 3))).tolist() == [[0, 1, 2], [2, 3, 4]]
+    assert targets(values, origins, 2).tolist() == [[3, 4], [5, 6]]
+
+
+def test_contexts_in_chunks_are_the_same_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, origins = np.random.default_rng(0).normal(size=50), np.arange(4, 50, 3)  # 16 origins
+    whole = list(contexts(values, origins, 4))
+    monkeypatch.setattr(windows, "CHUNK", 20)
+    parts = list(contexts(values, origins, 4))
+    assert [len(part) for part in parts] == [5, 5, 5, 1]
+    np.testing.assert_array_equal(np.concatenate(parts), np.concatenate(whole))
+
+
+def test_a_context_longer_than_a_chunk_comes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "CHUNK", 2)
+    assert [part.tolist() for part in contexts(np.arange(5.0), np.array([3, 4]), 3)] == [[[0, 1, 2]], [[1, 2, 3]]]
+
+
+def test_without_origins_there_is_nothing_even_of_a_short_series() -> None:
+    none = np.empty(0, np.int64)
+    assert list(contexts(np.arange(3.0), none, 5)) == []
+    assert targets(np.arange(3.0), none, 5).shape == (0, 5)
+
+
+def test_last_windows_are_the_last_values_of_each_series() -> None:
+    panel = panel_of([0, 1, 2, 3], [10, 11, 12])
+    assert last_windows(panel, 2).tolist() == [[2, 3], [11, 12]]
+    assert last_windows(panel, 3).tolist() == [[1, 2, 3], [10, 11, 12]]
+
+
+def test_a_series_shorter_than_a_window_is_named() -> None:
+    with pytest.raises(InputError, match="series 's1' has 3 values, but the model reads the last 4; give more rows"):
+        last_windows(panel_of([0, 1, 2, 3], [10, 11, 12]), 4)
+
+
+# Recursion
+
+
+def sum_and_more(horizon: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Answers the window's sum, the sum plus 1, the sum plus 2, ..."""
+    return lambda window: window.sum(axis=1, keepdims=True) + np.arange(horizon)
+
+
+def test_one_step_at_a_time_is_fed_back() -> None:
+    path = recurse(sum_and_more(1), np.array([[1.0, 2.0], [0.0, 1.0]]), 5)
+    assert path.tolist() == [[3, 5, 8, 13, 21], [1, 2, 3, 5, 8]]  # Fibonacci's numbers
+
+
+def test_three_steps_at_a_time_are_fed_back_and_cut_to_the_length() -> None:
+    start = np.array([[1.0, 2.0]])
+    assert recurse(sum_and_more(3), start, 3).tolist() == [[3, 4, 5]]
+    assert recurse(sum_and_more(3), start, 7).tolist() == [[3, 4, 5, 9, 10, 11, 21]]  # 4 + 5 = 9, 10 + 11 = 21
+    assert recurse(sum_and_more(3), start, 2).tolist() == [[3, 4]]
+
+
+def test_a_horizon_longer_than_the_window_pushes_it_out_entirely() -> None:
+    assert recurse(sum_and_more(3), np.array([[1.0]]), 5).tolist() == [[1, 2, 3, 3, 4]]
+
+
+def test_no_steps_are_an_empty_path() -> None:
+    assert recurse(sum_and_more(1), np.ones((4, 2)), 0).shape == (4, 0)
+
+
+# Parts
+
+
+def ends(spec: SplitSpec, *lengths: int) -> list[list[int]]:
+    parts = split_panel(panel_of(*([1.0] * n for n in lengths)), spec)
+    return [part.tolist() for part in (parts.train, parts.validation, parts.test)]
+
+
+def test_shares_are_cut_from_each_series() -> None:
+    assert ends(SplitSpec(validation=0.2, test=0.1), 10, 20) == [[7, 10 + 14], [9, 10 + 18], [10, 30]]
+
+
+def test_points_are_the_same_number_of_each_series() -> None:
+    assert ends(SplitSpec(validation=3, test=1), 10, 20) == [[6, 26], [9, 29], [10, 30]]
+
+
+def test_a_share_is_rounded_down_and_the_rest_goes_to_training() -> None:
+    assert ends(SplitSpec(validation=0.15, test=0.15), 19) == [[15], [17], [19]]
+
+
+def test_what_training_leaves_is_unused_where_training_is_given() -> None:
+    assert ends(SplitSpec(train=4, validation=3, test=1), 10) == [[4], [7], [8]]
+    assert ends(SplitSpec(train=0.5, validation=0.1, test=0), 10) == [[5], [6], [6]]
+
+
+@given(percent=st.integers(1, 99), length=st.integers(100, 10_000))
+def test_a_share_in_percent_is_not_a_point_short(percent: int, length: int) -> None:
+    validation = length * percent // 100  # 29 % of 100 are 29, although 0.29 * 100 is a bit less
+    train = length - validation
+    parts = split_panel(one_series("a", np.empty(length)), SplitSpec(validation=percent / 100, test=0))
+    assert [parts.train[0], parts.validation[0], parts.test[0]] == [train, length, length]
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (
+            SplitSpec(validation=6, test=4),
+            "'s1' has 10 points: too few for a validation part of 6 and a test part of 4",
+        ),
+        (SplitSpec(validation=0.5, test=0.5), "validation part of 5 and a test part of 5"),
+        (SplitSpec(train=8, validation=2, test=1), "test part of 1 behind a training part of 8; make --split.train"),
+        (SplitSpec(train=1e300), "'s0' has 20 points"),
+    ],
+)
+def test_parts_larger_than_a_series_are_refused_with_its_name(spec: SplitSpec, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        ends(spec, 20, 10)
+    assert said in str(caught.value)
