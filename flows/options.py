@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from models.errors import InputError
+
 
 def options_of(function: Callable[..., Any]) -> type[BaseModel]:
     """A model with a field a parameter of the function; what is not given stays unset.
@@ -25,6 +27,6 @@ def first_mistake(error: ValidationError) -> str:
     if mistake["type"] == "extra_forbidden":
         return f"unknown option {where}; see --help"
     wanted = mistake["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-    if mistake["type"] == "value_error":
+    if isinstance(mistake.get("ctx", {}).get("error"), InputError):
         return wanted
     return f"{where} cannot be {mistake['input']!r}: {wanted}"

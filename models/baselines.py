@@ -32,15 +32,20 @@ class SeasonalNaive:
         return panel.values[np.where(sources < starts[:, None], origins[:, None] - 1, sources)]
 
 
+MOST_LAGS = 512
+"""Most past values that the linear autoregression reads: its cost grows with their square."""
+
+
 class LinearAR(WindowedNetwork):
     """Linear autoregression: the next value as a constant and a weighted sum of the last T, by least squares.
 
-    Further steps come from its own forecasts. On a noiseless sine it is exact, from T = 2 on.
+    Of more than 512 values it reads the last 512. Further steps come from its own forecasts. On a noiseless sine it is
+    exact, from T = 2 on.
     """
 
     def __init__(self, length: int, horizon: int):
-        self.length, self.horizon = length, horizon
-        self.weights: np.ndarray = np.zeros(length + 1)  # the constant last
+        self.length, self.horizon = min(length, MOST_LAGS), horizon
+        self.weights: np.ndarray = np.zeros(self.length + 1)  # the constant last
         self.centre = 0.0
 
     def fit(self, panel: Panel, train: np.ndarray) -> None:

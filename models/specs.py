@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from models.errors import InputError
 
@@ -64,6 +64,13 @@ class SplitSpec(Spec):
     train: float | None = Field(None, gt=0, description="First points, trained on; by default what the others leave.")
     validation: float = Field(0.15, ge=0, description="Points after them, which choose epoch and model.")
     test: float = Field(0.15, ge=0, description="Points after those, only reported.")
+
+    @field_validator("train", "validation", "test")
+    @classmethod
+    def _whole_from_one_on(cls, share: float | None) -> float | None:
+        if share is not None and share >= 1 and share != int(share):
+            raise ValueError("it should be a share below 1, or a whole number of points")
+        return share
 
 
 class RecurrentSpec(Spec):

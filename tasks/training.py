@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from threadpoolctl import threadpool_limits
 
 from models.errors import InputError
 from models.forecaster import Forecaster, build_network
@@ -37,7 +38,8 @@ def fit_model(spec: ModelSpec, data: Dataset, run_id: str, device: str) -> Train
     network = build_network(spec, device)
     curves, losses = Curves(run_id), dict[str, list[float]]()
     began = time.perf_counter()
-    with progress(spec.model, epochs_of(spec)) as advance:
+    # One thread for NumPy's products too: they are small, and a second thread waits more than it works.
+    with progress(spec.model, epochs_of(spec)) as advance, threadpool_limits(1, user_api="blas"):
         for epoch in network.fit(scaled, data.origins["train"], data.origins.get("val")):
             report = epoch_losses(epoch)
             for name, loss in report.items():

@@ -82,19 +82,18 @@ def test_further_steps_come_from_its_own_forecasts() -> None:
 @pytest.mark.parametrize("chunk", [1, 40, windows.CHUNK])
 def test_the_weights_are_those_of_least_squares(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).normal(size=300) + 5
-    past = np.lib.stride_tricks.sliding_window_view(noise, 3)  # [298, 3]
-    rows = np.column_stack([past[:200], np.ones(200)])
-    expected = past @ np.linalg.lstsq(rows, noise[3:203], rcond=None)[0][:3]
+    past = np.lib.stride_tricks.sliding_window_view(noise[:-1], 3)  # [297, 3]
+    rows = np.column_stack([past, np.ones(297)])
+    expected = rows @ np.linalg.lstsq(rows[:200], noise[3:203], rcond=None)[0]
     monkeypatch.setattr(windows, "CHUNK", chunk)
     network, _, _ = fitted(noise, length=3, train=203)
-    answers = network.predict_windows(past)[:, 0]
-    np.testing.assert_allclose(answers - answers[0], expected - expected[0], atol=1e-12)
-    assert abs((answers[:200] - noise[3:203]).mean()) < 1e-12  # the constant takes the mean error away
+    np.testing.assert_allclose(network.predict_windows(past)[:, 0], expected, rtol=0, atol=1e-12)
 
 
 EXACT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sine": lambda t: np.sin(t * 0.1001),
     "slow sine": lambda t: np.sin(t * 0.01),
+    "hardly a sine": lambda t: np.sin(t * 0.001),
     "two sines": lambda t: np.sin(t * 0.1) + np.cos(t * 0.37) / 2,
     "line": lambda t: 0.5 * t + 7,
     "line and sine": lambda t: 0.01 * t + np.sin(t * 0.2),
@@ -157,6 +156,17 @@ def test_what_comes_behind_the_training_part_changes_no_weight() -> None:
 
 
 # All of them
+
+
+def test_each_baseline_goes_by_its_name() -> None:
+    panel = one_series("a", np.arange(10.0))
+    forecasts = {
+        name: fit_baseline(name, panel, np.arange(4, 10), length=4, horizon=2, season=3).extend(panel, 2)[0]
+        for name in BASELINES
+    }
+    assert forecasts["last_value"].tolist() == [9, 9]
+    assert forecasts["seasonal_naive"].tolist() == [7, 8]
+    assert forecasts["linear_ar"] == pytest.approx([10, 11])
 
 
 @pytest.mark.parametrize("name", BASELINES)

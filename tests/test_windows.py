@@ -187,11 +187,11 @@ def test_a_share_in_percent_is_not_a_point_short(percent: int, length: int) -> N
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
+        (SplitSpec(validation=6, test=4), "'s1' has 10 points: too few for a validation part of 6 and a test part"),
         (
-            SplitSpec(validation=6, test=4),
-            "'s1' has 10 points: too few for a validation part of 6 and a test part of 4",
+            SplitSpec(validation=0.5, test=0.5),
+            "validation part of 10 and a test part of 10 behind a training part of",
         ),
-        (SplitSpec(validation=0.5, test=0.5), "validation part of 5 and a test part of 5"),
         (SplitSpec(train=8, validation=2, test=1), "test part of 1 behind a training part of 8; make --split.train"),
         (SplitSpec(train=1e300), "'s0' has 20 points"),
     ],
