@@ -20,9 +20,10 @@ from models.specs import (
     SplitSpec,
     WindowSpec,
 )
+from tasks.drawing import plot_model
 from tasks.evaluation import choose, evaluate, evaluate_baselines
 from tasks.preparation import prepare_data
-from tasks.recording import Outcome, plot_model, record_comparison, record_data, record_model, run_tags, summarize
+from tasks.recording import Outcome, record_comparison, record_data, record_model, run_tags, summarize
 from tasks.series import read_series
 from tasks.tracking import tracked_run
 from tasks.training import choose_device, fit_model

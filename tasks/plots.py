@@ -1,7 +1,7 @@
 """The figures of a run in one house style. Each function returns a figure of its own, which the caller saves.
 
-There is no pyplot and no global state, so that threads may draw. Mathematical text is off: matplotlib parses it with
-one parser for all threads, and names may hold a dollar sign. Times are datetime64 or integers; a NaN is a gap.
+There is no pyplot and no global state, so that threads may draw. Mathematical text is off: matplotlib has one parser
+for all threads, and names may hold a dollar sign. Times are datetime64 or integers; a NaN is a gap.
 """
 
 import math
@@ -110,11 +110,12 @@ def free_run(
     truth: Array,
     predicted: Array,
     rmse: dict[int, float],
+    unit: str = "value",
 ) -> Figure:
     """A forecast [N] that ran on its own output, beside the truth [N] (NaN: unknown), after the context [C] it read.
 
-    The upper panel has the first 100 steps, a lower one all where there are more; a title has the `rmse` over the first
-    n steps, by n, where a panel has so many. A forecast far outside the known values leaves its panel.
+    The upper panel has the first 100 steps, a lower one all where there are more; a title has the `rmse` over n steps,
+    by n, where a panel has so many; `unit` labels the values. A forecast far outside what is known leaves its panel.
     """
     spans = sorted({min(len(times), NEAR), len(times)})
     figure, axes = _panels(len(spans), 1)
@@ -129,7 +130,7 @@ def free_run(
             ax.set_ylim(np.clip(ax.get_ylim(), np.nanmin(known) - 2 * spread, np.nanmax(known) + 2 * spread))
         scores = "".join(f"; RMSE over {n:,} steps: {_digits(rmse[n])}" for n in sorted(rmse) if told < n <= steps)
         ax.set_title(f"{'first' if steps < len(times) else 'all'} {steps:,} steps{scores}", loc="left")
-        ax.set_ylabel("value")
+        ax.set_ylabel(_wrap(unit, 28), parse_math=False)
         _time_axis(ax, times, 9)
     return _finish(figure, f"{model}: free run on its own forecasts")
 
@@ -214,8 +215,7 @@ def _finish(figure: Figure, title: str) -> Figure:
 
 def _line(ax: Axes, times: Array, values: Any, colour: str, width: float, label: str | None = None) -> None:
     """A line, with dots where a point may stand alone."""
-    values = _numbers(values)
-    style = "o-" if len(values) == 1 or np.isnan(values).any() else "-"
+    style = "o-" if len(values := _numbers(values)) == 1 or np.isnan(values).any() else "-"
     ax.plot(times, values, style, color=colour, lw=width, ms=width + 3 * (len(values) <= 100), mew=0, label=label)
 
 

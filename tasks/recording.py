@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -68,42 +67,6 @@ def record_data(run_id: str, data: Dataset, settings: Mapping[str, Any]) -> floa
     if data.series.notes:
         log_tags(run_id, {"data.notes": "; ".join(data.series.notes)})
     return time.perf_counter() - began
-
-
-@task(task_run_name="plot_model: {training.forecaster.spec.model}", cache_policy=NO_CACHE)
-def plot_model(training: Training, evaluation: Evaluation, data: Dataset) -> dict[str, Figure]:
-    """The plots of one model. Of many series, the first is drawn."""
-    model, panel = training.forecaster.spec.model, data.panel
-    times = panel.all_times()
-    parts = []
-    for part, origins in data.origins.items():
-        own = panel.series_of(origins - 1) == 0
-        at = origins[own]
-        actual = np.where(panel.observed[at], panel.values[at], np.nan)
-        parts.append(plots.PartForecast(part, times[at], actual, evaluation.forecasts[part][own, 0]))
-    figures = {
-        "loss_curves": plots.loss_curves(model, training.losses),
-        "predictions": plots.predictions(model, parts, data.series.name),
-    }
-    if model == "elman":
-        figures["scatter"] = plots.scatter(model, parts[0].times, parts[0].actual, parts[0].predicted)
-    begin, steps = int(data.free_run[0] - panel.starts[0]), evaluation.truth.shape[1]
-    if steps > 0:
-        shown = min(begin, max(data.window.length, 20))
-        figures["free_run"] = plots.free_run(
-            model,
-            panel.times(0, begin - shown, shown),
-            panel.values[data.free_run[0] - shown : data.free_run[0]],
-            panel.times(0, begin, steps),
-            evaluation.truth[0],
-            evaluation.free_run[0],
-            {
-                n: evaluation.scores[f"free_run_rmse_{n}"]
-                for n in (100, 1000)
-                if f"free_run_rmse_{n}" in evaluation.scores
-            },
-        )
-    return figures
 
 
 @task(task_run_name="record_model: {training.forecaster.spec.model}", cache_policy=NO_CACHE)

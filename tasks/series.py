@@ -19,12 +19,13 @@ WAVES = {"sine": np.sin, "cosine": np.cos}
 
 @dataclass(frozen=True)
 class Series:
-    """The series of a run: the panel, what was done to get it, and the sha256 of what it was read from."""
+    """The series of a run: the panel, what was done to get it, its source's sha256, and what its values are called."""
 
     name: str
     panel: Panel
     notes: tuple[str, ...]
     sha256: str
+    unit: str
     wave: SeriesSpec | None = None
 
     def truth(self, begin: np.ndarray, steps: int) -> np.ndarray:
@@ -84,7 +85,7 @@ def _generate(spec: SeriesSpec) -> Series:
         )
     values = wave_values(spec, 0, spec.points)
     name = str(spec.wave)
-    return Series(name, one_series(name, values), (), hashlib.sha256(values.tobytes()).hexdigest(), spec)
+    return Series(name, one_series(name, values), (), hashlib.sha256(values.tobytes()).hexdigest(), name, spec)
 
 
 @lru_cache(maxsize=1)
@@ -99,4 +100,4 @@ def _read_once(spec: SeriesSpec, _changed: int) -> Series:
         raise InputError(f"{path} cannot be read: {shown(error.strerror or error, 200)}") from error
     except InputError as error:
         raise InputError(f"{path}: {' '.join(str(error).split())}") from error
-    return Series(path.stem, panel, tuple(notes), sha256)
+    return Series(path.stem, panel, tuple(notes), sha256, spec.value or path.stem)
