@@ -15,12 +15,12 @@ from models.panel import one_series
 from models.scaling import fit_scaling
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, WindowSpec
 from tasks.series import Series
-from tasks.tracking import Curves, artifact_folder, flatten, log_model, log_params, tracked_run
+from tasks.tracking import Curves, artifact_folder, connect, flatten, log_model, log_params, tracked_run
 
 
 @pytest.fixture
 def client(mlflow_folder: Path) -> MlflowClient:
-    return MlflowClient()
+    return connect()
 
 
 @pytest.mark.parametrize(
