@@ -4,7 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
-export PIP_CONSTRAINT =
 
 .PHONY: install run test lint format ui docs clean
 

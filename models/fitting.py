@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.adam import Adam, learning_rates
+from models.batches import Batches, Origins
 from models.network import Epoch
 from models.population import Population
 from models.specs import FitSpec
@@ -87,7 +89,7 @@ def batch_loss(
 
 
 @torch.inference_mode()
-def evaluate(population: Population, values: Tensor, held_out: "Origins", length: int) -> Tensor:
+def evaluate(population: Population, values: Tensor, held_out: Origins, length: int) -> Tensor:
     """Mean squared error [K] over every held-out origin."""
     weights = population.weights()
     total = torch.zeros(population.members, device=values.device)  # [K]
@@ -96,78 +98,3 @@ def evaluate(population: Population, values: Tensor, held_out: "Origins", length
         origins, real = held_out.index[:, begin : begin + size], held_out.real[:, begin : begin + size]
         total += batch_loss(population, weights, values, origins, real, length) * real.sum(dim=1)
     return total / held_out.sizes
-
-
-class Origins:
-    """Each member's origins, [K, M], padded with its first; `real` [K, M] tells which count."""
-
-    def __init__(self, origins: Sequence[np.ndarray], members: int, device: torch.device):
-        rows = [torch.from_numpy(row) for row in origins] * (members if len(origins) == 1 else 1)
-        longest = max(len(row) for row in rows)
-        self.index = torch.stack([torch.cat([row, row[:1].expand(longest - len(row))]) for row in rows]).to(device)
-        self.sizes = torch.tensor([len(row) for row in rows], device=device)  # [K]
-        self.real = torch.arange(longest, device=device) < self.sizes.unsqueeze(1)  # [K, M]
-
-
-class Batches:
-    """Batches of origins [K, B], in each member's own random order."""
-
-    def __init__(
-        self, origins: Sequence[np.ndarray], members: int, batch: int, seeds: Sequence[int], device: torch.device
-    ):
-        self.origins = Origins(origins, members, torch.device("cpu"))
-        self.sizes = self.origins.sizes.to(device)  # [K]
-        self.batch = min(batch, int(self.sizes.max()))
-        self.steps = -(-self.sizes // self.batch)  # [K], the steps a member takes an epoch
-        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self.device = device
-
-    def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Origins [K, B] and which of them are real; a member whose origins are used up waits."""
-        longest = self.origins.index.shape[1]
-        padded = -(-longest // self.batch) * self.batch
-        order = torch.zeros(len(self.generators), padded, dtype=torch.int64)  # [K, steps * B]
-        for row, size, generator in zip(order, self.origins.sizes.tolist(), self.generators, strict=True):
-            row[:size] = torch.randperm(size, generator=generator)
-        index = self.origins.index.gather(1, order).to(self.device)
-        real = torch.arange(padded, device=self.device) < self.sizes.unsqueeze(1)
-        yield from zip(index.split(self.batch, dim=1), real.split(self.batch, dim=1), strict=True)
-
-
-def learning_rates(spec: FitSpec, count: Tensor, total: Tensor) -> Tensor:
-    """Each member's learning rate [K] for its step number `count` of `total`."""
-    warmup = (spec.warmup * total).clamp(min=1)
-    rate = spec.learning_rate * ((count + 1) / warmup).clamp(max=1)
-    if spec.schedule == "cosine":
-        rate = rate * 0.5 * (1 + torch.cos(math.pi * (count / total)))
-    return rate
-
-
-class Adam:
-    """Adam with decoupled weight decay and clipping, all members in one pass over flat [K, P].
-
-    Kingma and Ba, "Adam: a method for stochastic optimization" (2015); Loshchilov and Hutter, "Decoupled weight decay
-    regularization" (2019). The same update as `torch.optim.AdamW`, with a step count and a rate for each member.
-    """
-
-    def __init__(self, flat: Tensor, spec: FitSpec, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8):
-        self.flat, self.spec, self.betas, self.epsilon = flat, spec, betas, epsilon
-        self.mean = torch.zeros_like(flat)  # [K, P]
-        self.square = torch.zeros_like(flat)  # [K, P]
-        self.count = torch.zeros(flat.shape[0], device=flat.device)  # [K]
-
-    def update(self, gradient: Tensor, rate: Tensor, moves: Tensor) -> None:
-        """Move those members that `moves` [K] names along their gradient [K, P] at their rate [K]."""
-        if self.spec.clip is not None:
-            norm = gradient.norm(dim=1, keepdim=True)  # [K, 1]
-            gradient = gradient * (self.spec.clip / (norm + 1e-6)).clamp(max=1)
-        self.count += moves
-        count, rate, on = (
-            row.unsqueeze(1) for row in (self.count.clamp(min=1), rate * moves, moves.to(gradient.dtype))
-        )  # [K, 1]
-        first, second = self.betas
-        self.mean.lerp_(gradient, (1 - first) * on)
-        self.square.lerp_(gradient.square(), (1 - second) * on)
-        scale = self.square.sqrt() / (1 - second**count).sqrt() + self.epsilon
-        self.flat.mul_(1 - rate * self.spec.weight_decay)
-        self.flat.sub_(rate / (1 - first**count) * self.mean / scale)

@@ -9,5 +9,5 @@ def rmse(actual: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def skill(score: float, baseline: float) -> float:
-    """Share of a baseline's error that a model takes away: 1 is perfect, 0 no better, negative worse."""
-    return 1 - score / baseline if baseline > 0 else (0.0 if score == 0 else float("-inf"))
+    """Share of a baseline's error, above 0, that a model takes away: 1 is perfect, 0 no better, negative worse."""
+    return 1 - score / baseline

@@ -5,9 +5,8 @@ from matplotlib.figure import Figure
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from models.metrics import rmse
 from tasks import plots
-from tasks.evaluation import FREE_RUN_STEPS, Evaluation
+from tasks.evaluation import Evaluation, free_run_scores
 from tasks.preparation import Dataset
 from tasks.training import Training
 
@@ -19,7 +18,7 @@ SHORTEST_CONTEXT = 20
 def plot_model(training: Training, evaluation: Evaluation, data: Dataset) -> dict[str, Figure]:
     """The plots of one model, by file name. Of many series, the first is drawn, and the titles say so."""
     model, ids = training.forecaster.spec.model, data.panel.ids
-    title = model if len(ids) == 1 else f"{model}, series {ids[0]} (the first of {len(ids)})"
+    title = model if len(ids) == 1 else f"{model}, {ids[0]} (the first of {len(ids)} series)"
     parts = _first_series(evaluation, data)
     figures = {
         "loss_curves": plots.loss_curves(model, training.losses),
@@ -48,8 +47,7 @@ def _free_run(title: str, evaluation: Evaluation, data: Dataset) -> Figure:
     """The first series' free run, and as much of the past as the model read."""
     panel, begin, truth, path = data.panel, int(data.free_run[0]), evaluation.truth[0], evaluation.free_run[0]
     shown = min(begin, max(data.window.length, SHORTEST_CONTEXT))
-    known = np.isfinite(truth)
-    scores = {n: rmse(truth[:n][known[:n]], path[:n][known[:n]]) for n in FREE_RUN_STEPS if n <= len(truth)}
+    scores = free_run_scores(evaluation.truth[:1], evaluation.free_run[:1])
     return plots.free_run(
         title,
         panel.times(0, begin - shown, shown),

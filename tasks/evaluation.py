@@ -40,11 +40,22 @@ def evaluate(name: str, network: Network, data: Dataset) -> Evaluation:  # noqa:
     truth = data.series.truth(data.free_run, FREE_RUN_STEPS[-1])  # [N, 1000]
     known = int(np.isfinite(truth).any(axis=0).sum())
     path = network.extend(data.panel.head(data.free_run), max(known, 1))  # [N, known]
-    for steps in FREE_RUN_STEPS:
-        if steps <= known:
-            there = np.isfinite(truth[:, :steps])
-            scores[f"free_run_rmse_{steps}"] = rmse(truth[:, :steps][there], path[:, :steps][there])
+    scores |= {f"free_run_rmse_{steps}": score for steps, score in free_run_scores(truth[:, :known], path).items()}
     return Evaluation(scores, forecasts, path, truth[:, :known])
+
+
+def free_run_scores(truth: np.ndarray, path: np.ndarray) -> dict[int, float]:
+    """RMSE of free runs `path` [N, steps] by their first 100 and 1,000 steps, over the series known for so long.
+
+    `truth` [N, steps] is NaN where unknown; a gap on the way is passed over.
+    """
+    there, scores = np.isfinite(truth), dict[int, float]()
+    for steps in FREE_RUN_STEPS:
+        long = there[:, steps - 1 :].any(axis=1)  # [N]
+        if long.any():
+            counted = there[long, :steps]
+            scores[steps] = rmse(truth[long, :steps][counted], path[long, :steps][counted])
+    return scores
 
 
 @task(cache_policy=NO_CACHE)

@@ -96,8 +96,8 @@ def record_comparison(
     for name, baseline in baselines.items():
         for measure, value in baseline.scores.items():
             scores[f"baseline_{name}_{measure}"] = value
-            if measure in best and measure != "train_rmse":
-                scores[f"skill_{name}_{measure}"] = max(skill(best[measure], value), -1e6)
+            if measure in best and value > 0:
+                scores[f"skill_{name}_{measure}"] = skill(best[measure], value)
     log_scores(run_id, scores)
     log_tags(run_id, {"chosen": chosen})
     table = {name: outcome.evaluation.scores for name, outcome in outcomes.items()}

@@ -201,7 +201,10 @@ def _signature(forecaster: Forecaster, series: Series) -> ModelSignature:
 def git_commit() -> str:
     """The commit of the code that runs, or "unknown" outside a checkout."""
     here = Path(models.__file__).parent
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
+    except FileNotFoundError:  # no git
+        return "unknown"
     return found.stdout.strip() or "unknown"
 
 

@@ -128,9 +128,9 @@ def terminals(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
     opened: list[subprocess.Popen[bytes]] = []
     yield opened
     for process in reversed(opened):
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGTERM)
         try:
-            process.wait(30)
+            process.wait(10)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
 

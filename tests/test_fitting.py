@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.fitting import Adam, Batches, fit, learning_rates
+from models.adam import Adam, learning_rates
+from models.batches import Batches
+from models.fitting import fit
 from models.network import Epoch
 from models.population import Population
 from models.specs import FitSpec, RecurrentSpec

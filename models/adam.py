@@ -1,0 +1,47 @@
+"""Adam for a whole population in one pass, with a rate, a step count and a clipped gradient for each member."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from models.specs import FitSpec
+
+
+def learning_rates(spec: FitSpec, count: Tensor, total: Tensor) -> Tensor:
+    """Each member's learning rate [K] for its step number `count` of `total`."""
+    warmup = (spec.warmup * total).clamp(min=1)
+    rate = spec.learning_rate * ((count + 1) / warmup).clamp(max=1)
+    if spec.schedule == "cosine":
+        rate = rate * 0.5 * (1 + torch.cos(math.pi * (count / total)))
+    return rate
+
+
+class Adam:
+    """Adam with decoupled weight decay and clipping, all members in one pass over flat [K, P].
+
+    Kingma and Ba, "Adam: a method for stochastic optimization" (2015); Loshchilov and Hutter, "Decoupled weight decay
+    regularization" (2019). The same update as `torch.optim.AdamW`, with a step count and a rate for each member.
+    """
+
+    def __init__(self, flat: Tensor, spec: FitSpec, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8):
+        self.flat, self.spec, self.betas, self.epsilon = flat, spec, betas, epsilon
+        self.mean = torch.zeros_like(flat)  # [K, P]
+        self.square = torch.zeros_like(flat)  # [K, P]
+        self.count = torch.zeros(flat.shape[0], device=flat.device)  # [K]
+
+    def update(self, gradient: Tensor, rate: Tensor, moves: Tensor) -> None:
+        """Move those members that `moves` [K] names along their gradient [K, P] at their rate [K]."""
+        if self.spec.clip is not None:
+            norm = gradient.norm(dim=1, keepdim=True)  # [K, 1]
+            gradient = gradient * (self.spec.clip / (norm + 1e-6)).clamp(max=1)
+        self.count += moves
+        count, rate, on = (
+            row.unsqueeze(1) for row in (self.count.clamp(min=1), rate * moves, moves.to(gradient.dtype))
+        )  # [K, 1]
+        first, second = self.betas
+        self.mean.lerp_(gradient, (1 - first) * on)
+        self.square.lerp_(gradient.square(), (1 - second) * on)
+        scale = self.square.sqrt() / (1 - second**count).sqrt() + self.epsilon
+        self.flat.mul_(1 - rate * self.spec.weight_decay)
+        self.flat.sub_(rate / (1 - first**count) * self.mean / scale)
