@@ -93,7 +93,7 @@ def evaluate(population: Population, values: Tensor, held_out: Origins, length: 
     """Mean squared error [K] over every held-out origin."""
     weights = population.weights()
     total = torch.zeros(population.members, device=values.device)  # [K]
-    size = max(1, (1 << 22) // (length * population.members))
+    size = population.windows_at_once(length)
     for begin in range(0, held_out.index.shape[1], size):
         origins, real = held_out.index[:, begin : begin + size], held_out.real[:, begin : begin + size]
         total += batch_loss(population, weights, values, origins, real, length) * real.sum(dim=1)

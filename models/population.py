@@ -9,6 +9,9 @@ from torch import Tensor
 from models.cells import CELLS, Layer
 from models.specs import RecurrentSpec
 
+MOST_GATES = 1 << 24
+"""Most gate values, 64 MiB of them, that a pass without gradients holds."""
+
 
 class Place(NamedTuple):
     """Where one weight lies in a member's row of parameters."""
@@ -76,8 +79,15 @@ class Population:
     @torch.inference_mode()
     def predict(self, windows: Tensor) -> Tensor:
         """Forecasts [K, M, S] of every member from the same windows [M, T]."""
-        same = windows.to(self.flat).t().unsqueeze(1).expand(-1, self.members, -1)  # [T, K, M]
-        return self.forward(self.weights(), same)
+        weights, parts = self.weights(), []
+        for part in windows.split(self.windows_at_once(windows.shape[1])):
+            same = part.to(self.flat).t().unsqueeze(1).expand(-1, self.members, -1)  # [T, K, m]
+            parts.append(self.forward(weights, same))
+        return torch.cat(parts, dim=1)  # [K, M, S]
+
+    def windows_at_once(self, length: int) -> int:
+        """How many windows of T values each member may pass at once in bounded memory."""
+        return max(1, MOST_GATES // (self.members * length * self.cell.gates * self.spec.hidden))
 
 
 def _places(gates: int, spec: RecurrentSpec, horizon: int) -> dict[str, Place]:

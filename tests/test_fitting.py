@@ -116,3 +116,13 @@ def test_the_learning_rate_rises_then_falls_along_a_cosine() -> None:
     total = torch.tensor([100.0])
     rates = [float(learning_rates(spec, torch.tensor([float(n)]), total)) for n in (0, 9, 50, 99)]
     assert rates == pytest.approx([0.01, 0.1 * 0.9801, 0.05, 0.1 * 0.000247], rel=1e-2)
+
+
+def test_forecasts_and_losses_are_the_same_in_small_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    population, epochs = train([0, 1])
+    windows = VALUES.unfold(0, LENGTH, 1)
+    whole = population.predict(windows)
+    monkeypatch.setattr("models.population.MOST_GATES", 2 * LENGTH * 3 * 6 * 10)  # ten windows of two GRUs of six units
+    assert population.windows_at_once(LENGTH) == 10
+    torch.testing.assert_close(population.predict(windows), whole, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(train([0, 1])[1][-1].val_loss, epochs[-1].val_loss, rtol=1e-5)

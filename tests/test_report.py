@@ -1,0 +1,68 @@
+"""What a person reads: progress while it runs, and the table at the end."""
+
+import io
+import logging
+
+import pytest
+from rich.console import Console
+
+from tasks.progress import progress
+from tasks.report import comparison_table, number
+
+SUMMARY = {
+    "recipe": "demo",
+    "chosen": "gru",
+    "models": {
+        "rnn": {"seconds": 1.25, "metrics": {"train_rmse": 0.1, "val_rmse": 0.234567}},
+        "gru": {"seconds": 2.5, "metrics": {"train_rmse": 0.1, "val_rmse": 0.1, "free_run_rmse_100": 12345.6}},
+    },
+    "baselines": {"last_value": {"train_rmse": 1.0, "val_rmse": 1e-15}},
+}
+
+
+def printed(summary: dict[str, object]) -> list[str]:
+    console = Console(file=io.StringIO(), width=120)
+    console.print(comparison_table(summary))
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+
+
+def test_the_table_has_a_row_for_every_model_and_baseline_and_marks_the_chosen() -> None:
+    lines = printed(SUMMARY)
+    rows = {line.split("│")[1].strip(): line for line in lines if line.startswith("│")}
+    assert list(rows) == ["rnn", "gru *", "last_value"]
+    assert "0.235" in rows["rnn"]
+    assert "1.2" in rows["rnn"]
+    assert "1e-15" in rows["last_value"]
+
+
+def test_a_score_that_a_row_lacks_is_a_dash_and_a_column_that_all_lack_is_left_out() -> None:
+    lines = printed(SUMMARY)
+    header = next(line for line in lines if "validation" in line)
+    assert "free 100" in header
+    assert "test" not in header
+    assert "free 1000" not in header
+    assert "–" in next(line for line in lines if "rnn" in line)
+
+
+def test_the_training_score_is_shown_where_there_is_no_other() -> None:
+    alone = {**SUMMARY, "models": {"gru": {"seconds": 1, "metrics": {"train_rmse": 0.5}}}, "baselines": {}}
+    assert any("training" in line for line in printed(alone))
+    assert not any("training" in line for line in printed(SUMMARY))
+
+
+@pytest.mark.parametrize(
+    ("score", "text"), [(0.123456, "0.123"), (12345.6, "1.23e+04"), (float("nan"), "–"), (float("inf"), "–")]
+)
+def test_numbers_have_three_digits(score: float, text: str) -> None:
+    assert number(score) == text
+
+
+def test_a_log_gets_a_few_lines_however_many_epochs_there_are(caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("tidecast").propagate = True
+    with caplog.at_level(logging.INFO, logger="tidecast"), progress("gru", 1000) as advance:
+        for epoch in range(1, 1001):
+            advance(epoch, {"train_loss": 1 / epoch})
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 6
+    assert lines[0].startswith("gru: epoch 1 of 1000, train_loss 1,")
+    assert lines[-1].startswith("gru: epoch 1000 of 1000, train_loss 0.001,")
