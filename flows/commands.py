@@ -63,7 +63,6 @@ def run(arguments: Sequence[str]) -> int:
 def show_progress() -> None:
     """Send what the tasks report to standard error, a plain line each."""
     log = logging.getLogger("tidecast")
-    log.setLevel(logging.INFO)
     log.propagate = False
     log.handlers = [logging.StreamHandler()]
 

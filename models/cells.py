@@ -103,11 +103,17 @@ CELLS = {
 
 
 def _project(x: Tensor, layer: Layer, with_hidden_bias: bool = False) -> Tensor:
-    """What the inputs add to the gates, for all steps in one product."""
+    """What the inputs add to the gates, for all steps in one product.
+
+    The bias is the weight of one more feature, which is always 1. So there are two features at least: products with a
+    vector take another path where K = 1, and a member alone would round otherwise than among others.
+    """
     steps, members, batch, features = x.shape
     bias = layer.input_bias + layer.hidden_bias if with_hidden_bias else layer.input_bias  # [K, G*H]
+    weight = torch.cat([layer.input, bias.unsqueeze(1)], dim=1)  # [K, F + 1, G*H]
     flat = x.transpose(0, 1).reshape(members, steps * batch, features)  # [K, T*B, F]
-    gates = torch.baddbmm(bias.unsqueeze(1), flat, layer.input)  # [K, T*B, G*H]
+    flat = torch.nn.functional.pad(flat, (0, 1), value=1.0)  # [K, T*B, F + 1]
+    gates = torch.bmm(flat, weight)  # [K, T*B, G*H]
     return gates.unflatten(1, (steps, batch)).transpose(0, 1)  # [T, K, B, G*H]
 
 

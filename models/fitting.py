@@ -85,7 +85,8 @@ def batch_loss(
     after = torch.arange(population.horizon, device=values.device)  # [S]
     forecast = population.forward(weights, values[origins + before])  # [K, B, S]
     errors = (forecast - values[origins.unsqueeze(-1) + after]).square().mean(dim=-1)  # [K, B]
-    return (errors * real).sum(dim=1) / real.sum(dim=1).clamp(min=1)
+    total = (errors * real).sum(dim=1, dtype=torch.float64)  # exact enough to round alike, alone and among others
+    return (total / real.sum(dim=1).clamp(min=1)).to(errors.dtype)
 
 
 @torch.inference_mode()

@@ -71,7 +71,9 @@ class Population:
         x = x.unsqueeze(-1)  # [T, K, B, 1]
         for number in range(self.spec.layers):
             x = self.cell.run(x, Layer(*(weights[f"layer{number}.{field}"] for field in Layer._fields)))  # [T, K, B, H]
-        answer = torch.baddbmm(weights["head.bias"].unsqueeze(1), x[-1], weights["head.weight"])  # [K, B, S]
+        # A column of zeros keeps this a product of matrices: with vectors, a member alone rounds otherwise (cells.py).
+        head = torch.nn.functional.pad(weights["head.weight"], (0, 1))  # [K, H, S + 1]
+        answer = torch.bmm(x[-1], head)[..., : self.horizon] + weights["head.bias"].unsqueeze(1)  # [K, B, S]
         if self.spec.answers == "value":
             return answer
         return last.unsqueeze(-1) + self.unit * answer  # [K, B, S]

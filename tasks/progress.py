@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 log = logging.getLogger("tidecast")
+log.setLevel(logging.INFO)  # where nothing is configured, Python would hide what goes well
 LINES = 5
 """Lines that a training writes to a log."""
 

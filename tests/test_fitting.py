@@ -34,11 +34,12 @@ def test_the_same_seed_gives_the_same_bits(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_members_alone_or_together_come_to_the_same(cell: str) -> None:
-    together, epochs = train([0, 1, 2, 3, 4], cell=cell)
+    spec = FitSpec(epochs=50, batch=32, learning_rate=0.02)  # so long that a difference in rounding would have grown
+    together, epochs = train([0, 1, 2, 3, 4], spec, cell)
     for member in (0, 4):
-        alone, own = train([member], cell=cell)
+        alone, own = train([member], spec, cell)
         torch.testing.assert_close(together.flat[member], alone.flat[0], rtol=0, atol=1e-6)
-        np.testing.assert_allclose(epochs[-1].val_loss[member], own[-1].val_loss[0], rtol=1e-5)
+        np.testing.assert_allclose(epochs[-1].val_loss[member], own[-1].val_loss[0], rtol=1e-6)
 
 
 def test_training_on_a_sine_takes_the_loss_down_a_hundredfold() -> None:
