@@ -1,5 +1,6 @@
 """The documents against the code: every command in the README is run, every option is in the reference."""
 
+import json
 import os
 import re
 import shlex
@@ -110,7 +111,13 @@ def test_every_tidecast_command_in_the_readme_runs(command: str, clone: Path) ->
     assert "Traceback" not in done.stderr
     assert "Warning" not in done.stderr
     if "--json" in command:
-        assert (clone / "summary.json").is_file()
+        summary = json.loads((clone / "summary.json").read_text())
+        parts = {"recipe", "experiment", "parent_run_id", "chosen", "models", "baselines", "seconds"}
+        assert set(summary) == parts
+        assert set(summary["models"][summary["chosen"]]) == {"run_id", "seconds", "metrics"}
+        assert set(summary["baselines"]) == {"last_value", "seasonal_naive", "linear_ar"}
+        assert set(summary["seconds"]) == {"start", "train", "record", "total"}
+        assert summary["seconds"]["start"] + summary["seconds"]["train"] < summary["seconds"]["total"]
 
 
 def test_the_python_in_the_readme_runs_after_the_commands(clone: Path) -> None:
