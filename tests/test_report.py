@@ -57,12 +57,19 @@ def test_numbers_have_three_digits(score: float, text: str) -> None:
     assert number(score) == text
 
 
-def test_a_log_gets_a_few_lines_however_many_epochs_there_are(caplog: pytest.LogCaptureFixture) -> None:
-    logging.getLogger("tidecast").propagate = True
-    with caplog.at_level(logging.INFO, logger="tidecast"), progress("gru", 1000) as advance:
-        for epoch in range(1, 1001):
-            advance(epoch, {"train_loss": 1 / epoch})
-    lines = [record.getMessage() for record in caplog.records]
+def test_a_log_gets_a_few_lines_however_many_epochs_there_are() -> None:
+    records: list[logging.LogRecord] = []
+    listener = logging.Handler()
+    listener.emit = records.append  # type: ignore[method-assign]
+    log = logging.getLogger("tidecast")
+    log.addHandler(listener)
+    try:
+        with progress("gru", 1000) as advance:
+            for epoch in range(1, 1001):
+                advance(epoch, {"train_loss": 1 / epoch})
+    finally:
+        log.removeHandler(listener)
+    lines = [record.getMessage() for record in records]
     assert len(lines) == 6
     assert lines[0].startswith("gru: epoch 1 of 1000, train_loss 1,")
     assert lines[-1].startswith("gru: epoch 1000 of 1000, train_loss 0.001,")
