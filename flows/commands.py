@@ -121,10 +121,10 @@ def refuse_mistakes(options: dict[str, Any], json_file: Path | None) -> None:
 
     **Raises:** `InputError`.
     """
-    if json_file and (json_file.is_dir() or not json_file.parent.is_dir()):
-        raise InputError(
-            f"--json {json_file}: there is no folder {json_file.parent} to write a file to, or it is itself a folder"
-        )
+    if json_file and json_file.is_dir():
+        raise InputError(f"--json {json_file} is a folder; name a file in it")
+    if json_file and not json_file.parent.is_dir():
+        raise InputError(f"--json {json_file}: there is no folder {json_file.parent}; make it first")
     choose_device(options["device"], options["models"])
     series = read_series.fn(options["series"])
     data = prepare_data.fn(series, options["window"], options["split"], options["season"], options["free_run"])

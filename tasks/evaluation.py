@@ -38,8 +38,8 @@ def evaluate(name: str, network: Network, data: Dataset) -> Evaluation:  # noqa:
         for part, forecast in forecasts.items()
     }
     truth = data.series.truth(data.free_run, FREE_RUN_STEPS[-1])  # [N, 1000]
-    known = int(np.isfinite(truth).any(axis=0).sum())
-    path = network.extend(data.panel.head(data.free_run), max(known, 1))  # [N, known]
+    known = int(np.flatnonzero([0, *np.isfinite(truth).any(axis=0)]).max(initial=0))  # steps up to the last known value
+    path = network.extend(data.panel.head(data.free_run), known)  # [N, known]
     scores |= {f"free_run_rmse_{steps}": score for steps, score in free_run_scores(truth[:, :known], path).items()}
     return Evaluation(scores, forecasts, path, truth[:, :known])
 

@@ -44,7 +44,7 @@ def prepare_data(
 
     `free_run` starts from each series' first window, or from its test part.
 
-    **Raises:** `InputError` where a part that was asked for has no room for one window, or where nothing varies.
+    **Raises:** `InputError` where a series has no room for one window in a part that was asked for, or does not vary.
     """
     panel, parts = series.panel, split_panel(series.panel, split)
     refuse_constant_series(panel, parts.train)
@@ -57,17 +57,25 @@ def prepare_data(
         if wanted[part]
     }
     for part, found in origins.items():
+        _refuse_short_series(panel, begins[part], ends[part], window, FULL_NAMES[part])
         if len(found) == 0:
-            points = int((ends[part] - begins[part]).max())
-            raise InputError(
-                f"the series is too short: its {FULL_NAMES[part]} part has {points} points, which hold no window of "
-                f"{window.length} values and {window.horizon} to forecast; make --window.length or --window.horizon "
-                "smaller, or give more points"
-            )
+            raise InputError(f"every value to forecast in the {FULL_NAMES[part]} part is missing; move the parts")
     if season is None:
         season = wave_season(series.wave) if series.wave else usual_season(panel.step)
     start = np.minimum(panel.starts + window.length, parts.test) if free_run == "first" else parts.validation
     return Dataset(series, window, parts, origins, season, start)
+
+
+def _refuse_short_series(panel: Panel, begin: np.ndarray, end: np.ndarray, window: WindowSpec, part: str) -> None:
+    """**Raises:** `InputError` where a part, from `begin` to `end` [N], has no room for one window of its series."""
+    short = np.flatnonzero(end - np.maximum(begin, panel.starts + window.length) < window.horizon)
+    if len(short):
+        n = short[0]
+        raise InputError(
+            f"series '{panel.ids[n]}' is too short: its {part} part has {end[n] - begin[n]} points, which hold no "
+            f"window of {window.length} values and {window.horizon} to forecast; make --window.length or "
+            "--window.horizon smaller, or give more points"
+        )
 
 
 FULL_NAMES = {"train": "training", "val": "validation", "test": "test"}

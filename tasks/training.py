@@ -1,6 +1,5 @@
 """Train one model and report on it as it goes."""
 
-import logging
 import time
 from dataclasses import dataclass
 
@@ -17,8 +16,6 @@ from models.specs import RECURRENT, Device, ModelSpec
 from tasks.preparation import Dataset
 from tasks.progress import progress
 from tasks.tracking import Curves
-
-log = logging.getLogger("tidecast")
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,13 @@ CASES: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
     "missing value refused": (cell("y", 12, None), "--series.fill error", ["2024-01-12", "--series.fill last"]),
     "too short to train": (rows(20), "", ["too short", "--window.length"]),
     "too short to validate": (csv(), "--window.horizon 20", ["validation part has 12 points", "--window.horizon"]),
+    "one series of two too short": (
+        lambda path: pd.concat([good().assign(unique_id="long"), good().head(30).assign(unique_id="brief")]).to_csv(
+            path
+        ),
+        "",
+        ["'brief' is too short", "training part has 22 points", "--window.length"],
+    ),
     "parts larger than the series": (csv(), "--split.test 70 --split.validation 30", ["80 points", "--split.test"]),
     "one row": (rows(1), "", ["one time only", "2024-01-01", "more rows"]),
     "one column for two": (csv(), "--series.value y --series.time y", ["'y'", "two things", "--series.value"]),
@@ -127,6 +134,7 @@ OPTIONS: dict[str, list[str]] = {
     "train sine --device tpu": ["--device", "tpu"],
     "train sine --seed -1": ["--seed"],
     "train sine --speed 3": ["--speed"],
+    "train sine --json .": ["--json .", "is a folder"],
     "train sine --json no/such/folder/out.json": ["--json", "no/such/folder"],
     "fly": ["fly", "train"],
 }

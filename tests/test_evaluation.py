@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
+from models.baselines import SeasonalNaive
 from models.metrics import rmse, skill
-from tasks.evaluation import choose, free_run_scores
+from models.panel import one_series
+from models.specs import SplitSpec, WindowSpec
+from tasks.evaluation import choose, evaluate, free_run_scores
+from tasks.preparation import prepare_data
+from tasks.series import Series
 
 
 def test_rmse_is_the_root_of_the_mean_square() -> None:
@@ -35,3 +40,17 @@ def test_the_model_is_chosen_by_validation_whatever_the_test_says() -> None:
     scores = {"rnn": {"val_rmse": 2.0, "test_rmse": 1.0}, "gru": {"val_rmse": 1.0, "test_rmse": 9.0}}
     assert choose(scores) == "gru"
     assert choose({"rnn": {"train_rmse": 1.0}, "gru": {"train_rmse": 2.0}}) == "rnn"
+
+
+def test_a_gap_in_the_truth_shortens_no_free_run() -> None:
+    values = np.sin(np.arange(400) / 5)
+    panel = one_series("s", values)
+    panel.observed[350] = False
+    series = Series("s", panel, (), "", "s")
+    data = prepare_data.fn(series, WindowSpec(length=10), SplitSpec(test=110), None, "test")
+    found = evaluate.fn("last_value", SeasonalNaive(1, 1), data)
+    assert found.truth.shape == found.free_run.shape == (1, 110)
+    assert np.isnan(found.truth[0]).tolist() == [n == 60 for n in range(110)]
+    there = np.arange(100) != 60
+    expected = rmse(values[290:390][there], np.full(99, values[289]))
+    assert found.scores["free_run_rmse_100"] == pytest.approx(expected)
