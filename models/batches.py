@@ -8,14 +8,13 @@ from torch import Tensor
 
 
 class Origins:
-    """Each member's origins, [K, M], padded with its first; `real` [K, M] tells which count."""
+    """Each member's origins, [K, M], of which the first `sizes` [K] are real; [1, M] where all share them."""
 
     def __init__(self, origins: Sequence[np.ndarray], members: int, device: torch.device):
-        rows = [torch.from_numpy(row) for row in origins] * (members if len(origins) == 1 else 1)
-        longest = max(len(row) for row in rows)
-        self.index = torch.stack([torch.cat([row, row[:1].expand(longest - len(row))]) for row in rows]).to(device)
-        self.sizes = torch.tensor([len(row) for row in rows], device=device)  # [K]
-        self.real = torch.arange(longest, device=device) < self.sizes.unsqueeze(1)  # [K, M]
+        longest = max(len(row) for row in origins)
+        rows = [torch.from_numpy(np.append(row, np.repeat(row[0], longest - len(row)))) for row in origins]
+        self.index = torch.stack(rows).to(device)
+        self.sizes = torch.tensor([len(row) for row in origins], device=device).expand(members)  # [K]
 
 
 class Batches:
@@ -29,15 +28,15 @@ class Batches:
         self.batch = min(batch, int(self.sizes.max()))
         self.steps = -(-self.sizes // self.batch)  # [K], the steps a member takes an epoch
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self.device = device
+        begins = torch.arange(int(self.steps.max()), device=device).unsqueeze(1) * self.batch  # [N, 1]
+        self.counts = (self.sizes - begins).clamp(0, self.batch)  # [N, K], the real origins of each batch
 
-    def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Origins [K, B] and which of them are real; a member whose origins are used up waits."""
-        longest = self.origins.index.shape[1]
-        padded = -(-longest // self.batch) * self.batch
-        order = torch.zeros(len(self.generators), padded, dtype=torch.int64)  # [K, steps * B]
+    def epoch(self) -> Iterator[Tensor]:
+        """N batches [K, B], of which each member's first `counts` are real; one whose origins are used up waits."""
+        padded = len(self.counts) * self.batch
+        order = torch.zeros(len(self.generators), padded, dtype=torch.int64)  # [K, N * B]
         for row, size, generator in zip(order, self.origins.sizes.tolist(), self.generators, strict=True):
-            row[:size] = torch.randperm(size, generator=generator)
-        index = self.origins.index.gather(1, order).to(self.device)
-        real = torch.arange(padded, device=self.device) < self.sizes.unsqueeze(1)
-        yield from zip(index.split(self.batch, dim=1), real.split(self.batch, dim=1), strict=True)
+            torch.randperm(size, generator=generator, out=row[:size])
+        index = self.origins.index.expand(len(order), -1)
+        for part in order.split(self.batch, dim=1):
+            yield index.gather(1, part).to(self.sizes.device)

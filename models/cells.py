@@ -1,7 +1,12 @@
 """The recurrences of the RNN, GRU and LSTM for K members at once, in plain PyTorch.
 
+This is where to read the mathematics; `models/kernels` computes the same, compiled.
+
 Letters: T window length, K members, B batch, F features, H hidden units. Gates stand side by side in the last
-dimension, in PyTorch's order. Every cell maps x [T, K, B, F] and zero state to its outputs [T, K, B, H].
+dimension, in PyTorch's order. Every cell maps x [T, K, B, F] and the initial state to its outputs [T, K, B, H]. Its
+weights are one matrix a member, [K, F + 2 + H, G * H] for G gates: what multiplies the input x, the input's bias b, the
+hidden bias c and what multiplies the hidden units h, below each other. The state is h, [K, B, H]; in an LSTM h and the
+cell side by side, [K, B, 2H]; zeros where none is given.
 
 The GRU comes in two published forms, with r the reset gate, z the update gate and n the candidate:
 
@@ -21,31 +26,22 @@ import torch
 from torch import Tensor
 
 
-class Layer(NamedTuple):
-    """One layer's weights for K members, G gates side by side."""
-
-    input: Tensor  # [K, F, G*H]
-    hidden: Tensor  # [K, H, G*H]
-    input_bias: Tensor  # [K, G*H]
-    hidden_bias: Tensor  # [K, G*H]
-
-
-def rnn(x: Tensor, layer: Layer) -> Tensor:
+def rnn(x: Tensor, weight: Tensor, state: Tensor | None = None) -> Tensor:
     """Elman's recurrence: h' = tanh(W x + b + U h + c)."""
-    inputs = _project(x, layer, with_hidden_bias=True)  # [T, K, B, H]
-    h = _zero_state(inputs, layer)  # [K, B, H]
+    inputs, hidden = _project(x, weight, biases=2), weight[:, x.shape[-1] + 2 :]  # [T, K, B, H], [K, H, H]
+    h = _initial_state(inputs, hidden) if state is None else state  # [K, B, H]
     outputs = []
     for a in inputs:
-        h = torch.tanh(torch.baddbmm(a, h, layer.hidden))
+        h = torch.tanh(torch.baddbmm(a, h, hidden))
         outputs.append(h)
     return torch.stack(outputs)  # [T, K, B, H]
 
 
-def gru(x: Tensor, layer: Layer) -> Tensor:
+def gru(x: Tensor, weight: Tensor, state: Tensor | None = None) -> Tensor:
     """The gated recurrent unit in PyTorch's form."""
-    inputs = _project(x, layer)  # [T, K, B, 3H]
-    h = _zero_state(inputs, layer)  # [K, B, H]
-    hidden, bias = layer.hidden, layer.hidden_bias.unsqueeze(1)  # [K, H, 3H], [K, 1, 3H]
+    inputs = _project(x, weight, biases=1)  # [T, K, B, 3H]
+    bias, hidden = weight[:, x.shape[-1] + 1 :].tensor_split([1], dim=1)  # [K, 1, 3H], [K, H, 3H]
+    h = _initial_state(inputs, hidden) if state is None else state  # [K, B, H]
     units = hidden.shape[1]
     outputs = []
     for a in inputs:
@@ -58,12 +54,12 @@ def gru(x: Tensor, layer: Layer) -> Tensor:
     return torch.stack(outputs)  # [T, K, B, H]
 
 
-def gru_chung2014(x: Tensor, layer: Layer) -> Tensor:
+def gru_chung2014(x: Tensor, weight: Tensor, state: Tensor | None = None) -> Tensor:
     """The gated recurrent unit as Chung et al. write it."""
-    inputs = _project(x, layer, with_hidden_bias=True)  # [T, K, B, 3H]
-    h = _zero_state(inputs, layer)  # [K, B, H]
-    units = layer.hidden.shape[1]
-    to_gates, to_candidate = layer.hidden.split([2 * units, units], dim=-1)  # [K, H, 2H], [K, H, H]
+    inputs, hidden = _project(x, weight, biases=2), weight[:, x.shape[-1] + 2 :]  # [T, K, B, 3H], [K, H, 3H]
+    h = _initial_state(inputs, hidden) if state is None else state  # [K, B, H]
+    units = hidden.shape[1]
+    to_gates, to_candidate = hidden.split([2 * units, units], dim=-1)  # [K, H, 2H], [K, H, H]
     outputs = []
     for a in inputs:
         gates = torch.sigmoid(torch.baddbmm(a[..., : 2 * units], h, to_gates))
@@ -74,13 +70,14 @@ def gru_chung2014(x: Tensor, layer: Layer) -> Tensor:
     return torch.stack(outputs)  # [T, K, B, H]
 
 
-def lstm(x: Tensor, layer: Layer) -> Tensor:
+def lstm(x: Tensor, weight: Tensor, state: Tensor | None = None) -> Tensor:
     """Long short-term memory: gates i, f, g, o; c' = f * c + i * g; h' = o * tanh(c')."""
-    inputs = _project(x, layer, with_hidden_bias=True)  # [T, K, B, 4H]
-    h = c = _zero_state(inputs, layer)  # [K, B, H]
+    inputs, hidden = _project(x, weight, biases=2), weight[:, x.shape[-1] + 2 :]  # [T, K, B, 4H], [K, H, 4H]
+    zero = _initial_state(inputs, hidden)
+    h, c = (zero, zero) if state is None else state.chunk(2, dim=-1)  # [K, B, H] each
     outputs = []
     for a in inputs:
-        i, f, g, o = torch.baddbmm(a, h, layer.hidden).chunk(4, dim=-1)  # [K, B, H] each
+        i, f, g, o = torch.baddbmm(a, h, hidden).chunk(4, dim=-1)  # [K, B, H] each
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c)
         outputs.append(h)
@@ -90,7 +87,7 @@ def lstm(x: Tensor, layer: Layer) -> Tensor:
 class Cell(NamedTuple):
     """A recurrence and the number of gates that its weights hold."""
 
-    run: Callable[[Tensor, Layer], Tensor]
+    run: Callable[..., Tensor]
     gates: int
 
 
@@ -102,21 +99,19 @@ CELLS = {
 }
 
 
-def _project(x: Tensor, layer: Layer, with_hidden_bias: bool = False) -> Tensor:
-    """What the inputs add to the gates, for all steps in one product.
+def _project(x: Tensor, weight: Tensor, biases: int) -> Tensor:
+    """What the inputs and the first `biases` of the two biases add to the gates, for all steps in one product.
 
-    The bias is the weight of one more feature, which is always 1. So there are two features at least: products with a
+    A bias is the weight of one more feature, which is always 1. So there are two features at least: products with a
     vector take another path where K = 1, and a member alone would round otherwise than among others.
     """
     steps, members, batch, features = x.shape
-    bias = layer.input_bias + layer.hidden_bias if with_hidden_bias else layer.input_bias  # [K, G*H]
-    weight = torch.cat([layer.input, bias.unsqueeze(1)], dim=1)  # [K, F + 1, G*H]
     flat = x.transpose(0, 1).reshape(members, steps * batch, features)  # [K, T*B, F]
-    flat = torch.nn.functional.pad(flat, (0, 1), value=1.0)  # [K, T*B, F + 1]
-    gates = torch.bmm(flat, weight)  # [K, T*B, G*H]
+    flat = torch.nn.functional.pad(flat, (0, biases), value=1.0)  # [K, T*B, F + biases]
+    gates = torch.bmm(flat, weight[:, : features + biases])  # [K, T*B, G*H]
     return gates.unflatten(1, (steps, batch)).transpose(0, 1)  # [T, K, B, G*H]
 
 
-def _zero_state(inputs: Tensor, layer: Layer) -> Tensor:
+def _initial_state(inputs: Tensor, hidden: Tensor) -> Tensor:
     _, members, batch, _ = inputs.shape
-    return inputs.new_zeros(members, batch, layer.hidden.shape[1])  # [K, B, H]
+    return inputs.new_zeros(members, batch, hidden.shape[1])  # [K, B, H]

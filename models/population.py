@@ -6,7 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.cells import CELLS, Layer
+from models.cells import CELLS
+from models.kernels import load_kernels
 from models.specs import RecurrentSpec
 
 MOST_GATES = 1 << 24
@@ -18,7 +19,7 @@ class Place(NamedTuple):
 
     begin: int
     end: int
-    shape: tuple[int, ...]
+    shape: tuple[int, int]
 
 
 class Population:
@@ -30,7 +31,8 @@ class Population:
     **Arguments:** `cell`, one of "rnn", "gru", "lstm"; `horizon`, S; `seeds`, one a member: a member's first weights
     depend on its own seed alone, and are uniform within 1 / sqrt(H), as `torch.nn` draws them; `unit`, the usual change
     from one value to the next, in which a network that answers changes counts; `spread`, the usual distance of a
-    window's values from its last one, in which a network that reads relative values counts.
+    window's values from its last one, in which a network that reads relative values counts; `compiled`, whether the
+    kernels may be used where they can.
     """
 
     def __init__(
@@ -42,9 +44,11 @@ class Population:
         unit: float = 1.0,
         spread: float = 1.0,
         device: str = "cpu",
+        compiled: bool = True,
     ):
-        form = "gru_chung2014" if cell == "gru" and spec.gru_form == "chung2014" else cell
-        self.cell = CELLS[form]
+        self.form = "gru_chung2014" if cell == "gru" and spec.gru_form == "chung2014" else cell
+        self.cell = CELLS[self.form]
+        self.kernels = load_kernels() if compiled and device == "cpu" and self.form in ("rnn", "gru", "lstm") else None
         self.spec = spec
         self.horizon = horizon
         self.unit = unit
@@ -60,31 +64,43 @@ class Population:
         """K."""
         return self.flat.shape[0]
 
-    def weights(self) -> dict[str, Tensor]:
-        """Views of `flat`, [K, ...] each, by name."""
-        return {name: self.flat[:, p.begin : p.end].unflatten(1, p.shape) for name, p in self.places.items()}
+    def run(self, x: Tensor, weight: Tensor) -> Tensor:
+        """One layer: outputs [T, K, B, H] from inputs [T, K, B, F]."""
+        if self.kernels is not None:
+            return self.kernels.recurrence(self.form, x, weight)
+        return self.cell.run(x, weight)
 
-    def forward(self, weights: dict[str, Tensor], windows: Tensor) -> Tensor:
-        """Forecasts [K, B, S] from windows [T, K, B]."""
+    def named(self, flat: Tensor) -> dict[str, Tensor]:
+        """Views of weights [K, P], matrices by name: "layer0", "layer1" ... (cells.py) and "head" [K, 1 + H, S]."""
+        return {name: flat[:, p.begin : p.end].unflatten(1, p.shape) for name, p in self.places.items()}
+
+    def forward(self, flat: Tensor, windows: Tensor) -> Tensor:
+        """Forecasts [K, B, S] of the weights `flat` [K, P] from windows [T, K, B], for autograd."""
+        weights = self.named(flat)
         last = windows[-1]  # [K, B]
         x = (windows - last) / self.spread if self.spec.reads == "relative" else windows  # [T, K, B]
         x = x.unsqueeze(-1)  # [T, K, B, 1]
         for number in range(self.spec.layers):
-            x = self.cell.run(x, Layer(*(weights[f"layer{number}.{field}"] for field in Layer._fields)))  # [T, K, B, H]
-        # A column of zeros keeps this a product of matrices: with vectors, a member alone rounds otherwise (cells.py).
-        head = torch.nn.functional.pad(weights["head.weight"], (0, 1))  # [K, H, S + 1]
-        answer = torch.bmm(x[-1], head)[..., : self.horizon] + weights["head.bias"].unsqueeze(1)  # [K, B, S]
+            x = self.run(x, weights[f"layer{number}"])  # [T, K, B, H]
+        # A one for the bias, and a column of zeros to keep this a product of matrices: with vectors, a member alone
+        # rounds otherwise than among others (cells.py).
+        hidden = torch.nn.functional.pad(x[-1], (1, 0), value=1.0)  # [K, B, 1 + H]
+        head = torch.nn.functional.pad(weights["head"], (0, 1))  # [K, 1 + H, S + 1]
+        answer = torch.bmm(hidden, head)[..., : self.horizon]  # [K, B, S]
         if self.spec.answers == "value":
             return answer
         return last.unsqueeze(-1) + self.unit * answer  # [K, B, S]
 
-    @torch.inference_mode()
-    def predict(self, windows: Tensor) -> Tensor:
-        """Forecasts [K, M, S] of every member from the same windows [M, T]."""
-        weights, parts = self.weights(), []
-        for part in windows.split(self.windows_at_once(windows.shape[1])):
-            same = part.to(self.flat).t().unsqueeze(1).expand(-1, self.members, -1)  # [T, K, m]
-            parts.append(self.forward(weights, same))
+    def predict(self, values: Tensor, origins: Tensor, length: int) -> Tensor:
+        """Forecasts [K, M, S] of every member from the `length` values [P] before each of the origins [M]."""
+        if self.kernels is not None:
+            return self.kernels.predict(self, values, origins, length)
+        before = torch.arange(-length, 0, device=values.device).unsqueeze(1)  # [T, 1]
+        parts = []
+        with torch.inference_mode():
+            for part in origins.split(self.windows_at_once(length)):
+                windows = values[part + before]  # [T, m]
+                parts.append(self.forward(self.flat, windows.unsqueeze(1).expand(-1, self.members, -1)))
         return torch.cat(parts, dim=1)  # [K, M, S]
 
     def windows_at_once(self, length: int) -> int:
@@ -94,15 +110,11 @@ class Population:
 
 def _places(gates: int, spec: RecurrentSpec, horizon: int) -> dict[str, Place]:
     units = spec.hidden
-    shapes: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, int]] = {}
     for number in range(spec.layers):
         features = 1 if number == 0 else units
-        shapes[f"layer{number}.input"] = (features, gates * units)
-        shapes[f"layer{number}.hidden"] = (units, gates * units)
-        shapes[f"layer{number}.input_bias"] = (gates * units,)
-        shapes[f"layer{number}.hidden_bias"] = (gates * units,)
-    shapes["head.weight"] = (units, horizon)
-    shapes["head.bias"] = (horizon,)
+        shapes[f"layer{number}"] = (features + 2 + units, gates * units)
+    shapes["head"] = (1 + units, horizon)
     places, begin = {}, 0
     for name, shape in shapes.items():
         end = begin + torch.Size(shape).numel()

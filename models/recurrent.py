@@ -13,6 +13,9 @@ from models.population import Population
 from models.specs import ModelSpec
 from models.windows import contexts
 
+MOST_ANSWERS = 1 << 22
+"""Most answers that are held at once, over all members."""
+
 
 class Recurrent(WindowedNetwork):
     """K networks that read the last T values and answer the next S; the forecast is the median of the K answers."""
@@ -32,20 +35,34 @@ class Recurrent(WindowedNetwork):
         with small_products():
             yield from fit(self.population, values, self.length, [train], held_out, self.spec.fit, self.seeds)
 
+    def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
+        """Forecasts [M, S] of the S values from each origin on."""
+        return self._answers(panel.values, origins)
+
     def predict_windows(self, windows: np.ndarray) -> np.ndarray:
         """Forecasts [M, S] from windows [M, T]."""
+        return self._answers(windows.reshape(-1), self.length * np.arange(1, len(windows) + 1))
+
+    def _answers(self, values: np.ndarray, origins: np.ndarray) -> np.ndarray:
+        answers = np.empty((len(origins), self.horizon))  # [M, S]
+        flat = self.population.flat
+        series = torch.from_numpy(values).to(flat)  # [P]
+        step = max(1, MOST_ANSWERS // (self.population.members * self.horizon))
         with small_products():
-            members = self.population.predict(torch.from_numpy(np.ascontiguousarray(windows)))  # [K, M, S]
-        return np.median(members.cpu().numpy().astype(np.float64), axis=0)  # [M, S]
+            for begin in range(0, len(origins), step):
+                part = torch.from_numpy(origins[begin : begin + step]).to(flat.device)
+                members = self.population.predict(series, part, self.length)  # [K, m, S]
+                answers[begin : begin + step] = np.median(members.cpu().numpy().astype(np.float64), axis=0)  # [m, S]
+        return answers
 
     def state(self) -> dict[str, np.ndarray]:
         """Every member's weights by name, [K, ...] each, and the two sizes that they count in."""
-        weights = {name: weight.cpu().numpy() for name, weight in self.population.weights().items()}
+        weights = {name: weight.cpu().numpy() for name, weight in self.population.named(self.population.flat).items()}
         return {**weights, "unit": np.array(self.population.unit), "spread": np.array(self.population.spread)}
 
     def load(self, state: dict[str, np.ndarray]) -> None:
         """Put the weights in place that `state` gave."""
-        for name, weight in self.population.weights().items():
+        for name, weight in self.population.named(self.population.flat).items():
             weight.copy_(torch.from_numpy(state[name]))
         self.population.unit, self.population.spread = float(state["unit"]), float(state["spread"])
 

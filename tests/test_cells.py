@@ -4,52 +4,62 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.cells import CELLS, Layer
+from models.cells import CELLS
 
 T, K, B, F, H = 7, 3, 5, 2, 4
 
 
-def random_layer(gates: int, dtype: torch.dtype = torch.float64) -> Layer:
+def random_weight(gates: int) -> Tensor:
     torch.manual_seed(0)
-    shapes = [(K, F, gates * H), (K, H, gates * H), (K, gates * H), (K, gates * H)]
-    return Layer(*(torch.randn(shape, dtype=dtype).mul(0.5).requires_grad_() for shape in shapes))
+    return torch.randn(K, F + 2 + H, gates * H, dtype=torch.float64).mul(0.5).requires_grad_()
 
 
-def reference(name: str, layer: Layer, member: int) -> torch.nn.Module:
+def parts(weight: Tensor) -> tuple[Tensor, ...]:
+    """One member's input weights [F, G*H], biases [G*H] and hidden weights [H, G*H]."""
+    inputs, biases, hidden = weight.split([F, 2, H])
+    return inputs, hidden, biases[0], biases[1]
+
+
+def reference(name: str, weight: Tensor) -> torch.nn.Module:
     """`torch.nn`'s module with one member's weights, which it keeps transposed."""
     module = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[name](F, H).double()
+    inputs, hidden, input_bias, hidden_bias = parts(weight)
     with torch.no_grad():
-        module.weight_ih_l0.copy_(layer.input[member].t())
-        module.weight_hh_l0.copy_(layer.hidden[member].t())
-        module.bias_ih_l0.copy_(layer.input_bias[member])
-        module.bias_hh_l0.copy_(layer.hidden_bias[member])
+        module.weight_ih_l0.copy_(inputs.t())
+        module.weight_hh_l0.copy_(hidden.t())
+        module.bias_ih_l0.copy_(input_bias)
+        module.bias_hh_l0.copy_(hidden_bias)
     return module
 
 
 @pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
 def test_outputs_and_gradients_equal_those_of_torch_nn(name: str) -> None:
-    layer = random_layer(CELLS[name].gates)
+    weight = random_weight(CELLS[name].gates)
     x = torch.randn(T, K, B, F, dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(T, K, B, H, dtype=torch.float64)  # so that every output counts differently
-    outputs = CELLS[name].run(x, layer)
-    gradients = torch.autograd.grad((outputs * weight).sum(), [x, *layer])
+    states = 2 if name == "lstm" else 1
+    state = torch.randn(K, B, states * H, dtype=torch.float64, requires_grad=True)
+    slope = torch.randn(T, K, B, H, dtype=torch.float64)  # so that every output counts differently
+    outputs = CELLS[name].run(x, weight, state)
+    gradients = torch.autograd.grad((outputs * slope).sum(), [x, state, weight])
     for member in range(K):
-        module = reference(name, layer, member)
-        own = x[:, member].detach().requires_grad_()
-        expected, _ = module(own)
+        module = reference(name, weight[member])
+        own, first = (tensor.detach().requires_grad_() for tensor in (x[:, member], state[member]))
+        begin = tuple(part.unsqueeze(0) for part in first.split(H, dim=-1))
+        expected, _ = module(own, begin if name == "lstm" else begin[0])
         torch.testing.assert_close(outputs[:, member], expected, rtol=1e-12, atol=1e-12)
-        (expected * weight[:, member]).sum().backward()
-        theirs = [own.grad, module.weight_ih_l0.grad.t(), module.weight_hh_l0.grad.t()]
+        (expected * slope[:, member]).sum().backward()
+        theirs = [own.grad, first.grad, module.weight_ih_l0.grad.t(), module.weight_hh_l0.grad.t()]
         theirs += [module.bias_ih_l0.grad, module.bias_hh_l0.grad]
-        ours = [gradients[0][:, member], *(gradient[member] for gradient in gradients[1:])]
+        ours = [gradients[0][:, member], gradients[1][member], *parts(gradients[2][member])]
         for mine, other in zip(ours, theirs, strict=True):
             torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
 
 
-def chung_step(x: Tensor, h: Tensor, layer: Layer, member: int) -> Tensor:
+def chung_step(x: Tensor, h: Tensor, weight: Tensor) -> Tensor:
     """z = sigma(Wz [h, x]); r = sigma(Wr [h, x]); n = tanh(W [r * h, x]); h' = (1 - z) h + z n, with biases."""
-    both = torch.cat([layer.hidden[member], layer.input[member]])  # [H + F, 3H]
-    bias = layer.input_bias[member] + layer.hidden_bias[member]  # [3H]
+    inputs, hidden, input_bias, hidden_bias = parts(weight)
+    both = torch.cat([hidden, inputs])  # [H + F, 3H]
+    bias = input_bias + hidden_bias  # [3H]
     weight_r, weight_z, weight_n = both.split(H, dim=1)
     bias_r, bias_z, bias_n = bias.split(H)
     r = torch.sigmoid(torch.cat([h, x], dim=1) @ weight_r + bias_r)
@@ -59,41 +69,29 @@ def chung_step(x: Tensor, h: Tensor, layer: Layer, member: int) -> Tensor:
 
 
 def test_the_chung2014_form_follows_its_equations() -> None:
-    layer = random_layer(3)
+    weight = random_weight(3)
     x = torch.randn(T, K, B, F, dtype=torch.float64)
-    outputs = CELLS["gru_chung2014"].run(x, layer)
+    outputs = CELLS["gru_chung2014"].run(x, weight)
     for member in range(K):
         h = torch.zeros(B, H, dtype=torch.float64)
         for t in range(T):
-            h = chung_step(x[t, member], h, layer, member)
+            h = chung_step(x[t, member], h, weight[member])
             torch.testing.assert_close(outputs[t, member], h, rtol=1e-12, atol=1e-12)
 
 
 def test_the_two_gru_forms_differ() -> None:
-    layer = random_layer(3)
+    weight = random_weight(3)
     x = torch.randn(T, K, B, F, dtype=torch.float64)
-    difference = CELLS["gru"].run(x, layer) - CELLS["gru_chung2014"].run(x, layer)
+    difference = CELLS["gru"].run(x, weight) - CELLS["gru_chung2014"].run(x, weight)
     assert difference.abs().max() > 0.01
 
 
 @pytest.mark.parametrize("name", list(CELLS))
 def test_zero_padding_a_member_leaves_its_own_units_alone(name: str) -> None:
     gates, small = CELLS[name].gates, H - 1
-    layer = random_layer(gates)
-
-    def narrow(weight: Tensor, *dims: int) -> Tensor:
-        weight = weight.detach().unflatten(-1, (gates, H))[..., :small].flatten(-2)
-        return weight[:, :small] if dims else weight
-
-    slim = Layer(narrow(layer.input), narrow(layer.hidden, 1), narrow(layer.input_bias), narrow(layer.hidden_bias))
-
-    def pad(weight: Tensor, rows: int | None) -> Tensor:
-        wide = weight.unflatten(-1, (gates, small))
-        wide = torch.nn.functional.pad(wide, (0, 1)).flatten(-2)
-        return wide if rows is None else torch.nn.functional.pad(wide, (0, 0, 0, rows))
-
-    padded = Layer(pad(slim.input, 0), pad(slim.hidden, 1), pad(slim.input_bias, None), pad(slim.hidden_bias, None))
+    slim = random_weight(gates).detach().unflatten(-1, (gates, H))[:, :-1, :, :small]  # [K, F + 2 + small, G, small]
+    padded = torch.nn.functional.pad(slim, (0, 1, 0, 0, 0, 1))  # [K, F + 2 + H, G, H]
     x = torch.randn(T, K, B, F, dtype=torch.float64)
-    wide, thin = CELLS[name].run(x, padded), CELLS[name].run(x, slim)
+    wide, thin = (CELLS[name].run(x, weight.flatten(2)) for weight in (padded, slim))
     torch.testing.assert_close(wide[..., :small], thin, rtol=1e-12, atol=1e-12)
     assert wide[..., small].abs().max() == 0

@@ -18,9 +18,9 @@ SPEC = FitSpec(epochs=4, batch=32, learning_rate=0.01)
 
 
 def train(
-    seeds: list[int], spec: FitSpec = SPEC, cell: str = "gru", **options: object
+    seeds: list[int], spec: FitSpec = SPEC, cell: str = "gru", compiled: bool = True, **options: object
 ) -> tuple[Population, list[Epoch]]:
-    population = Population(cell, RecurrentSpec(hidden=6), 1, seeds)
+    population = Population(cell, RecurrentSpec(hidden=6), 1, seeds, compiled=compiled)
     arguments = {"train": [TRAIN], "validation": [VALIDATION]} | options
     return population, list(fit(population, VALUES, LENGTH, spec=spec, seeds=seeds, **arguments))
 
@@ -53,7 +53,7 @@ def test_the_best_epochs_weights_are_kept_for_each_member() -> None:
     courses = np.array([epoch.val_loss for epoch in epochs])  # [epochs, K]
     best = courses.argmin(axis=0)
     assert (best < len(epochs) - 1).any(), "the last epoch is the best of every member: the test shows nothing"
-    forecast = population.predict(VALUES.unfold(0, LENGTH, 1)[VALIDATION - LENGTH])[..., 0]  # [K, M]
+    forecast = population.predict(VALUES, torch.from_numpy(VALIDATION), LENGTH)[..., 0]  # [K, M]
     losses = (forecast - VALUES[VALIDATION]).square().mean(dim=1)
     np.testing.assert_allclose(losses, courses.min(axis=0), rtol=1e-4)
 
@@ -79,8 +79,8 @@ def test_members_may_own_unequal_numbers_of_windows() -> None:
 
 def test_every_origin_comes_once_an_epoch_and_in_an_order_of_its_seed() -> None:
     batches = Batches([np.arange(10, 33)], 2, 5, [0, 1], torch.device("cpu"))
-    drawn = [(origins, real) for origins, real in batches.epoch()]
-    rows = [torch.cat([origins[k][real[k]] for origins, real in drawn]).tolist() for k in (0, 1)]
+    drawn = list(zip(batches.epoch(), batches.counts, strict=True))
+    rows = [torch.cat([origins[k][: counts[k]] for origins, counts in drawn]).tolist() for k in (0, 1)]
     assert [sorted(row) for row in rows] == [list(range(10, 33))] * 2
     assert rows[0] != rows[1] != list(range(10, 33))
 
@@ -120,10 +120,10 @@ def test_the_learning_rate_rises_then_falls_along_a_cosine() -> None:
 
 
 def test_forecasts_and_losses_are_the_same_in_small_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    population, epochs = train([0, 1])
-    windows = VALUES.unfold(0, LENGTH, 1)
-    whole = population.predict(windows)
+    population, epochs = train([0, 1], compiled=False)
+    origins = torch.arange(LENGTH, len(VALUES))
+    whole = population.predict(VALUES, origins, LENGTH)
     monkeypatch.setattr("models.population.MOST_GATES", 2 * LENGTH * 3 * 6 * 10)  # ten windows of two GRUs of six units
     assert population.windows_at_once(LENGTH) == 10
-    torch.testing.assert_close(population.predict(windows), whole, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(train([0, 1])[1][-1].val_loss, epochs[-1].val_loss, rtol=1e-5)
+    torch.testing.assert_close(population.predict(VALUES, origins, LENGTH), whole, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(train([0, 1], compiled=False)[1][-1].val_loss, epochs[-1].val_loss, rtol=1e-5)

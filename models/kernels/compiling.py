@@ -1,0 +1,40 @@
+"""How the kernels are compiled: once for each processor, kept in the user's cache folder."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from numba import config, njit
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def compiled(function: Function, signature: str | None = None) -> Function:
+    """The function, compiled by Numba when it is first called, or at once for one `signature`.
+
+    It runs without the interpreter's lock. No `fastmath`: it would let the compiler reorder sums, and a fresh
+    compilation differ in bits from a cached one.
+    """
+    before, config.CACHE_DIR = config.CACHE_DIR, str(cache_folder())
+    try:
+        return njit(signature, cache=True, nogil=True, error_model="numpy")(function)
+    finally:
+        config.CACHE_DIR = before
+
+
+@cache
+def cache_folder() -> Path:
+    """Where compiled code is kept, apart for each state of the kernels' sources: Numba itself looks at one file."""
+    if config.CACHE_DIR:  # the user's own NUMBA_CACHE_DIR
+        base = Path(config.CACHE_DIR)
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches" / "tidecast"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tidecast"
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    return base / f"kernels-{digest[:12]}"

@@ -1,0 +1,36 @@
+"""Sharing work among threads: compiled code runs without the interpreter's lock, so plain threads do."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import torch
+
+
+def count_threads() -> int:
+    """Threads to use: OMP_NUM_THREADS, which PyTorch and NumPy heed too, or the processors this process may use."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def share_out(work: Callable[[int, int], None], items: int, threads: int = 1) -> None:
+    """Call work(item, thread) for every item, each thread taking the next one when it is done with its last."""
+    left = iter(range(items))
+
+    def take(thread: int) -> None:
+        for item in left:  # advancing a range is one step of the interpreter, so no item is taken twice
+            work(item, thread)
+
+    others = [_pool().submit(take, thread) for thread in range(1, min(threads, items))]
+    take(0)
+    for other in others:
+        other.result()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads that live as long as the process; they flush denormals, as the calling thread does."""
+    return ThreadPoolExecutor(os.cpu_count(), "kernel", initializer=torch.set_flush_denormal, initargs=(True,))

@@ -1,0 +1,201 @@
+"""Vectors for the compiled recurrences: one value for each of LANES batch rows, held in the processor's registers.
+
+A tile is a matrix of float32 whose rows are vectors: [rows, LANES]. Numba compiles the functions below to LLVM's vector
+instructions, which is what keeps the sums of a product in registers; loops over arrays, left to the compiler, would
+keep them in memory. Nothing here reorders a sum, so a result never depends on who else is computed beside it.
+"""
+
+import operator
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import config, types
+from numba.core import cgutils
+from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+from models.kernels.compiling import compiled
+
+FEATURES = config.CPU_FEATURES or llvm.get_host_cpu_features().flatten()
+"""The processor's instructions, as Numba compiles for them: the machine's, or those of NUMBA_CPU_FEATURES."""
+WIDTH = 16 if "+avx512f" in FEATURES else 8
+"""Floats that one register holds."""
+LANES = 2 * WIDTH
+"""Floats of a vector: batch rows that are computed together."""
+
+
+class VectorType(types.Type):
+    """LANES floats in registers, as Numba knows them."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"vector{LANES}")
+
+
+vector = VectorType()
+floats = ir.VectorType(ir.FloatType(), LANES)
+
+
+@register_model(VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any):
+        super().__init__(manager, kind, floats)
+
+
+def _define(operation: Any, instruction: str) -> None:
+    @infer_global(operation)
+    class _Template(ConcreteTemplate):
+        cases = (signature(vector, vector, vector),)
+
+    @lower_builtin(operation, vector, vector)
+    def _lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return getattr(builder, instruction)(*args)
+
+
+for _operation, _instruction in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _define(_operation, _instruction)
+
+
+def pointer(context: Any, builder: Any, kind: Any, array: Any, row: Any, column: Any) -> Any:
+    """Where array[row, column] lies, of a matrix with contiguous rows."""
+    view = context.make_array(kind)(context, builder, array)
+    stride = builder.extract_value(view.strides, 0)
+    place = builder.add(builder.mul(row, stride), builder.mul(column, ir.Constant(column.type, 4)))
+    return builder.gep(builder.bitcast(view.data, ir.IntType(8).as_pointer()), [place])
+
+
+def load_at(builder: Any, place: Any, kind: Any) -> Any:
+    """What lies there, as one float or a vector of them."""
+    return builder.load(builder.bitcast(place, kind.as_pointer()), align=4)
+
+
+def store_at(builder: Any, place: Any, value: Any) -> None:
+    """Put one float or a vector of them there."""
+    builder.store(value, builder.bitcast(place, value.type.as_pointer()), align=4)
+
+
+@intrinsic
+def load(typing: Any, tile: Any, row: Any) -> Any:
+    """The vector tile[row]."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        zero = ir.Constant(args[1].type, 0)
+        return load_at(builder, pointer(context, builder, sig.args[0], args[0], args[1], zero), floats)
+
+    return vector(tile, types.intp), generate
+
+
+@intrinsic
+def store(typing: Any, tile: Any, row: Any, value: Any) -> Any:
+    """Set tile[row] to the vector."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        zero = ir.Constant(args[1].type, 0)
+        place = pointer(context, builder, sig.args[0], args[0], args[1], zero)
+        store_at(builder, place, args[2])
+        return context.get_dummy_value()
+
+    return types.void(tile, types.intp, vector), generate
+
+
+def spread_scalar(builder: Any, scalar: Any) -> Any:
+    """The vector that holds one scalar in every lane."""
+    nothing = ir.Constant(floats, ir.Undefined)
+    alone = builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(alone, nothing, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+
+
+@intrinsic
+def spread(typing: Any, scalar: Any) -> Any:
+    """The vector that holds one scalar in every lane."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return spread_scalar(builder, args[0])
+
+    return vector(types.float32), generate
+
+
+def multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """The vector a * b + c, rounded once."""
+    kind = ir.FunctionType(floats, [floats] * 3)
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f32"), [a, b, c])
+
+
+@intrinsic
+def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """The vector a * b + c, rounded once."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return multiply_add(builder, *args)
+
+    return vector(vector, vector, vector), generate
+
+
+@intrinsic
+def clamp(typing: Any, value: Any, bound: Any) -> Any:
+    """The value, at most `bound` away from 0; a NaN stays one."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value, high = args[0], spread_scalar(builder, args[1])
+        low = builder.fneg(high)
+        value = builder.select(builder.fcmp_ordered(">", value, high), high, value)
+        return builder.select(builder.fcmp_ordered("<", value, low), low, value)
+
+    return vector(vector, types.float32), generate
+
+
+@intrinsic
+def turn(typing: Any, tile: Any, row: Any, column: Any, turned: Any) -> Any:
+    """Set turned[column + j, row + i] to tile[row + i, column + j], for i and j below WIDTH."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        tile, row, column, turned = args
+        kind = ir.VectorType(ir.FloatType(), WIDTH)
+        numbers = [ir.Constant(row.type, i) for i in range(WIDTH)]
+        places = [pointer(context, builder, sig.args[0], tile, builder.add(row, i), column) for i in numbers]
+        rows = [load_at(builder, place, kind) for place in places]
+        step = 1
+        while step < WIDTH:  # swaps the blocks beside the diagonal: of one float first, of half the matrix last
+            for i in (i for i in range(WIDTH) if not i & step):
+                upper, lower = rows[i], rows[i + step]
+                left = [e if not e & step else WIDTH + e - step for e in range(WIDTH)]
+                right = [e + step if not e & step else WIDTH + e for e in range(WIDTH)]
+                rows[i], rows[i + step] = (
+                    builder.shuffle_vector(upper, lower, ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), mask))
+                    for mask in (left, right)
+                )
+            step *= 2
+        for i, value in zip(numbers, rows, strict=True):
+            place = pointer(context, builder, sig.args[3], turned, builder.add(column, i), row)
+            store_at(builder, place, value)
+        return context.get_dummy_value()
+
+    return types.void(tile, types.intp, types.intp, turned), generate
+
+
+@compiled
+def tanh(x):
+    """Hyperbolic tangent, within 4e-7: x P(x^2) / Q(x^2), fitted for the smallest largest error up to 7.9.
+
+    Beyond, the answer is that at 7.9, 0.9999999; it never exceeds 1.
+    """
+    x = clamp(x, np.float32(7.9))
+    y = x * x
+    above = fma(y, spread(np.float32(1.15319594e-05)), spread(np.float32(0.00296048894)))
+    above = fma(y, fma(y, above, spread(np.float32(0.129344344))), spread(np.float32(0.99999987)))
+    below = fma(y, spread(np.float32(2.49257718e-07)), spread(np.float32(0.000240013973)))
+    below = fma(y, fma(y, below, spread(np.float32(0.0238541532))), spread(np.float32(0.462676615)))
+    return x * above / fma(y, below, spread(np.float32(1)))
+
+
+@compiled
+def sigmoid(x):
+    """The logistic function, 1 / (1 + exp(-x)), from tanh."""
+    half = spread(np.float32(0.5))
+    return fma(half, tanh(half * x), half)

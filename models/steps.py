@@ -1,0 +1,73 @@
+"""One training step of a population, in three ways with one meaning: this one, compiled, and captured for CUDA."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from models.adam import Adam
+from models.batches import Origins
+from models.population import Population
+from models.specs import FitSpec
+
+
+class Steps(Protocol):
+    """Moves a population's weights along the slope of its mean squared error."""
+
+    def step(self, origins: Tensor, counts: Tensor, rate: Tensor) -> Tensor:
+        """Learn from origins [K, B] at each member's rate [K], and give the losses [K] before it moved.
+
+        Each member's first `counts` [K] origins count; where there is none it rests.
+        """
+
+    def evaluate(self, held_out: Origins) -> Tensor:
+        """Mean squared error [K] over every held-out origin."""
+
+
+def choose_steps(population: Population, values: Tensor, length: int, spec: FitSpec) -> Steps:
+    """The fastest that can be had for this population here: compiled or captured, else plain PyTorch."""
+    kernels = population.kernels
+    return (TorchSteps if kernels is None else kernels.CompiledSteps)(population, values, length, spec)
+
+
+class TorchSteps:
+    """The step in plain PyTorch: the reference."""
+
+    def __init__(self, population: Population, values: Tensor, length: int, spec: FitSpec):
+        self.population, self.values, self.length = population, values, length
+        self.adam = Adam(population.flat, spec)
+
+    def step(self, origins: Tensor, counts: Tensor, rate: Tensor) -> Tensor:
+        """See `Steps`."""
+        loss, gradient = self.gradient(origins, counts)
+        self.adam.update(gradient, rate, counts > 0)
+        return loss
+
+    def gradient(self, origins: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses [K] and gradient [K, P] of one batch, without a step."""
+        flat = self.population.flat.detach().requires_grad_()
+        loss = self.losses(flat, origins, counts)
+        (gradient,) = torch.autograd.grad(loss.sum(), flat)  # members share nothing, so the sum parts again
+        return loss.detach(), gradient
+
+    @torch.inference_mode()
+    def evaluate(self, held_out: Origins) -> Tensor:
+        """See `Steps`."""
+        total = torch.zeros(self.population.members, device=self.values.device)  # [K]
+        size = self.population.windows_at_once(self.length)
+        index = held_out.index.expand(self.population.members, -1)  # [K, M]
+        for begin in range(0, index.shape[1], size):
+            origins = index[:, begin : begin + size]
+            counts = (held_out.sizes - begin).clamp(0, size)  # [K]
+            total += self.losses(self.population.flat, origins, counts) * counts
+        return total / held_out.sizes
+
+    def losses(self, flat: Tensor, origins: Tensor, counts: Tensor) -> Tensor:
+        """Mean squared error [K] of the weights `flat` [K, P] over each member's first `counts` of origins [K, B]."""
+        before = torch.arange(-self.length, 0, device=origins.device).view(-1, 1, 1)  # [T, 1, 1]
+        after = torch.arange(self.population.horizon, device=origins.device)  # [S]
+        real = torch.arange(origins.shape[1], device=origins.device) < counts.unsqueeze(1)  # [K, B]
+        forecast = self.population.forward(flat, self.values[origins + before])  # [K, B, S]
+        errors = (forecast - self.values[origins.unsqueeze(-1) + after]).square().mean(dim=-1)  # [K, B]
+        total = (errors * real).sum(dim=1, dtype=torch.float64)  # exact enough to round alike, alone and among others
+        return (total / counts.clamp(min=1)).to(errors.dtype)

@@ -1,0 +1,163 @@
+"""The compiled kernels against plain PyTorch, and the promise that their bits depend on nothing but the work."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models import kernels
+from models.adam import Adam
+from models.batches import Origins
+from models.cells import CELLS
+from models.kernels import checking
+from models.kernels.recurrence import recurrence
+from models.kernels.steps import CompiledSteps
+from models.population import Population
+from models.specs import FitSpec, RecurrentSpec
+from models.steps import TorchSteps
+
+COMPILED = ["rnn", "gru", "lstm"]
+VALUES = torch.sin(torch.arange(400) * 0.3) + 0.1 * torch.randn(400, generator=torch.Generator().manual_seed(0))
+LENGTH = 9
+
+
+def close(ours: Tensor, theirs: Tensor) -> None:
+    """Equal to within 1e-5 of the largest."""
+    torch.testing.assert_close(ours.double(), theirs.double(), rtol=0, atol=1e-5 * float(theirs.detach().abs().max()))
+
+
+@pytest.mark.parametrize("cell", COMPILED)
+@pytest.mark.parametrize(("members", "batch", "features", "units"), [(1, 64, 1, 16), (3, 37, 4, 7), (2, 5, 9, 33)])
+def test_a_layer_and_its_gradients_equal_the_reference_in_float64(
+    cell: str, members: int, batch: int, features: int, units: int
+) -> None:
+    torch.manual_seed(0)
+    gates, states = CELLS[cell].gates, 2 if cell == "lstm" else 1
+    x = torch.randn(6, members, batch, features, requires_grad=True)
+    weight = (torch.randn(members, features + 2 + units, gates * units) * 0.4).requires_grad_()
+    state = torch.randn(members, batch, states * units, requires_grad=True)
+    slope = torch.randn(6, members, batch, units)  # every output counts, each differently
+    outputs = recurrence(cell, x, weight, state)
+    ours = torch.autograd.grad((outputs * slope).sum(), [x, weight, state])
+    exact = [tensor.detach().double().requires_grad_() for tensor in (x, weight, state)]
+    expected = CELLS[cell].run(*exact)
+    theirs = torch.autograd.grad((expected * slope).sum(), exact)
+    close(outputs, expected)
+    for mine, other in zip(ours, theirs, strict=True):
+        close(mine, other)
+
+
+@pytest.mark.parametrize("cell", COMPILED)
+def test_layers_are_stacked_by_composition(cell: str) -> None:
+    spec = RecurrentSpec(hidden=12, layers=3)
+    compiled, plain = Population(cell, spec, 2, [0, 1]), Population(cell, spec, 2, [0, 1], compiled=False)
+    windows = VALUES.unfold(0, LENGTH, 1)[:40].t().unsqueeze(1).expand(-1, 2, -1)  # [T, K, B]
+    gradients = []
+    for population in (compiled, plain):
+        flat = population.flat.clone().requires_grad_()
+        gradients += torch.autograd.grad(population.forward(flat, windows).square().sum(), flat)
+    close(*gradients)
+
+
+@pytest.mark.parametrize("cell", COMPILED)
+@pytest.mark.parametrize(("layers", "units", "horizon"), [(1, 16, 1), (1, 7, 40), (3, 20, 5)])
+@pytest.mark.parametrize(("reads", "answers"), [("relative", "change"), ("values", "value")])
+def test_a_whole_step_equals_the_reference(
+    cell: str, layers: int, units: int, horizon: int, reads: str, answers: str
+) -> None:
+    spec = RecurrentSpec(hidden=units, layers=layers, reads=reads, answers=answers)
+    fit = FitSpec(clip=0.05, weight_decay=0.1)
+    pair = [Population(cell, spec, horizon, [0, 1, 2], 0.3, 0.7, compiled=compiled) for compiled in (True, False)]
+    compiled, plain = CompiledSteps(pair[0], VALUES, LENGTH, fit), TorchSteps(pair[1], VALUES, LENGTH, fit)
+    origins = torch.randint(LENGTH, 350, (3, 70), generator=torch.Generator().manual_seed(1))
+    counts = torch.tensor([70, 33, 0])
+    for ours, theirs in zip(compiled.gradient(origins, counts), plain.gradient(origins, counts), strict=True):
+        close(ours, theirs)
+    held_out = Origins([np.arange(LENGTH, 350)], 3, torch.device("cpu"))
+    close(compiled.evaluate(held_out), plain.evaluate(held_out))
+    where = torch.arange(LENGTH, len(VALUES) + 1)  # the last one has no value to compare with
+    close(pair[0].predict(VALUES, where, LENGTH), pair[1].predict(VALUES, where, LENGTH))
+    for _ in range(3):
+        close(
+            compiled.step(origins, counts, rate := torch.tensor([0.01, 0.02, 0.03])), plain.step(origins, counts, rate)
+        )
+    torch.testing.assert_close(pair[0].flat, pair[1].flat, rtol=0, atol=1e-4)  # Adam's first steps magnify what is tiny
+    first = Population(cell, spec, horizon, [2]).flat[0]
+    assert torch.equal(pair[0].flat[2], first), "the member without origins moved"
+
+
+def test_adam_moves_as_the_reference_does() -> None:
+    spec = FitSpec(clip=None, weight_decay=0.2)
+    population = Population("rnn", RecurrentSpec(hidden=5), 1, [0, 1])
+    adam, start = Adam(population.flat.clone(), spec), population.flat.clone()
+    steps = CompiledSteps(population, VALUES, LENGTH, spec)
+    for number in range(4):
+        origins = torch.arange(20, 84).view(2, 32) + number
+        counts = torch.tensor([32, 32 if number % 2 else 0])
+        _, gradient = steps.gradient(origins, counts)
+        adam.update(gradient, torch.tensor([0.1, 0.01]), counts > 0)
+        steps.step(origins, counts, torch.tensor([0.1, 0.01]))
+    torch.testing.assert_close(population.flat, adam.flat, rtol=0, atol=1e-5)
+    assert not torch.equal(population.flat, start)
+
+
+def learn(cell: str, seeds: list[int], threads: int = 1, rows: slice = slice(None)) -> Tensor:
+    """Weights after some steps of a population that is large enough for two threads."""
+    population = Population(cell, RecurrentSpec(hidden=24, layers=2), 3, seeds)
+    steps = CompiledSteps(population, VALUES, 20, FitSpec(), threads=threads)
+    origins = torch.randint(20, 390, (4, 150), generator=torch.Generator().manual_seed(2))[rows]
+    for _ in range(20):
+        steps.step(origins.contiguous(), torch.full((len(seeds),), 150), torch.full((len(seeds),), 0.01))
+    return population.flat
+
+
+@pytest.mark.parametrize("cell", COMPILED)
+def test_the_bits_are_the_same_for_one_and_two_threads_and_for_a_member_alone(cell: str) -> None:
+    together = learn(cell, [0, 1, 2, 3])
+    assert torch.equal(together, learn(cell, [0, 1, 2, 3], threads=2))
+    for member in (0, 3):
+        alone = learn(cell, [member], rows=slice(member, member + 1))
+        assert torch.equal(together[member], alone[0])
+
+
+def test_the_bits_are_the_same_freshly_compiled_and_from_the_cache(tmp_path: Path) -> None:
+    code = (
+        "import sys, logging; sys.path[:0] = ['.', 'tests']; logging.basicConfig(level=logging.INFO)\n"
+        "from test_kernels import learn\n"
+        "import hashlib; print(hashlib.sha256(learn('gru', [0, 1]).numpy().tobytes()).hexdigest())"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    fresh, cached = (
+        subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    )
+    assert fresh.stdout == cached.stdout
+    assert "compiling the recurrences" in fresh.stderr
+    assert "compiling" not in cached.stderr
+
+
+def test_kernels_that_compute_something_else_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(checking, "TOLERANCE", 1e-12)
+    with caplog.at_level(logging.WARNING, "tidecast"):
+        assert kernels.load_kernels.__wrapped__() is None
+    assert "differ from PyTorch here: the loss of a rnn" in caplog.text
+
+
+def test_a_processor_without_the_instructions_gets_plain_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.kernels.supported", lambda: False)
+    assert kernels.load_kernels.__wrapped__() is None
+
+
+@pytest.mark.parametrize("cell", ["gru_chung2014", "gru"])
+def test_what_the_kernels_do_not_know_stays_in_pytorch(cell: str) -> None:
+    form = "chung2014" if cell == "gru_chung2014" else "torch"
+    population = Population("gru", RecurrentSpec(hidden=4, gru_form=form), 1, [0])
+    assert (population.kernels is None) == (form == "chung2014")
