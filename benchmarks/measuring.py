@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from importlib.metadata import version
@@ -23,8 +22,8 @@ def options(description: str, rounds: int) -> argparse.ArgumentParser:
     return parser
 
 
-def interleaved(works: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each of the works, in turn, `rounds` times after a first one that does not count.
+def interleaved(works: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """What each of the works gives (its seconds), in turn, `rounds` times after a first one that does not count.
 
     In turn, so that a machine that slows down for a while slows all of them down, and their ratio holds.
     """
@@ -33,9 +32,7 @@ def interleaved(works: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str
         work()
     for _ in range(rounds):
         for name, work in works.items():
-            began = time.perf_counter()
-            work()
-            seconds[name].append(time.perf_counter() - began)
+            seconds[name].append(work())
     return seconds
 
 
@@ -55,19 +52,20 @@ def machine() -> dict[str, Any]:
     }
 
 
-def report(benchmark: str, rows: Sequence[Mapping[str, Any]], path: Path | None, **more: Any) -> None:
-    """Print the rows as a Markdown table under the machine's line, and write all to `path`."""
+def report(benchmark: str, tables: Mapping[str, Sequence[Mapping[str, Any]]], path: Path | None, **more: Any) -> None:
+    """Print Markdown tables, the first one called `rows`, under the machine's line; write all to `path` as JSON."""
     about = machine()
-    print(f"\n{benchmark}: " + ", ".join(f"{name} {value}" for name, value in about.items()) + "\n")
-    columns = list(rows[0])
-    print("| " + " | ".join(columns) + " |")
-    print("|" + " --- |" * len(columns))
-    for row in rows:
-        print("| " + " | ".join(_spoken(row[column]) for column in columns) + " |")
-    for name, value in more.items():
-        print(f"\n{name.replace('_', ' ')}: {_spoken(value)}")
+    print(f"\n{benchmark}: " + ", ".join(f"{name} {value}" for name, value in about.items()))
+    print(", ".join(f"{name} {_spoken(value)}" for name, value in more.items()))
+    for name, rows in tables.items():
+        columns = list(rows[0])
+        print(f"\n{name.replace('_', ' ')}\n")
+        print("| " + " | ".join(columns) + " |")
+        print("|" + " --- |" * len(columns))
+        for row in rows:
+            print("| " + " | ".join(_spoken(row[column]) for column in columns) + " |")
     if path is not None:
-        path.write_text(json.dumps({"benchmark": benchmark, "machine": about, "rows": list(rows), **more}, indent=1))
+        path.write_text(json.dumps({"benchmark": benchmark, "machine": about, **more, **tables}, indent=1))
 
 
 def _spoken(value: Any) -> str:

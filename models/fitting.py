@@ -9,10 +9,11 @@ from torch import Tensor
 
 from models.adam import learning_rates
 from models.batches import Batches, Origins
+from models.graphs import GraphedSteps
 from models.network import Epoch
 from models.population import Population
 from models.specs import FitSpec
-from models.steps import choose_steps
+from models.steps import Steps, TorchSteps
 
 
 def fit(
@@ -69,3 +70,11 @@ def fit(
                 break
     finally:
         population.flat.copy_(best)
+
+
+def choose_steps(population: Population, values: Tensor, length: int, spec: FitSpec) -> Steps:
+    """The fastest that can be had for this population here: compiled or captured, else plain PyTorch."""
+    if values.is_cuda:
+        return GraphedSteps(population, values, length, spec)
+    kernels = population.kernels
+    return (TorchSteps if kernels is None else kernels.CompiledSteps)(population, values, length, spec)

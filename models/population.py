@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from models import cudnn
 from models.cells import CELLS
 from models.kernels import load_kernels
 from models.specs import RecurrentSpec
@@ -68,6 +69,8 @@ class Population:
         """One layer: outputs [T, K, B, H] from inputs [T, K, B, F]."""
         if self.kernels is not None:
             return self.kernels.recurrence(self.form, x, weight)
+        if x.is_cuda and self.members == 1 and self.form in cudnn.FUNCTIONS:
+            return cudnn.run(self.form, x, weight)
         return self.cell.run(x, weight)
 
     def named(self, flat: Tensor) -> dict[str, Tensor]:

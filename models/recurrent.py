@@ -1,11 +1,11 @@
 """The recurrent forecasters rnn, gru and lstm: a population behind the interface that all networks share."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
 
+from models.arithmetic import check_precision, on_gpu, small_products
 from models.fitting import fit
 from models.network import Epoch, WindowedNetwork
 from models.panel import Panel
@@ -21,6 +21,7 @@ class Recurrent(WindowedNetwork):
     """K networks that read the last T values and answer the next S; the forecast is the median of the K answers."""
 
     def __init__(self, spec: ModelSpec, device: str = "cpu"):
+        check_precision(spec.fit.precision, device)
         self.spec = spec
         self.length, self.horizon = spec.window.length, spec.window.horizon
         self.seeds = [spec.seed + member for member in range(spec.fit.members)]
@@ -32,7 +33,7 @@ class Recurrent(WindowedNetwork):
         self.population.spread = usual_spread(panel.values, train, self.length)
         values = torch.from_numpy(panel.values).to(self.population.flat)  # [P]
         held_out = None if validation is None else [validation]
-        with small_products():
+        with small_products(), on_gpu(self.spec.fit):
             yield from fit(self.population, values, self.length, [train], held_out, self.spec.fit, self.seeds)
 
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
@@ -48,7 +49,7 @@ class Recurrent(WindowedNetwork):
         flat = self.population.flat
         series = torch.from_numpy(values).to(flat)  # [P]
         step = max(1, MOST_ANSWERS // (self.population.members * self.horizon))
-        with small_products():
+        with small_products(), on_gpu(self.spec.fit):
             for begin in range(0, len(origins), step):
                 part = torch.from_numpy(origins[begin : begin + step]).to(flat.device)
                 members = self.population.predict(series, part, self.length)  # [K, m, S]
@@ -65,19 +66,6 @@ class Recurrent(WindowedNetwork):
         for name, weight in self.population.named(self.population.flat).items():
             weight.copy_(torch.from_numpy(state[name]))
         self.population.unit, self.population.spread = float(state["unit"]), float(state["spread"])
-
-
-@contextmanager
-def small_products() -> Iterator[None]:
-    """PyTorch on one thread, as a hand-off costs more than a small product, and without denormals, which are slow."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-        torch.set_num_threads(threads)
 
 
 def usual_change(values: np.ndarray, origins: np.ndarray) -> float:

@@ -21,6 +21,7 @@ Season = Annotated[
     int | None,
     Field(ge=1, le=1_000_000, description="Points a season, for the seasonal baseline; by default from the time axis."),
 ]
+Precision = Literal["float32", "tf32", "bf16"]
 Seed = Annotated[int, Field(ge=0, le=2**53, description="Seed of the first weights and of the order of the windows.")]
 
 
@@ -104,6 +105,8 @@ class FitSpec(Spec):
     patience: int | None = Field(
         None, ge=1, description="Stop a member after so many epochs without a better validation loss."
     )
+    precision: Precision = Field("float32", description="Arithmetic of products on a GPU; on a CPU it is float32.")
+    deterministic: bool = Field(False, description="On a GPU, the same bits in every run, at some cost in speed.")
     members: int = Field(
         1, ge=1, le=100_000, description="Networks trained in lockstep, a seed each; the forecast is their median (K)."
     )

@@ -24,12 +24,6 @@ class Steps(Protocol):
         """Mean squared error [K] over every held-out origin."""
 
 
-def choose_steps(population: Population, values: Tensor, length: int, spec: FitSpec) -> Steps:
-    """The fastest that can be had for this population here: compiled or captured, else plain PyTorch."""
-    kernels = population.kernels
-    return (TorchSteps if kernels is None else kernels.CompiledSteps)(population, values, length, spec)
-
-
 class TorchSteps:
     """The step in plain PyTorch: the reference."""
 

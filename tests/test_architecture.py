@@ -57,6 +57,14 @@ def test_the_rnn_from_scratch_and_the_elman_network_are_numpy_alone() -> None:
         assert {module.split(".")[0] for module in imports(ROOT / "models" / name)} <= outside
 
 
+def test_numba_is_imported_when_a_network_is_built_and_no_earlier() -> None:
+    assert {path.parent.name for path in files("models") if "numba" in {n.split(".")[0] for n in imports(path)}} == {
+        "kernels"
+    }
+    code = "import sys, models.recurrent; sys.exit('numba' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
 def test_nothing_draws_through_pyplot() -> None:
     assert not any("matplotlib.pyplot" in imports(path) for room in ROOMS for path in files(room))
 
@@ -95,8 +103,12 @@ print(sorted(name for name in os.environ if name.startswith(("PREFECT", "MLFLOW"
 
 
 def test_importing_changes_nothing(tmp_path: Path) -> None:
+    """All modules but two: `serving` is MLflow's to load, and `kernels` are compiled when they are first imported."""
     names = [
-        f"{room}.{path.stem}" for room in ROOMS for path in files(room) if path.stem not in ("__init__", "serving")
+        f"{room}.{path.stem}"
+        for room in ROOMS
+        for path in files(room)
+        if path.stem not in ("__init__", "serving") and path.parent.name != "kernels"
     ]
     command = [sys.executable, "-c", IMPORT_ALL, *names]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)

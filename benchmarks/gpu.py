@@ -1,0 +1,87 @@
+"""One training step of K GRUs on a GPU: the graphed step against a loop of cuDNN's, and the kernels that cuDNN picks.
+
+Each line trains K networks of H units on B windows of T values. The loop is what a notebook would do: `nn.GRU`, a
+linear head and `torch.optim.Adam(foreach=True)` for each member, one after the other. Precision is float32, for both,
+unless `--precision` says otherwise.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.measuring import interleaved, median_ratio, options, report
+from benchmarks.training import VALUES, Case, draw_origins, notebook_step
+from models.arithmetic import on_gpu
+from models.graphs import GraphedSteps
+from models.population import Population
+from models.specs import FitSpec, RecurrentSpec
+
+CASES = [Case("gru", members, hidden, 64, 256) for hidden in (64, 128, 192, 256) for members in (1, 16, 132)]
+STEPS = 10
+
+
+def main() -> None:
+    """Measure all cases and print the table, or say that there is no GPU."""
+    parser = options(__doc__.splitlines()[0], rounds=5)
+    parser.add_argument("--precision", default="float32", choices=("float32", "tf32", "bf16"))
+    arguments = parser.parse_args()
+    if not torch.cuda.is_available():
+        sys.exit("benchmarks.gpu: no CUDA device is here, so nothing was measured")
+    spec = FitSpec(clip=None, precision=arguments.precision)
+    with on_gpu(spec):
+        rows = [row_of(case, spec, arguments.rounds) for case in CASES]
+    report("gpu", {"rows": rows}, arguments.json, device=torch.cuda.get_device_name(), precision=spec.precision)
+
+
+def row_of(case: Case, spec: FitSpec, rounds: int) -> dict[str, Any]:
+    """One line of the table."""
+    loop = notebook_step(case, "cuda")
+    seconds = interleaved({"graph": timed(graphed_step(case, spec)), "loop": timed(loop)}, rounds)
+    return {
+        **case._asdict(),
+        "graph_ms": 1e3 * statistics.median(seconds["graph"]),
+        "loop_ms": 1e3 * statistics.median(seconds["loop"]),
+        "speedup": median_ratio(seconds["loop"], seconds["graph"]),
+        "longest_kernels_of_the_loop": ", ".join(longest_kernels(loop)),
+    }
+
+
+def graphed_step(case: Case, spec: FitSpec) -> Callable[[], Any]:
+    """Ours, captured at its first call."""
+    population = Population(case.cell, RecurrentSpec(hidden=case.hidden), 1, range(case.members), device="cuda")
+    steps = GraphedSteps(population, VALUES.cuda(), case.window, spec)
+    origins, counts = draw_origins(case).cuda(), torch.full((case.members,), case.batch, device="cuda")
+    rate = torch.full((case.members,), spec.learning_rate, device="cuda")
+    return lambda: steps.step(origins, counts, rate)
+
+
+def timed(step: Callable[[], Any]) -> Callable[[], float]:
+    """Seconds of one of STEPS steps, with the device awaited at the end alone."""
+
+    def work() -> float:
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        for _ in range(STEPS):
+            step()
+        torch.cuda.synchronize()
+        return (time.perf_counter() - began) / STEPS
+
+    return work
+
+
+def longest_kernels(step: Callable[[], Any], count: int = 2) -> list[str]:
+    """The names of the kernels in which the device spends most of a step."""
+    with profile(activities=[ProfilerActivity.CUDA]) as seen:
+        step()
+        torch.cuda.synchronize()
+    events = sorted(seen.key_averages(), key=lambda event: -event.self_device_time_total)
+    return [event.key[:60] for event in events[:count]]
+
+
+if __name__ == "__main__":
+    main()
