@@ -39,6 +39,9 @@ def on_gpu(spec: FitSpec) -> Iterator[None]:
     Products count 24 bits ("float32"), 11 ("tf32") or 8 ("bf16"); sums, weights and the optimiser stay in float32.
     PyTorch lets cuDNN, but not cuBLAS, use TF32 unless told; here both do what is asked.
     """
+    if not torch.cuda.is_available():
+        yield
+        return
     cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = cuda.allow_tf32, cudnn.allow_tf32, torch.are_deterministic_algorithms_enabled()
     if spec.deterministic:
@@ -51,4 +54,5 @@ def on_gpu(spec: FitSpec) -> Iterator[None]:
             yield
     finally:
         cuda.allow_tf32, cudnn.allow_tf32 = before[:2]
-        torch.use_deterministic_algorithms(before[2])
+        if spec.deterministic:
+            torch.use_deterministic_algorithms(before[2])

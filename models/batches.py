@@ -5,15 +5,16 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 
 class Origins:
-    """Each member's origins, [K, M], of which the first `sizes` [K] are real; [1, M] where all share them."""
+    """Each member's origins, `index` [K, M], of which the first `sizes` [K] are real; [1, M] where all share them."""
 
     def __init__(self, origins: Sequence[np.ndarray], members: int, device: torch.device):
-        longest = max(len(row) for row in origins)
-        rows = [torch.from_numpy(np.append(row, np.repeat(row[0], longest - len(row)))) for row in origins]
-        self.index = torch.stack(rows).to(device)
+        rows = [torch.from_numpy(row) for row in origins]
+        # One row is not copied: there may be as many origins as points.
+        self.index = (rows[0].unsqueeze(0) if len(rows) == 1 else pad_sequence(rows, batch_first=True)).to(device)
         self.sizes = torch.tensor([len(row) for row in origins], device=device).expand(members)  # [K]
 
 
@@ -34,9 +35,9 @@ class Batches:
     def epoch(self) -> Iterator[Tensor]:
         """N batches [K, B], of which each member's first `counts` are real; one whose origins are used up waits."""
         padded = len(self.counts) * self.batch
-        order = torch.zeros(len(self.generators), padded, dtype=torch.int64)  # [K, N * B]
+        order = torch.zeros(len(self.generators), padded, dtype=torch.int32)  # [K, N * B]
         for row, size, generator in zip(order, self.origins.sizes.tolist(), self.generators, strict=True):
             torch.randperm(size, generator=generator, out=row[:size])
-        index = self.origins.index.expand(len(order), -1)
+        index = self.origins.index.expand(len(order), -1)  # [K, M]
         for part in order.split(self.batch, dim=1):
-            yield index.gather(1, part).to(self.sizes.device)
+            yield index.gather(1, part.long()).to(self.sizes.device)
