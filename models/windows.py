@@ -10,8 +10,8 @@ from models.errors import InputError
 from models.panel import Panel
 from models.specs import SplitSpec
 
-CHUNK = 1 << 22
-"""Most values that are gathered at once."""
+CHUNK = 1 << 20
+"""Most values that are gathered at once, 8 MiB of them."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The training step of a population, compiled: gather, forward, loss, backward, clipping and Adam, without PyTorch."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from models.kernels.adam import update
 from models.kernels.networks import Network, count_groups, run_items
 from models.kernels.recurrence import recurrence as recurrence
 from models.kernels.threads import count_threads, share_out
-from models.kernels.tiles import CELLS, make_space
+from models.kernels.tiles import CELLS, Space, make_space
 from models.population import Population
 from models.specs import FitSpec
 
@@ -65,13 +67,9 @@ class Runner:
             CELLS[population.form], population.cell.gates, spec.layers, spec.hidden, length, population.horizon,
             spec.reads == "relative", spec.answers == "change", population.unit, population.spread,
         )  # fmt: skip
-        layers = spec.layers
-        self.spaces = [
-            make_space(
-                population.form, layers, 1, spec.hidden, length, population.horizon, learns, learns and layers > 1
-            )
-            for _ in range(threads)
-        ]
+        sizes = (spec.layers, 1, spec.hidden, length, population.horizon)
+        self.space = partial(make_space, population.form, *sizes, learns, learns and spec.layers > 1)
+        self.spaces: list[Space] = []  # one a thread that was needed so far
         self.gradients = NO_GRADIENTS
 
     def learn(self, values: np.ndarray, origins: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,6 +96,7 @@ class Runner:
         losses = np.empty(items)
         multiplications = members * batch * self.network.length * self.flat.shape[1] * (3 if len(gradients) else 1)
         threads = min(self.threads, int(1 + multiplications / WORTH_A_THREAD), items)
+        self.spaces += [self.space() for _ in range(threads - len(self.spaces))]
         parts = 1 if threads == 1 else min(items, 4 * threads)  # so that a thread that is held up takes fewer
 
         def work(part: int, thread: int) -> None:

@@ -6,6 +6,7 @@ the state: F inputs, 1, 1, and the H hidden units (then, in an LSTM, the H cells
 aligned: layers of fewer features than the widest leave the first rows unused.
 """
 
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -95,7 +96,7 @@ def _upwards(count: int, multiple: int) -> int:
 
 def _aligned(*shape: int) -> np.ndarray:
     """Zeros whose rows begin with a cache line."""
-    size = int(np.prod(shape))
+    size = prod(shape)
     room = np.zeros(size + 16, dtype=np.float32)
     begin = -room.ctypes.data // 4 % 16
     return room[begin : begin + size].reshape(shape)
