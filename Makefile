@@ -2,15 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 INSTALLED := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: install run test lint format ui docs clean
+.PHONY: install run test lint format ui docs bench bench-peers clean
 
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
-	@echo "Installing into $(VENV) (about two minutes, once)"
+	@echo "Installing into $(VENV) (two to three minutes, once)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name one with make PYTHON=...")'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
@@ -35,5 +36,17 @@ ui: install  ## the MLflow UI on this folder's runs
 docs: install  ## the reference of all options, written from the code
 	@$(BIN)/python -c 'from flows.commands import app; print(app.generate_docs(output_format="markdown"))' > docs/cli.md
 
+bench: install  ## speed and memory, as ratios within one run
+	@for name in training memory overhead gpu; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+$(PEERS)/.installed: benchmarks/peers-constraints.txt
+	@echo "Installing neuralforecast and darts into $(PEERS) (a few minutes, once)"
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/pip install --quiet --constraint benchmarks/peers-constraints.txt torch neuralforecast darts
+	@touch $@
+
+bench-peers: install $(PEERS)/.installed  ## the same work through other libraries
+	@$(BIN)/python -m benchmarks.peers
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis

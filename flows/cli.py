@@ -1,11 +1,15 @@
 """The entry of the command `tidecast`."""
 
+import gc
 import os
 import sys
+import time
 
+BEGAN = time.perf_counter()
 QUIET = {
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # its first start makes a database: 7 s and more
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
@@ -16,9 +20,12 @@ def main() -> None:
     """Run the command line; exit status 0, 2 for a mistake in what was given, 1 for one of ours."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    gc.disable()  # until all is imported: what libraries make stays, and looking it over takes a quarter of the time
     from flows.commands import run  # Prefect reads its settings once, when it is imported
 
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    gc.freeze()  # nor is it looked over at the end, which would take a second or two
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -20,13 +20,6 @@ from models.specs import (
     SplitSpec,
     WindowSpec,
 )
-from tasks.drawing import plot_model
-from tasks.evaluation import choose, evaluate, evaluate_baselines
-from tasks.preparation import prepare_data
-from tasks.recording import Outcome, record_comparison, record_data, record_model, run_tags, summarize
-from tasks.series import read_series
-from tasks.tracking import tracked_run
-from tasks.training import choose_device, fit_model
 
 
 @flow(name="train", flow_run_name="{recipe}")
@@ -50,6 +43,15 @@ def train(
     Returns the summary that `tidecast train --json` writes.
     """
     settings, began = dict(locals()), time.perf_counter()
+    # Imported here, since it takes seconds, so that options can be read and a server started without it.
+    from tasks.drawing import plot_model
+    from tasks.evaluation import choose, evaluate, evaluate_baselines
+    from tasks.preparation import prepare_data
+    from tasks.recording import Outcome, record_comparison, record_data, record_model, run_tags, summarize
+    from tasks.series import read_series
+    from tasks.tracking import tracked_run
+    from tasks.training import choose_device, fit_model
+
     chosen_device = choose_device(device, models)
     data = prepare_data(read_series(series), window, split, season, free_run)
     experiment, tags = recipe if recipe != "custom" else data.series.name, run_tags(recipe, data, chosen_device)

@@ -39,5 +39,6 @@ class Batches:
         for row, size, generator in zip(order, self.origins.sizes.tolist(), self.generators, strict=True):
             torch.randperm(size, generator=generator, out=row[:size])
         index = self.origins.index.expand(len(order), -1)  # [K, M]
-        for part in order.split(self.batch, dim=1):
-            yield index.gather(1, part.long()).to(self.sizes.device)
+        for begin in range(0, padded, self.batch):
+            part = order[:, begin : begin + self.batch].long()  # [K, B]
+            yield index.gather(1, part).long().to(self.sizes.device)

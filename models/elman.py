@@ -48,6 +48,8 @@ class Elman:
     **Raises:** `InputError` for a horizon other than 1.
     """
 
+    dtype: type[np.floating] = np.float64
+
     def __init__(self, spec: ModelSpec):
         self.spec = spec.elman
         if spec.window.horizon != 1:

@@ -42,16 +42,15 @@ def fit(
     waited = torch.zeros(population.members, dtype=torch.int64, device=values.device)  # [K]
     running = torch.ones(population.members, dtype=torch.bool, device=values.device)  # [K]
     shares = batches.counts / batches.sizes  # [N, K], of each batch in its member's epoch
+    losses = torch.empty_like(shares)  # [N, K]
     numbers = torch.arange(len(shares), device=values.device).unsqueeze(1)  # [N, 1]
     try:
         for number in range(1, spec.epochs + 1):
             rates = learning_rates(spec, (number - 1) * batches.steps + numbers, spec.epochs * batches.steps)  # [N, K]
             counts = batches.counts * running  # [N, K]
-            losses = [
-                steps.step(*batch)  # [K]
-                for batch in zip(batches.epoch(), counts, rates, strict=True)
-            ]
-            train_loss = (torch.stack(losses) * shares).sum(dim=0)  # [K]
+            for i, origins in enumerate(batches.epoch()):
+                losses[i] = steps.step(origins, counts[i], rates[i])
+            train_loss = (losses * shares).sum(dim=0)  # [K]
             val_loss = None if held_out is None else steps.evaluate(held_out)
             better = running if val_loss is None else running & (val_loss < best_loss)
             best = torch.where(better.unsqueeze(1), population.flat, best)

@@ -33,12 +33,12 @@ class Forecaster:
 
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
         """Forecasts [M, S] of the S values from each origin on, from the values before it alone."""
-        answers = self.network.predict(self.scaling.scale(panel), origins)
+        answers = self.network.predict(self.scaling.scale(panel, self.network.dtype), origins)
         return self.scaling.unscale(panel, panel.series_of(origins - 1), answers)
 
     def extend(self, panel: Panel, steps: int) -> np.ndarray:
         """Forecasts [N, steps] beyond the end of each of the N series."""
-        answers = self.network.extend(self.scaling.scale(panel), steps)
+        answers = self.network.extend(self.scaling.scale(panel, self.network.dtype), steps)
         return self.scaling.unscale(panel, np.arange(len(panel.ids)), answers)
 
     def forecast(self, frame: pd.DataFrame, horizon: int) -> pd.DataFrame:

@@ -36,7 +36,9 @@ class Network(Protocol):
 
 
 class TrainedNetwork(Network, Protocol):
-    """A network that learns by epochs and whose weights can be kept."""
+    """A network that learns by epochs and whose weights can be kept; `dtype` is what it wants values in."""
+
+    dtype: type[np.floating]
 
     def fit(self, panel: Panel, train: np.ndarray, validation: np.ndarray | None) -> Iterator[Epoch]:
         """Train on the origins `train` [M]; when done or left, the best weights so far are in place."""
@@ -53,6 +55,7 @@ class WindowedNetwork(ABC):
 
     length: int
     horizon: int
+    dtype: type[np.floating] = np.float64
 
     @abstractmethod
     def predict_windows(self, windows: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The recurrent forecasters rnn, gru and lstm: a population behind the interface that all networks share."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +12,7 @@ from models.network import Epoch, WindowedNetwork
 from models.panel import Panel
 from models.population import Population
 from models.specs import ModelSpec
-from models.windows import contexts
+from models.windows import CHUNK, contexts
 
 MOST_ANSWERS = 1 << 22
 """Most answers that are held at once, over all members."""
@@ -19,6 +20,8 @@ MOST_ANSWERS = 1 << 22
 
 class Recurrent(WindowedNetwork):
     """K networks that read the last T values and answer the next S; the forecast is the median of the K answers."""
+
+    dtype: type[np.floating] = np.float32
 
     def __init__(self, spec: ModelSpec, device: str = "cpu"):
         check_precision(spec.fit.precision, device)
@@ -70,7 +73,9 @@ class Recurrent(WindowedNetwork):
 
 def usual_change(values: np.ndarray, origins: np.ndarray) -> float:
     """Root mean square of the change from the value before each origin to the value at it; 1 if nothing changes."""
-    change = float(np.sqrt(np.mean((values[origins] - values[origins - 1]) ** 2)))
+    parts = (origins[begin : begin + CHUNK] for begin in range(0, len(origins), CHUNK))
+    squares = sum(float(np.square(values[part] - values[part - 1], dtype=np.float64).sum()) for part in parts)
+    change = math.sqrt(squares / len(origins))
     return change if change > 0 else 1.0
 
 

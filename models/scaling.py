@@ -7,6 +7,9 @@ import numpy as np
 from models.errors import InputError
 from models.panel import Panel
 
+CHUNK = 1 << 18
+"""Points that are scaled at once."""
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -16,13 +19,17 @@ class Scaling:
     mean: np.ndarray
     deviation: np.ndarray
 
-    def scale(self, panel: Panel) -> Panel:
-        """The panel with each series at mean 0 and deviation 1."""
+    def scale(self, panel: Panel, dtype: type[np.floating] = np.float64) -> Panel:
+        """The panel with each series at mean 0 and deviation 1, computed in float64 and kept as `dtype`."""
         if not self.ids:
             return panel
         mean, deviation = self._of(panel)
-        lengths = panel.ends - panel.starts
-        return panel.with_values((panel.values - np.repeat(mean, lengths)) / np.repeat(deviation, lengths))
+        scaled = np.empty(len(panel.values), dtype)
+        for begin in range(0, len(scaled), CHUNK):
+            points = np.arange(begin, min(begin + CHUNK, len(scaled)))
+            series = panel.series_of(points)
+            scaled[points] = (panel.values[points] - mean[series]) / deviation[series]
+        return panel.with_values(scaled)
 
     def unscale(self, panel: Panel, series: np.ndarray, answers: np.ndarray) -> np.ndarray:
         """Answers [M, S] for the series numbered `series` [M] of the panel, in the panel's own scale."""

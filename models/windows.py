@@ -55,10 +55,12 @@ def origins_within(panel: Panel, begin: np.ndarray, end: np.ndarray, length: int
 
     **Arguments:** `begin`, `end`: int64 [N]; `length`: T; `horizon`: S. The T values may reach back behind `begin`.
 
-    **Returns:** int64 [M], in order.
+    **Returns:** integers [M] in order, of 32 bits where these suffice: there may be as many origins as points.
     """
     first = np.maximum(begin, panel.starts + length)
-    origins = np.concatenate([np.arange(a, b - horizon + 1) for a, b in zip(first, end, strict=True)])
+    kind = np.int32 if len(panel.values) < 2**31 else np.int64
+    runs = [np.arange(a, b - horizon + 1, dtype=kind) for a, b in zip(first, end, strict=True)]
+    origins = runs[0] if len(runs) == 1 else np.concatenate(runs)
     if panel.observed.all():
         return origins
     seen = np.concatenate([[0], np.cumsum(panel.observed)])

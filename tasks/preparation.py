@@ -19,7 +19,7 @@ from tasks.series import Series, wave_season
 class Dataset:
     """A series cut into parts, with the origins of each part's windows, and where free runs start.
 
-    `origins` holds int64 [M] under "train", "val" and "test", the last two only where there is such a part.
+    `origins` holds integers [M] under "train", "val" and "test", the last two only where there is such a part.
     `free_run` is the point of each series, [N], from which a model is left to its own forecasts.
     """
 

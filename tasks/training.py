@@ -31,8 +31,8 @@ class Training:
 def fit_model(spec: ModelSpec, data: Dataset, run_id: str, device: str) -> Training:
     """Train on the training part; the validation part chooses the epoch where the procedure has such a choice."""
     scaling = fit_scaling(data.panel, data.parts.train) if spec.window.scale == "standard" else UNSCALED
-    scaled = scaling.scale(data.panel)
     network = build_network(spec, device)
+    scaled = scaling.scale(data.panel, network.dtype)
     curves, losses = Curves(run_id), dict[str, list[float]]()
     began = time.perf_counter()
     # One thread for NumPy's products too: they are small, and a second thread waits more than it works.

@@ -48,13 +48,13 @@ class CompiledSteps:
     def evaluate(self, held_out: Origins) -> Tensor:
         """See `Steps`."""
         sizes = held_out.sizes.contiguous().numpy()
-        return torch.from_numpy(self.runner.score(self.values, held_out.index.numpy(), sizes))
+        return torch.from_numpy(self.runner.score(self.values, held_out.index.long().numpy(), sizes))
 
 
 def predict(population: Population, values: Tensor, origins: Tensor, length: int) -> Tensor:
     """Forecasts [K, M, S] of every member from the `length` values before each of the origins [M]."""
     runner = Runner(population, length, count_threads(), learns=False)
-    return torch.from_numpy(runner.forecast(values.numpy(), origins.unsqueeze(0).numpy()))
+    return torch.from_numpy(runner.forecast(values.numpy(), origins.long().unsqueeze(0).numpy()))
 
 
 class Runner:
