@@ -29,7 +29,7 @@ from models.steps import TorchSteps
 MODULES = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
 VALUES = torch.sin(torch.arange(10_000) / 7)
 RATE = 1e-3
-LEAST_SECONDS = 0.01
+LEAST_SECONDS = 0.1
 
 
 class Case(NamedTuple):

@@ -6,6 +6,7 @@ it while Prefect's server starts.
 
 import gc
 import json
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -90,10 +91,25 @@ def start_up(names: list[str]) -> None:
         import prefect.server.api.server  # noqa: F401  # the client would, but two threads should not import at a time
     with ThreadPoolExecutor(1) as aside:
         loading = aside.submit(load_libraries, names)
-        get_client(sync_client=True)  # waits until the server answers
+        with interrupts_kept_from_children():
+            get_client(sync_client=True)  # waits until the server answers
         loading.result()
     gc.freeze()
     gc.enable()
+
+
+@contextmanager
+def interrupts_kept_from_children() -> Iterator[None]:
+    """Processes started meanwhile never see a terminal's Ctrl-C, which goes to all of them at once.
+
+    The server is still needed then, to be told how the run ended; it is stopped behind that. This process is still
+    interrupted: another thread takes the signal, which this one blocks and its children inherit as blocked.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def load_libraries(names: list[str]) -> None:

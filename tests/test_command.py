@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -41,19 +42,52 @@ def test_an_answer_without_training_waits_for_few_libraries(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_while_the_server_starts_ends_the_command_and_the_server(tmp_path: Path) -> None:
-    command = [Path(sys.executable).parent / "tidecast", "train", "elman-sine"]
+def started(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+    """The command in a process group of its own, as a terminal starts it, with nothing set that the user would not."""
     own = {"PREFECT_HOME": str(tmp_path / ".prefect"), "PREFECT_LOGGING_LEVEL": "INFO"}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
-    with subprocess.Popen(
-        command, cwd=tmp_path, env={**inherited, **own}, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as started:
-        assert started.stderr is not None
-        assert any("Starting temporary server" in line for line in started.stderr)
-        time.sleep(1)  # of the seconds that the server takes
-        os.killpg(started.pid, signal.SIGINT)
-        rest = started.communicate(timeout=60)[1]
-    assert started.returncode == 130
-    assert "tidecast: interrupted" in rest
+    command = [Path(sys.executable).parent / "tidecast", *arguments]
+    return subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**inherited, **own},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a job in the background ignores
+    )
+
+
+def interrupt(process: subprocess.Popen[str]) -> str:
+    """Ctrl-C, which a terminal sends to the whole group; what the command still had to say."""
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        rest = process.communicate(timeout=30)[1]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert process.returncode == 130
     with pytest.raises(ProcessLookupError):
-        os.killpg(started.pid, 0)
+        os.killpg(process.pid, 0)
+    return rest
+
+
+def test_ctrl_c_while_the_server_starts_ends_the_command_and_the_server(tmp_path: Path) -> None:
+    with started(tmp_path, "train", "elman-sine") as process:
+        assert process.stderr is not None
+        assert any("Starting temporary server" in line for line in process.stderr)
+        time.sleep(1)  # of the seconds that the server takes
+        assert "tidecast: interrupted" in interrupt(process)
+
+
+def test_ctrl_c_in_training_ends_at_once_and_is_known_to_mlflow_and_prefect(tmp_path: Path) -> None:
+    with started(tmp_path, "train", "gru-sine", "--fit.epochs", "1000000") as process:
+        assert process.stderr is not None
+        assert any("gru: epoch 1 " in line for line in process.stderr)
+        rest = interrupt(process)
+    assert "tidecast: interrupted" in rest.splitlines()
+    assert "Traceback" not in rest
+    with sqlite3.connect(tmp_path / "mlflow.db") as runs:
+        assert runs.execute("select status from runs").fetchall() == [("KILLED",), ("KILLED",)]
+    with sqlite3.connect(tmp_path / ".prefect" / "prefect.db") as flows:
+        assert flows.execute("select state_type from flow_run").fetchall() == [("CRASHED",)]

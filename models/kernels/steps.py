@@ -97,7 +97,7 @@ class Runner:
         multiplications = members * batch * self.network.length * self.flat.shape[1] * (3 if len(gradients) else 1)
         threads = min(self.threads, int(1 + multiplications / WORTH_A_THREAD), items)
         self.spaces += [self.space() for _ in range(threads - len(self.spaces))]
-        parts = 1 if threads == 1 else min(items, 4 * threads)  # so that a thread that is held up takes fewer
+        parts = 1 if threads == 1 else min(items, 8 * threads)  # so that a thread that is held up takes fewer
 
         def work(part: int, thread: int) -> None:
             begin, end = items * part // parts, items * (part + 1) // parts

@@ -52,7 +52,9 @@ def make_space(
         _aligned(rows, LANES),
         _aligned(steps if through else 0, max(widest, units), LANES),
         _aligned(_upwards(deltas, WIDTH) if backward else 0, LANES),
-        _aligned(LANES, _upwards(columns + units, LANES) if backward else 0),
+        _aligned(
+            LANES, _upwards(columns + units, LANES) + WIDTH if backward else 0
+        ),  # a power of 2 would crowd the cache
         _aligned(widest + 2 + units if backward else 0, columns),
     )
 
