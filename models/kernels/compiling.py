@@ -28,13 +28,14 @@ def compiled(function: Function, signature: str | None = None) -> Function:
 
 @cache
 def cache_folder() -> Path:
-    """Where compiled code is kept, apart for each state of the kernels' sources: Numba itself looks at one file."""
+    """Where compiled code is kept, apart for each copy and state of the sources: Numba itself looks at one file."""
     if config.CACHE_DIR:  # the user's own NUMBA_CACHE_DIR
         base = Path(config.CACHE_DIR)
     elif sys.platform == "darwin":
         base = Path.home() / "Library" / "Caches" / "tidecast"
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tidecast"
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    here = Path(__file__).parent
+    sources = sorted(here.glob("*.py"))
+    digest = hashlib.sha256(b"".join([bytes(here), *(source.read_bytes() for source in sources)])).hexdigest()
     return base / f"kernels-{digest[:12]}"
