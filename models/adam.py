@@ -8,6 +8,10 @@ from torch import Tensor
 from models.specs import FitSpec
 
 
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""How much of the two means a step keeps, and what is added to the root: the values of the paper."""
+
+
 def learning_rates(spec: FitSpec, count: Tensor, total: Tensor) -> Tensor:
     """Each member's learning rate [K] for its step number `count` of `total`."""
     warmup = (spec.warmup * total).clamp(min=1)
@@ -24,8 +28,8 @@ class Adam:
     regularization" (2019). The same update as `torch.optim.AdamW`, with a step count and a rate for each member.
     """
 
-    def __init__(self, flat: Tensor, spec: FitSpec, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8):
-        self.flat, self.spec, self.betas, self.epsilon = flat, spec, betas, epsilon
+    def __init__(self, flat: Tensor, spec: FitSpec):
+        self.flat, self.spec = flat, spec
         self.mean = torch.zeros_like(flat)  # [K, P]
         self.square = torch.zeros_like(flat)  # [K, P]
         self.count = torch.zeros(flat.shape[0], device=flat.device)  # [K]
@@ -39,9 +43,9 @@ class Adam:
         count, rate, on = (
             row.unsqueeze(1) for row in (self.count.clamp(min=1), rate * moves, moves.to(gradient.dtype))
         )  # [K, 1]
-        first, second = self.betas
+        first, second = BETAS
         self.mean.lerp_(gradient, (1 - first) * on)
         self.square.lerp_(gradient.square(), (1 - second) * on)
-        scale = self.square.sqrt() / (1 - second**count).sqrt() + self.epsilon
+        scale = self.square.sqrt() / (1 - second**count).sqrt() + EPSILON
         self.flat.mul_(1 - rate * self.spec.weight_decay)
         self.flat.sub_(rate / (1 - first**count) * self.mean / scale)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.adam import BETAS, EPSILON
 from models.batches import Origins
 from models.kernels.adam import update
 from models.kernels.networks import Network, count_groups, run_items
@@ -15,7 +16,6 @@ from models.kernels.tiles import CELLS, Space, make_space
 from models.population import Population
 from models.specs import FitSpec
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8
 WORTH_A_THREAD = 20e6
 """Multiplications that take as long as a few hand-offs to another thread, which take some 50 microseconds each."""
 NO_ANSWERS, NO_GRADIENTS = np.empty((0, 0, 0), np.float32), np.empty((0, 0), np.float32)
