@@ -7,7 +7,6 @@ from torch import Tensor
 
 from models.specs import FitSpec
 
-
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """How much of the two means a step keeps, and what is added to the root: the values of the paper."""
 
