@@ -22,6 +22,7 @@ from models.population import Population
 from models.specs import FitSpec, RecurrentSpec
 from models.steps import TorchSteps
 
+ROOT = Path(__file__).parent.parent
 COMPILED = ["rnn", "gru", "lstm"]
 VALUES = torch.sin(torch.arange(400) * 0.3) + 0.1 * torch.randn(400, generator=torch.Generator().manual_seed(0))
 LENGTH = 9
@@ -140,6 +141,17 @@ def test_the_bits_are_the_same_freshly_compiled_and_from_the_cache(tmp_path: Pat
     assert fresh.stdout == cached.stdout
     assert "compiling the recurrences" in fresh.stderr
     assert "compiling" not in cached.stderr
+
+
+def test_a_cache_folder_that_cannot_be_made_costs_the_keeping_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "file"), "TMPDIR": str(tmp_path)}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    command = [sys.executable, "-m", "models.kernels"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    first, *_, last = done.stderr.splitlines()
+    assert first.startswith("compiled code cannot be kept ([Errno 20] Not a directory")
+    assert last.startswith("compiled in ")
 
 
 def test_kernels_that_compute_something_else_are_left_out(

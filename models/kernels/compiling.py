@@ -1,8 +1,10 @@
 """How the kernels are compiled: once for each processor, kept in the user's cache folder."""
 
 import hashlib
+import logging
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TypeVar
 
 from numba import config, njit
 
+log = logging.getLogger("tidecast")
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -38,4 +41,10 @@ def cache_folder() -> Path:
     here = Path(__file__).parent
     sources = sorted(here.glob("*.py"))
     digest = hashlib.sha256(b"".join([bytes(here), *(source.read_bytes() for source in sources)])).hexdigest()
-    return base / f"kernels-{digest[:12]}"
+    folder = base / f"kernels-{digest[:12]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as refused:
+        log.warning("compiled code cannot be kept (%s), so every run compiles; XDG_CACHE_HOME names a place", refused)
+        return Path(tempfile.mkdtemp(prefix="tidecast-"))
+    return folder
