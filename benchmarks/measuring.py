@@ -14,10 +14,13 @@ from typing import Any
 PACKAGES = ("torch", "numba", "numpy", "prefect", "mlflow")
 
 
-def options(description: str, rounds: int) -> argparse.ArgumentParser:
-    """A parser with what every benchmark takes: `--rounds` and `--json FILE`."""
+def options(description: str, rounds: int | None = None) -> argparse.ArgumentParser:
+    """A parser with `--json FILE`, which every benchmark takes, and with `--rounds` where it has some."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--rounds", type=int, default=rounds, help="times each thing is measured; the median counts")
+    if rounds is not None:
+        parser.add_argument(
+            "--rounds", type=int, default=rounds, help="times each thing is measured; the median counts"
+        )
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the rows as JSON")
     return parser
 

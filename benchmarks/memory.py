@@ -90,7 +90,7 @@ def row_of(points: int, length: int, base: dict[str, int]) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, print and write."""
-    parser = options(__doc__, rounds=1)
+    parser = options(__doc__)
     parser.add_argument("--stages", nargs=2, type=int, metavar=("POINTS", "WINDOW"), help="one process's own work")
     given = parser.parse_args()
     if given.stages:

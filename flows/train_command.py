@@ -73,10 +73,13 @@ def refuse_mistakes(options: dict[str, Any], json_file: Path | None) -> None:
         raise InputError(f"--json {json_file} is a folder; name a file in it")
     if json_file and not json_file.parent.is_dir():
         raise InputError(f"--json {json_file}: there is no folder {json_file.parent}; make it first")
-    if options["device"] == "cuda":
+    if options["device"] == "cuda" or options["fit"].precision != "float32":
+        from models.arithmetic import check_precision
         from tasks.training import choose_device
 
-        choose_device(options["device"], options["models"])
+        device = choose_device(options["device"], options["models"])
+        if set(options["models"]) & set(RECURRENT):
+            check_precision(options["fit"].precision, device)
     series = read_series.fn(options["series"])
     data = prepare_data.fn(series, options["window"], options["split"], options["season"], options["free_run"])
     for model in set(options["models"]) - set(RECURRENT):

@@ -132,6 +132,7 @@ OPTIONS: dict[str, list[str]] = {
     "train sine --series.stop nan": ["--series.stop", "finite"],
     "train sine --split.test 1.5": ["--split.test", "1.5", "whole number"],
     "train sine --device tpu": ["--device", "tpu"],
+    "train sine --device cpu --fit.precision bf16": ["--fit.precision bf16", "GPU", "float32"],
     "train sine --seed -1": ["--seed"],
     "train sine --speed 3": ["--speed"],
     "train sine --json .": ["--json .", "is a folder"],

@@ -43,7 +43,7 @@ def test_training_writes_the_rows_that_scripts_read(
     assert "| gru | 2 | 4 | 3 | 5 |" in capsys.readouterr().out
 
 
-def test_windows_are_not_copied_on_the_way_to_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_are_not_copied_on_the_way_to_training() -> None:
     """A series of a million points takes less than one copy of its windows, which would be 512 times its size."""
     base, large = memory.in_a_process(20_000, 512), memory.in_a_process(400_000, 512)
     assert (large["training"] - base["training"]) / (8 * 400_000) < 16

@@ -9,15 +9,15 @@ from models.kernels.vectors import LANES, fma, load, spread, store
 
 
 @compiled
-def update(begin, end, flat, mean, square, gradients, count, rate, moves, betas, epsilon, decay, clip):
-    """Move the members from `begin` to `end`, as `models.adam.Adam` does.
+def update(flat, mean, square, gradients, count, rate, moves, betas, epsilon, decay, clip):
+    """Move all members as `models.adam.Adam` does, those that `moves` [K] names.
 
     `gradients` [K * items, P] is added up over each member's items in order; a `clip` of 0 is none.
     """
     items = len(gradients) // len(flat)
     first, second = np.float32(betas[0]), np.float32(betas[1])
     one = np.float32(1)
-    for k in range(begin, end):
+    for k in range(len(flat)):
         if not moves[k]:
             continue
         gradient = gradients[k * items]

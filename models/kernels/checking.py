@@ -15,7 +15,7 @@ from models.steps import TorchSteps
 log = logging.getLogger("tidecast")
 LENGTH, TOLERANCE = 5, 1e-5
 CHECKED = "checked"
-"""A file in the cache folder that tells that all was compiled and found right once."""
+"""A file in the cache folder that tells that the training step was compiled and found right once."""
 
 
 def first_difference() -> str | None:
@@ -45,5 +45,5 @@ def _compare() -> str | None:
                 error = float((ours - theirs).abs().max() / theirs.abs().max())
                 if not error <= TOLERANCE:
                     return f"the {name} of a {cell} differs by {error:.1g} of its size"
-            steps.step(origins, counts, torch.tensor([0.01, 0.01]))
+            steps.step(origins, counts, torch.tensor([0.01, 0.01]))  # compiles Adam too
     return None

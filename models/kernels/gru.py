@@ -14,7 +14,7 @@ from models.kernels.vectors import fma, load, sigmoid, spread, store, tanh
 
 @compiled
 def forward(weight, states, gates, features, units):
-    """Fill in states [T+1, R, LANES] from the first on, and gates [T, 4H, LANES]: r, z, n, m (networks.py)."""
+    """Fill in states [T+1, R, LANES] from the first on, and gates [T, 4H, LANES]: r, z, n, m (tiles.py)."""
     hidden = states.shape[1] - units
     first = hidden - 2 - features
     for t in range(states.shape[0] - 1):

@@ -11,7 +11,7 @@ import numpy as np
 
 from models.kernels.compiling import compiled
 from models.kernels.products import add_outer, multiply, transpose
-from models.kernels.tiles import LSTM, run_backward, run_forward
+from models.kernels.tiles import run_backward, run_forward
 from models.kernels.vectors import LANES, load, store
 
 GROUPS = 32
@@ -24,6 +24,7 @@ class Network(NamedTuple):
     gates: int
     layers: int
     units: int
+    state: int  # values that all units hand on to the next step: H, or 2H in an LSTM
     length: int
     horizon: int
     relative: bool
@@ -74,7 +75,7 @@ def count_groups(batch):
 @compiled
 def _read_windows(network, values, origins, states, last):
     """The window before each origin, as the first layer's input; lanes that are left over take the last one again."""
-    row = states.shape[1] - 3 - network.units * (2 if network.cell == LSTM else 1)
+    row = states.shape[1] - 3 - network.state
     spread = np.float32(network.spread)
     for lane in range(LANES):
         last[lane] = values[origins[min(lane, len(origins) - 1)] - 1]
@@ -88,7 +89,7 @@ def _read_windows(network, values, origins, states, last):
 def _forward(network, weights, last, space):
     """All layers, the head, and what it answers as a `forecast` [S, LANES]."""
     units, columns = network.units, network.gates * network.units
-    hidden = space.states.shape[2] - units * (2 if network.cell == LSTM else 1)
+    hidden = space.states.shape[2] - network.state
     begin, features = 0, 1
     for layer in range(network.layers):
         states = space.states[layer]
@@ -129,7 +130,7 @@ def _compare(network, values, origins, count, space):
 def _backward(network, weights, space, gradient):
     """From the slopes of the answers to the gradient of all weights, which is added to."""
     units, columns = network.units, network.gates * network.units
-    hidden = space.states.shape[2] - units * (2 if network.cell == LSTM else 1)
+    hidden = space.states.shape[2] - network.state
     begin = len(weights) - (1 + units) * network.horizon
     head, top = matrix(weights, begin, 1 + units, network.horizon), space.states[network.layers - 1, network.length]
     transpose(space.deltas, space.turned)

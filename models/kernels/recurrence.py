@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from models.kernels.compiling import compiled
-from models.kernels.tiles import CELLS, GATES, make_space, run_backward, run_forward
+from models.kernels.tiles import CELLS, GATES, STATES, make_space, run_backward, run_forward
 from models.kernels.vectors import LANES
 
 
@@ -19,7 +19,7 @@ def recurrence(cell: str, x: Tensor, weight: Tensor, state: Tensor | None = None
     """
     if state is None:
         units = weight.shape[2] // GATES[cell]
-        state = x.new_zeros(*x.shape[1:3], units * (2 if cell == "lstm" else 1))
+        state = x.new_zeros(*x.shape[1:3], units * STATES[cell])
     outputs: Tensor = _Recurrence.apply(cell, x, weight, state)
     return outputs
 

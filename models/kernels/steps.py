@@ -12,7 +12,7 @@ from models.kernels.adam import update
 from models.kernels.networks import Network, count_groups, run_items
 from models.kernels.recurrence import recurrence as recurrence
 from models.kernels.threads import count_threads, share_out
-from models.kernels.tiles import CELLS, Space, make_space
+from models.kernels.tiles import CELLS, STATES, Space, make_space
 from models.population import Population
 from models.specs import FitSpec
 
@@ -35,7 +35,7 @@ class CompiledSteps:
         index, real = origins.numpy(), counts.numpy()
         losses, gradients = self.runner.learn(self.values, index, real)
         clip, decay = self.spec.clip or 0.0, self.spec.weight_decay
-        update(0, len(self.flat), self.flat, self.mean, self.square, gradients, self.count, rate.numpy(), real,
+        update(self.flat, self.mean, self.square, gradients, self.count, rate.numpy(), real,
                BETAS, EPSILON, decay, clip)  # fmt: skip
         return torch.from_numpy(losses)
 
@@ -64,7 +64,8 @@ class Runner:
         spec = population.spec
         self.flat, self.threads = population.flat.numpy(), threads
         self.network = Network(
-            CELLS[population.form], population.cell.gates, spec.layers, spec.hidden, length, population.horizon,
+            CELLS[population.form], population.cell.gates, spec.layers, spec.hidden,
+            spec.hidden * STATES[population.form], length, population.horizon,
             spec.reads == "relative", spec.answers == "change", population.unit, population.spread,
         )  # fmt: skip
         sizes = (spec.layers, 1, spec.hidden, length, population.horizon)

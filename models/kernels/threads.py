@@ -16,7 +16,7 @@ def count_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def share_out(work: Callable[[int, int], None], items: int, threads: int = 1) -> None:
+def share_out(work: Callable[[int, int], None], items: int, threads: int) -> None:
     """Call work(item, thread) for every item, each thread taking the next one when it is done with its last."""
     left = iter(range(items))
 

@@ -11,13 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.cells import CELLS as REFERENCE
 from models.kernels import gru, lstm, rnn
 from models.kernels.compiling import compiled
 from models.kernels.vectors import LANES, WIDTH
 
 RNN, GRU, LSTM = 0, 1, 2
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+GATES = {cell: REFERENCE[cell].gates for cell in CELLS}
+STATES = {"rnn": 1, "gru": 1, "lstm": 2}
+"""Values a unit hands on to the next step."""
 KEPT = {"rnn": 0, "gru": 4, "lstm": 5}
 """Values a unit that the backward pass needs besides the states."""
 
@@ -40,9 +43,12 @@ def make_space(
 ) -> Space:
     """Room for a stack of layers over T `steps`, with a `backward` pass, `through` to the inputs of a layer."""
     widest = max(features, units) if layers > 1 else features
-    rows = widest + 2 + units * (2 if cell == "lstm" else 1)
+    rows = widest + 2 + units * STATES[cell]
     deltas = max((4 if cell == "gru" else GATES[cell]) * units, horizon)
     columns = _upwards(max(GATES[cell] * units, horizon), LANES)
+    turned = (
+        _upwards(columns + units, LANES) + WIDTH
+    )  # not a power of 2, whose rows would crowd each other in the cache
     states = _aligned(layers, steps + 1, rows, LANES)
     states[:, :, widest : widest + 2] = 1
     return Space(
@@ -52,9 +58,7 @@ def make_space(
         _aligned(rows, LANES),
         _aligned(steps if through else 0, max(widest, units), LANES),
         _aligned(_upwards(deltas, WIDTH) if backward else 0, LANES),
-        _aligned(
-            LANES, _upwards(columns + units, LANES) + WIDTH if backward else 0
-        ),  # a power of 2 would crowd the cache
+        _aligned(LANES, turned if backward else 0),
         _aligned(widest + 2 + units if backward else 0, columns),
     )
 
