@@ -34,7 +34,7 @@ ui: install  ## the MLflow UI on this folder's runs
 	@$(BIN)/mlflow server --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./artifacts --host 127.0.0.1 --port 5000
 
 docs: install  ## the reference of all options, written from the code
-	@$(BIN)/python -c 'from flows.commands import app; print(app.generate_docs(output_format="markdown"))' > docs/cli.md
+	@$(BIN)/python -c 'from flows.commands.app import app; print(app.generate_docs(output_format="markdown"))' > docs/cli.md
 
 bench: install  ## speed and memory, as ratios within one run
 	@for name in training memory overhead gpu; do $(BIN)/python -m benchmarks.$$name || exit 1; done

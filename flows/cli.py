@@ -21,7 +21,7 @@ def main() -> None:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     gc.disable()  # until all is imported: what libraries make stays, and looking it over takes a quarter of the time
-    from flows.commands import run  # Prefect reads its settings once, when it is imported
+    from flows.commands.app import run  # Prefect reads its settings once, when it is imported
 
     status = run(sys.argv[1:])
     gc.freeze()  # nor is it looked over at the end, which would take a second or two

@@ -49,7 +49,7 @@ def train(
     from tasks.preparation import prepare_data
     from tasks.recording import Outcome, record_comparison, record_data, record_model, run_tags, summarize
     from tasks.series import read_series
-    from tasks.tracking import tracked_run
+    from tasks.tracking.runs import tracked_run
     from tasks.training import choose_device, fit_model
 
     chosen_device = choose_device(device, models)

@@ -15,16 +15,9 @@ from models.metrics import skill
 from tasks import plots
 from tasks.evaluation import Evaluation, prediction_table
 from tasks.preparation import Dataset
-from tasks.tracking import (
-    git_commit,
-    log_dataset,
-    log_files,
-    log_json,
-    log_model,
-    log_params,
-    log_scores,
-    log_tags,
-)
+from tasks.tracking.files import log_files, log_json
+from tasks.tracking.forecasters import log_model
+from tasks.tracking.runs import git_commit, log_dataset, log_params, log_scores, log_tags
 from tasks.training import Training
 
 log = logging.getLogger("tidecast")

@@ -7,7 +7,8 @@ from typing import Any
 from rich.table import Table
 
 from tasks.evaluation import chosen_by
-from tasks.tracking import DEFAULT_URI, artifact_folder, tracking_uri
+from tasks.tracking.client import DEFAULT_URI, tracking_uri
+from tasks.tracking.files import artifact_folder
 
 COLUMNS = {
     "train_rmse": "training",

@@ -15,7 +15,7 @@ from models.scaling import UNSCALED, fit_scaling
 from models.specs import RECURRENT, Device, ModelSpec
 from tasks.preparation import Dataset
 from tasks.progress import progress
-from tasks.tracking import Curves
+from tasks.tracking.runs import Curves
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.commands import run
+from flows.commands.app import run
 
 DAYS = pd.date_range("2024-01-01", periods=80, freq="D").astype(str)
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from flows.catalogue import CATALOGUE, ROOT, change, recipe_parameters, recipes
-from flows.options import options_of
+from flows.commands.options import options_of
 from flows.train import train
 from models.errors import InputError
 

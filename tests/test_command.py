@@ -13,7 +13,7 @@ import pytest
 HEAVY = {"prefect", "mlflow", "torch", "matplotlib", "pandas"}
 LOADED = """
 import sys
-from flows.commands import run
+from flows.commands.app import run
 status = run(sys.argv[2:])
 print(status, *sorted(set(sys.argv[1].split(",")) & set(sys.modules)), file=sys.stderr)
 """

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from flows.catalogue import recipes
-from flows.options import options_of
+from flows.commands.options import options_of
 from flows.train import train
 
 ROOT = Path(__file__).parent.parent

@@ -15,7 +15,10 @@ from models.panel import one_series
 from models.scaling import fit_scaling
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, WindowSpec
 from tasks.series import Series
-from tasks.tracking import Curves, artifact_folder, connect, flatten, log_model, log_params, tracked_run
+from tasks.tracking.client import connect
+from tasks.tracking.files import artifact_folder
+from tasks.tracking.forecasters import log_model
+from tasks.tracking.runs import Curves, flatten, log_params, tracked_run
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.catalogue import recipes
-from flows.options import first_mistake
+from flows.commands.options import first_mistake
 from models.errors import InputError
 
 
@@ -27,7 +27,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command(
-    "flows.train_command:train",
+    "flows.commands.train:train",
     help="""Train models on a series, compare them with the naive baselines, and record it all in MLflow.
 
     A default that is shown holds where neither the recipe nor a flag says otherwise.

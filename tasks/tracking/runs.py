@@ -1,46 +1,22 @@
-"""The one door to MLflow. The flow opens a run and passes its id on; nothing relies on an active run."""
+"""A run: opened, described, measured and closed."""
 
 import json
-import os
 import re
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import mlflow
-import pandas as pd
-from matplotlib.figure import Figure
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
-from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from pydantic import BaseModel
 
-import models
-from models.checkpoints import save_forecaster
-from models.forecaster import Forecaster
 from tasks.series import Series
+from tasks.tracking.client import DEFAULT_ARTIFACTS, connect, tracking_uri
 
-DEFAULT_URI = "sqlite:///mlflow.db"
-DEFAULT_ARTIFACTS = Path("artifacts")
-REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "safetensors", "torch")
 BATCH = {"params": 100, "metrics": 1000}
-
-
-def connect() -> MlflowClient:
-    """A client of the server in `MLFLOW_TRACKING_URI`, or of the database in this folder."""
-    mlflow.set_tracking_uri(tracking_uri())
-    return MlflowClient()
-
-
-def tracking_uri() -> str:
-    """Where runs are recorded."""
-    return os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)
 
 
 @contextmanager
@@ -135,80 +111,11 @@ def log_dataset(run_id: str, series: Series, source: str) -> None:
     connect().log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
 
 
-def log_files(
-    run_id: str, folder: str, figures: Mapping[str, Figure], tables: Mapping[str, pd.DataFrame] | None = None
-) -> None:
-    """Log figures as PNG and tables as Parquet, in one transfer."""
-    with tempfile.TemporaryDirectory() as draft:
-        for name, figure in figures.items():
-            figure.savefig(Path(draft, f"{name}.png"))
-        for name, table in (tables or {}).items():
-            table.to_parquet(Path(draft, f"{name}.parquet"), index=False)
-        connect().log_artifacts(run_id, draft, folder)
-
-
-def log_json(run_id: str, name: str, content: Mapping[str, Any]) -> None:
-    """Log one JSON file."""
-    connect().log_text(run_id, json.dumps(content, indent=2), name)
-
-
-def log_model(run_id: str, forecaster: Forecaster, series: Series) -> str:
-    """Log a forecaster as an MLflow model from code; returns its URI."""
-    package, client, spec = Path(models.__file__).parent, connect(), forecaster.spec
-    # The model is made here and handed over, since MLflow would put it into whatever experiment is active.
-    experiment = client.get_run(run_id).info.experiment_id
-    made = client.create_logged_model(experiment, name=spec.model, source_run_id=run_id, model_type="forecaster")
-    with tempfile.TemporaryDirectory() as draft:
-        save_forecaster(forecaster, Path(draft, "forecaster"))
-        logged = Model.log(
-            artifact_path=None,
-            flavor=mlflow.pyfunc,
-            model_id=made.model_id,
-            run_id=run_id,
-            python_model=str(package / "serving.py"),
-            artifacts={"forecaster": str(Path(draft, "forecaster"))},
-            code_paths=[str(package)],
-            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
-            signature=_signature(forecaster, series),
-            input_example=_input_example(forecaster, series),
-        )
-    return str(logged.model_uri)
-
-
-def _input_example(forecaster: Forecaster, series: Series) -> pd.DataFrame:
-    """The rows of the first series that a forecast needs."""
-    panel = series.panel
-    end = int(panel.ends[0])
-    count = min(end, max(forecaster.spec.window.length, 2))
-    values = panel.values[end - count : end]
-    return pd.DataFrame({"unique_id": panel.ids[0], "ds": panel.times(0, end - count, count), "y": values})
-
-
-def _signature(forecaster: Forecaster, series: Series) -> ModelSignature:
-    time_type = "long" if isinstance(series.panel.step, int) else "datetime"
-    rows: list[ColSpec | TensorSpec] = [
-        ColSpec("string", "unique_id"),
-        ColSpec(time_type, "ds"),
-        ColSpec("double", "y"),
-    ]
-    answer = [ColSpec("string", "unique_id"), ColSpec(time_type, "cutoff"), ColSpec(time_type, "ds")]
-    horizon = ParamSpec("horizon", "long", forecaster.spec.window.horizon)
-    return ModelSignature(
-        Schema(rows), Schema([*answer, ColSpec("double", forecaster.spec.model)]), ParamSchema([horizon])
-    )
-
-
 def git_commit() -> str:
     """The commit of the code that runs, or "unknown" outside a checkout."""
-    here = Path(models.__file__).parent
+    here = Path(__file__).parent
     try:
         found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
     except FileNotFoundError:  # no git
         return "unknown"
     return found.stdout.strip() or "unknown"
-
-
-def artifact_folder(run_id: str) -> str:
-    """Where the files of a run lie: a path where they are local, else a URI."""
-    uri = str(connect().get_run(run_id).info.artifact_uri)
-    return uri.removeprefix("file://")

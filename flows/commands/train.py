@@ -22,7 +22,7 @@ from rich.console import Console
 
 from flows.catalogue import change, recipe_parameters
 from flows.cli import BEGAN
-from flows.options import options_of
+from flows.commands.options import options_of
 from flows.train import train as train_flow
 from models.errors import InputError
 from models.specs import RECURRENT, ModelSpec
@@ -119,7 +119,7 @@ def load_libraries(names: list[str]) -> None:
     """Import what the tasks need, with the compiled cells, and open MLflow's database."""
     from models.forecaster import build_network
     from tasks import drawing, recording  # noqa: F401
-    from tasks.tracking import connect
+    from tasks.tracking.client import connect
 
     for name in set(names) & set(RECURRENT):
         build_network(ModelSpec(model=name))

@@ -1,0 +1,35 @@
+"""The files of a run: figures, tables and JSON."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from tasks.tracking.client import connect
+
+
+def log_files(
+    run_id: str, folder: str, figures: Mapping[str, Figure], tables: Mapping[str, pd.DataFrame] | None = None
+) -> None:
+    """Log figures as PNG and tables as Parquet, in one transfer."""
+    with tempfile.TemporaryDirectory() as draft:
+        for name, figure in figures.items():
+            figure.savefig(Path(draft, f"{name}.png"))
+        for name, table in (tables or {}).items():
+            table.to_parquet(Path(draft, f"{name}.parquet"), index=False)
+        connect().log_artifacts(run_id, draft, folder)
+
+
+def log_json(run_id: str, name: str, content: Mapping[str, Any]) -> None:
+    """Log one JSON file."""
+    connect().log_text(run_id, json.dumps(content, indent=2), name)
+
+
+def artifact_folder(run_id: str) -> str:
+    """Where the files of a run lie: a path where they are local, else a URI."""
+    uri = str(connect().get_run(run_id).info.artifact_uri)
+    return uri.removeprefix("file://")
