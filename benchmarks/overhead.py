@@ -54,7 +54,7 @@ def bare() -> None:
 
 def warm() -> None:
     """The flow called twice in one process; the second call counts."""
-    from flows.commands.options import options_of
+    from flows.parameters import options_of
     from flows.train import train
 
     given = dict(options_of(train.fn).model_validate(recipe_parameters("train", RECIPE)))

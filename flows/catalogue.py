@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from models.errors import InputError
+from models.specs import change_source
 
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = ROOT / "prefect.yaml"
@@ -45,17 +46,12 @@ def recipe_parameters(flow: str, name: str) -> dict[str, Any]:
     return parameters
 
 
-FROM_WAVE, FROM_FILE = {"wave", "start", "stop", "points"}, {"path", "id", "time", "value", "fill"}
-
-
 def change(parameters: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's parameters with what the user changed; a file takes the place of a wave, and the reverse."""
+    """A recipe's parameters with what the user changed."""
     merged = dict(parameters)
     for name, value in changes.items():
-        if isinstance(value, dict):
-            dropped = FROM_WAVE if "path" in value else FROM_FILE if "wave" in value else set()
-            kept = {field: old for field, old in merged.get(name, {}).items() if field not in dropped}
-            merged[name] = kept | value
+        if name == "series":
+            merged[name] = change_source(merged.get(name, {}), value)
         else:
-            merged[name] = value
+            merged[name] = merged.get(name, {}) | value if isinstance(value, dict) else value
     return merged

@@ -4,11 +4,15 @@ import gc
 import os
 import sys
 import time
+from pathlib import Path
 
 BEGAN = time.perf_counter()
+GIVEN = frozenset(os.environ)
+"""The names that the user's environment sets."""
 QUIET = {
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",  # Prefect's clients say on a new user's terminal that they do
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # its first start makes a database: 7 s and more
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -18,7 +22,9 @@ QUIET = {
 
 def main() -> None:
     """Run the command line; exit status 0, 2 for a mistake in what was given, 1 for one of ours."""
-    for name, value in QUIET.items():
+    from flows.commands.lock import servers_of
+
+    for name, value in {**QUIET, **servers_of(Path.cwd())}.items():
         os.environ.setdefault(name, value)
     gc.disable()  # until all is imported: what libraries make stays, and looking it over takes a quarter of the time
     from flows.commands.app import run  # Prefect reads its settings once, when it is imported

@@ -5,14 +5,17 @@ from typing import Any
 
 from prefect import flow
 
+from flows.parameters import described
 from models.specs import (
     Device,
     ElmanSpec,
     FitSpec,
     FreeRun,
+    GateSpec,
     Models,
     ModelSpec,
     NumpyRNNSpec,
+    RecipeName,
     RecurrentSpec,
     Season,
     Seed,
@@ -23,8 +26,9 @@ from models.specs import (
 
 
 @flow(name="train", flow_run_name="{recipe}")
+@described
 def train(
-    recipe: str = "custom",
+    recipe: RecipeName = "custom",
     models: Models = ["rnn", "gru", "lstm"],
     series: SeriesSpec = SeriesSpec(),
     window: WindowSpec = WindowSpec(),
@@ -35,27 +39,31 @@ def train(
     fit: FitSpec = FitSpec(),
     elman: ElmanSpec = ElmanSpec(),
     numpy_rnn: NumpyRNNSpec = NumpyRNNSpec(),
+    gate: GateSpec = GateSpec(),
     seed: Seed = 0,
     device: Device = "auto",
 ) -> dict[str, Any]:
-    """Train models on a series and compare them with the naive baselines; all of it goes to MLflow.
+    """Train models on a series, compare them with the naive baselines, and register the best; all goes to MLflow.
 
     Returns the summary that `tidecast train --json` writes.
     """
     settings, began = dict(locals()), time.perf_counter()
     # Imported here, since it takes seconds, so that options can be read and a server started without it.
     from tasks.drawing import plot_model
-    from tasks.evaluation import choose, evaluate, evaluate_baselines
+    from tasks.evaluation import Outcome, choose, evaluate, evaluate_baselines
+    from tasks.gate import pass_gate, register_model
     from tasks.preparation import prepare_data
-    from tasks.recording import Outcome, record_comparison, record_data, record_model, run_tags, summarize
+    from tasks.recording import record_comparison, record_data, record_model, run_tags, summarize
+    from tasks.run_page import link_run
     from tasks.series import read_series
     from tasks.tracking.runs import tracked_run
     from tasks.training import choose_device, fit_model
 
     chosen_device = choose_device(device, models)
     data = prepare_data(read_series(series), window, split, season, free_run)
-    experiment, tags = recipe if recipe != "custom" else data.series.name, run_tags(recipe, data, chosen_device)
-    with tracked_run(experiment, recipe, tags) as parent:
+    experiment, tags = recipe if recipe != "custom" else data.series.name, run_tags(data.series, chosen_device)
+    with tracked_run(experiment, recipe, {**tags, "recipe": recipe}) as parent:
+        link_run(parent)
         recording = record_data(parent, data, settings)
         baselines = evaluate_baselines(data)
         outcomes: dict[str, Outcome] = {}
@@ -63,13 +71,15 @@ def train(
             spec = ModelSpec(
                 model=name, window=window, recurrent=recurrent, fit=fit, elman=elman, numpy_rnn=numpy_rnn, seed=seed
             )
-            with tracked_run(experiment, name, {**tags, "model": name}, parent) as run_id:
+            with tracked_run(experiment, name, {**tags, "recipe": recipe, "model": name}, parent) as run_id:
                 training = fit_model(spec, data, run_id, chosen_device)
                 evaluation = evaluate(name, training.forecaster, data)
                 figures = plot_model(training, evaluation, data)
                 recording += record_model(run_id, training, evaluation, data, figures)
             outcomes[name] = Outcome(run_id, training, evaluation)
         chosen = choose({name: outcome.evaluation.scores for name, outcome in outcomes.items()})
-        recording += record_comparison(parent, outcomes, baselines, chosen)
+        version = register_model(recipe, outcomes[chosen], data, series)
+        verdict = pass_gate(version, outcomes[chosen].evaluation, baselines, data, gate)
+        recording += record_comparison(parent, outcomes, baselines, chosen, verdict)
     seconds = {"record": recording, "flow": time.perf_counter() - began}
-    return summarize(recipe, experiment, parent, chosen, outcomes, baselines, seconds)
+    return summarize(recipe, experiment, parent, chosen, outcomes, baselines, verdict, seconds)

@@ -80,7 +80,8 @@ class LinearAR(WindowedNetwork):
         return (windows @ self.weights[:-1] + self.weights[-1])[:, None]
 
 
-BASELINES = ("last_value", "seasonal_naive", "linear_ar")
+NAIVE = ("last_value", "seasonal_naive")
+BASELINES = (*NAIVE, "linear_ar")
 
 
 def fit_baseline(

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from models.errors import InputError
@@ -32,15 +33,18 @@ def save_forecaster(forecaster: Forecaster, folder: Path) -> None:
 def load_forecaster(folder: Path, device: str = "cpu") -> Forecaster:
     """Read back what `save_forecaster` wrote.
 
-    **Raises:** `InputError` where a file is missing.
+    **Raises:** `InputError` where a file is missing, or holds what this version of the code cannot read.
     """
     for name in (WEIGHTS, DESCRIPTION):
         if not (folder / name).is_file():
             raise InputError(f"{folder} is no forecaster: it has no {name}")
-    description = json.loads((folder / DESCRIPTION).read_text())
-    spec = ModelSpec.model_validate(description["spec"])
-    network = build_network(spec, device)
-    network.load(load_file(folder / WEIGHTS))
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text())
+        spec = ModelSpec.model_validate(description["spec"])
+        network = build_network(spec, device)
+        network.load(load_file(folder / WEIGHTS))
+    except (ValueError, LookupError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"{folder} holds a forecaster that cannot be read ({error}); train it again") from error
     pairs = np.array(list(description["scaling"].values())).reshape(-1, 2)
     scaling = Scaling(tuple(description["scaling"]), pairs[:, 0], pairs[:, 1])
     return Forecaster(spec, scaling, network, description["fill"])

@@ -47,11 +47,15 @@ class Forecaster:
         Missing values and missing rows are filled by the rule of the training.
         """
         panel, _ = panel_from_frame(frame, self.fill)
-        answers = self.extend(panel, horizon)  # [N, horizon]
-        lengths = panel.ends - panel.starts
-        tables = []
-        for n, (name, length) in enumerate(zip(panel.ids, lengths, strict=True)):
-            times = panel.times(n, int(length) - 1, horizon + 1)
-            columns = {"unique_id": name, "cutoff": times[0], "ds": times[1:], self.spec.model: answers[n]}
-            tables.append(pd.DataFrame(columns))
-        return pd.concat(tables, ignore_index=True)
+        return future_table(panel, {self.spec.model: self.extend(panel, horizon)})
+
+
+def future_table(panel: Panel, answers: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Forecasts [N, steps] beyond the end of each of the N series, by column, as a long table."""
+    steps = next(iter(answers.values())).shape[1]
+    tables = []
+    for n, (name, length) in enumerate(zip(panel.ids, panel.ends - panel.starts, strict=True)):
+        times = panel.times(n, int(length) - 1, steps + 1)
+        columns = {"unique_id": name, "cutoff": times[0], "ds": times[1:]}
+        tables.append(pd.DataFrame(columns | {column: values[n] for column, values in answers.items()}))
+    return pd.concat(tables, ignore_index=True)

@@ -1,14 +1,16 @@
 """What a user can set: the same models are the command line's options and Prefect's form."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from models.bounds import tell_bounds
 from models.errors import InputError
 
 RECURRENT = ("rnn", "gru", "lstm")
 MODELS = (*RECURRENT, "elman", "numpy_rnn")
 
+RecipeName = Annotated[str, Field(description="What the runs are called, and the experiment that holds them.")]
 Device = Annotated[
     Literal["auto", "cpu", "cuda"],
     Field(description="Where rnn, gru and lstm are trained; auto takes CUDA where there is one."),
@@ -25,19 +27,50 @@ Precision = Literal["float32", "tf32", "bf16"]
 Seed = Annotated[int, Field(ge=0, le=2**53, description="Seed of the first weights and of the order of the windows.")]
 
 
+Reference = Annotated[
+    str | None,
+    Field(description="Registered model: NAME for its champion, NAME@ALIAS or NAME/VERSION; by default the only one."),
+]
+Horizon = Annotated[
+    int | None,
+    Field(ge=1, le=100_000, description="Number of steps to forecast beyond the last row; by default one season."),
+]
+
+
+def _written_as(output: str | None) -> str | None:
+    if output is not None and not output.endswith((".parquet", ".csv")):
+        raise InputError(f"--output {output} tells no format; let it end in .parquet or .csv")
+    return output
+
+
+Output = Annotated[
+    str | None,
+    AfterValidator(_written_as),
+    Field(description="Write the forecast here as well, a path or a URL that ends in .parquet or .csv."),
+]
+
+Bound = Annotated[
+    float, Field(ge=-10, lt=1, description="Least skill against the seasonal naive; below it, the alarm is raised.")
+]
+Recent = Annotated[int, Field(ge=1, le=1000, description="Number of the champion's latest forecasts that are judged.")]
+Most = Annotated[int, Field(ge=1, le=10_000, description="Number of logged forecasts, the latest, that are scored.")]
+
+
 class Spec(BaseModel):
-    """A frozen part of a recipe; unknown fields are refused."""
+    """A frozen part of a recipe; unknown fields are refused, and the descriptions tell the bounds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **given: Any) -> None:
+        super().__pydantic_init_subclass__(**given)
+        tell_bounds(cls.model_fields)
+        cls.model_rebuild(force=True)  # so that the schema has them too
 
 
 class SeriesSpec(Spec):
     """Where the series comes from: a generated wave, or a CSV or Parquet file."""
 
-    wave: Literal["sine", "cosine"] | None = Field(None, description="Generate this wave instead of reading a file.")
-    start: float = Field(0.0, description="First argument of the wave, in radians.")
-    stop: float = Field(100.0, description="Last argument of the wave, in radians.")
-    points: int = Field(1000, ge=4, le=100_000_000, description="Number of points of the wave.")
     path: str | None = Field(None, description="CSV or Parquet file with one row a point.")
     id: str | None = Field(None, description="Column that names the series; 'unique_id' if there is one.")
     time: str | None = Field(None, description="Column of timestamps or integers; 'ds' if there is one.")
@@ -47,6 +80,23 @@ class SeriesSpec(Spec):
         description="Missing values: repeat the last one, draw a line to the next (which looks ahead), or stop. "
         "A filled value is never a target.",
     )
+    name: str | None = Field(
+        None, min_length=1, description="What the series is called in the registry; by default the file or the wave."
+    )
+    wave: Literal["sine", "cosine"] | None = Field(None, description="Generate this wave instead of reading a file.")
+    start: float = Field(0.0, description="First argument of the wave, in radians.")
+    stop: float = Field(100.0, description="Last argument of the wave, in radians.")
+    points: int = Field(1000, ge=4, le=100_000_000, description="Number of points of the wave.")
+
+
+def change_source(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """A series' fields with what is changed; a file takes the place of a wave, and the reverse."""
+    kept = set(old)
+    if "path" in new:
+        kept -= {"name", "wave", "start", "stop", "points"}
+    if "wave" in new:
+        kept -= {"name", "path", "id", "time", "value", "fill"}
+    return {field: old[field] for field in old if field in kept} | new
 
 
 class WindowSpec(Spec):
@@ -72,6 +122,15 @@ class SplitSpec(Spec):
         if share is not None and share >= 1 and share != int(share):
             raise ValueError("it should be a share below 1, or a whole number of points")
         return share
+
+
+class GateSpec(Spec):
+    """What a new model has to beat on the test part before it becomes the champion of its series."""
+
+    margin: float = Field(
+        0.01, ge=0, lt=1, description="Share by which its test RMSE has to be lower than that of each rival."
+    )
+    linear_ar: bool = Field(False, description="Have it beat the linear autoregression as well as the naive baselines.")
 
 
 class RecurrentSpec(Spec):

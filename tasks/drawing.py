@@ -1,4 +1,4 @@
-"""Which figures a run gets; how one looks is in `plots.py`."""
+"""Which figures a run gets; how one looks is in `plots/`."""
 
 import numpy as np
 from matplotlib.figure import Figure

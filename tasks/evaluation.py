@@ -12,6 +12,7 @@ from models.metrics import rmse
 from models.network import Network
 from models.windows import targets
 from tasks.preparation import Dataset
+from tasks.training import Training
 
 FREE_RUN_STEPS = (100, 1000)
 LARGEST_TABLE = 5_000_000
@@ -26,6 +27,15 @@ class Evaluation:
     forecasts: dict[str, np.ndarray]
     free_run: np.ndarray
     truth: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One model of a run: where it is recorded, how it was trained, what it scored."""
+
+    run_id: str
+    training: Training
+    evaluation: Evaluation
 
 
 @task(task_run_name="evaluate: {name}", cache_policy=NO_CACHE)
@@ -58,7 +68,7 @@ def free_run_scores(truth: np.ndarray, path: np.ndarray) -> dict[int, float]:
     return scores
 
 
-@task(cache_policy=NO_CACHE)
+@task(task_run_name="evaluate_baselines", cache_policy=NO_CACHE)
 def evaluate_baselines(data: Dataset) -> dict[str, Evaluation]:
     """Every naive baseline, fitted on the training part and scored on the same windows as the models."""
     window, found = data.window, {}

@@ -36,7 +36,7 @@ class Dataset:
         return self.series.panel
 
 
-@task(cache_policy=NO_CACHE)
+@task(task_run_name="prepare_data", cache_policy=NO_CACHE)
 def prepare_data(
     series: Series, window: WindowSpec, split: SplitSpec, season: int | None, free_run: FreeRun
 ) -> Dataset:

@@ -1,4 +1,4 @@
-"""How training shows that it goes on: a bar on a terminal, a line now and then in a log."""
+"""How training shows that it goes on: a bar on a terminal and in the Prefect UI, a line now and then in a log."""
 
 import logging
 import sys
@@ -8,42 +8,52 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tasks.run_page import TrainingBar
+
 log = logging.getLogger("tidecast")
 log.setLevel(logging.INFO)  # where nothing is configured, Python would hide what goes well
 LINES = 5
 """Lines that a training writes to a log."""
 
 Advance = Callable[[int, Mapping[str, float]], None]
+Show = Callable[[int, str], None]
 
 
 @contextmanager
 def progress(model: str, epochs: int) -> Iterator[Advance]:
     """Yields a function to call with each epoch's number and losses."""
-    began = time.perf_counter()
-    every = max(1, epochs // LINES)
+    page = TrainingBar(model, epochs)
+    with _bar(model, epochs) if sys.stderr.isatty() else _lines(model, epochs) as show:
 
-    def write_line(epoch: int, losses: Mapping[str, float]) -> None:
+        def advance(epoch: int, losses: Mapping[str, float]) -> None:
+            told = ", ".join(f"{name} {loss:.3g}" for name, loss in losses.items())
+            show(epoch, told)
+            page.advance(epoch, told)
+
+        yield advance
+    page.show()
+
+
+@contextmanager
+def _lines(model: str, epochs: int) -> Iterator[Show]:
+    began, every = time.perf_counter(), max(1, epochs // LINES)
+
+    def show(epoch: int, told: str) -> None:
         if epoch % every == 0 or epoch == 1:
-            log.info(
-                "%s: epoch %d of %d, %s, %.1f s", model, epoch, epochs, _spoken(losses), time.perf_counter() - began
-            )
+            log.info("%s: epoch %d of %d, %s, %.1f s", model, epoch, epochs, told, time.perf_counter() - began)
 
-    if not sys.stderr.isatty():
-        yield write_line
-        return
+    yield show
+
+
+@contextmanager
+def _bar(model: str, epochs: int) -> Iterator[Show]:
     columns = (
         TextColumn("{task.description:>9}"),
         BarColumn(),
-        TextColumn("{task.fields[losses]}"),
+        TextColumn("{task.fields[told]}"),
         TimeElapsedColumn(),
     )
     with Progress(*columns) as bar:
-        job = bar.add_task(model, total=epochs, losses="")
-        yield lambda epoch, losses: bar.update(
-            job, completed=epoch, losses=f"epoch {epoch} of {epochs}, {_spoken(losses)}"
-        )
+        job = bar.add_task(model, total=epochs, told="")
+        yield lambda epoch, told: bar.update(job, completed=epoch, told=f"epoch {epoch} of {epochs}, {told}")
         bar.update(job, completed=epochs)
-
-
-def _spoken(losses: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {loss:.3g}" for name, loss in losses.items())

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -13,31 +12,28 @@ from prefect.runtime import flow_run
 
 from models.metrics import skill
 from tasks import plots
-from tasks.evaluation import Evaluation, prediction_table
+from tasks.devices import device_tags
+from tasks.evaluation import Evaluation, Outcome, prediction_table
+from tasks.gate import Verdict
 from tasks.preparation import Dataset
+from tasks.report import comparison_rows, markdown_table
+from tasks.run_page import show_table
+from tasks.series import Series
 from tasks.tracking.files import log_files, log_json
 from tasks.tracking.forecasters import log_model
-from tasks.tracking.runs import git_commit, log_dataset, log_params, log_scores, log_tags
+from tasks.tracking.runs import git_commit, log_dataset, log_note, log_params, log_scores, log_tags
 from tasks.training import Training
 
 log = logging.getLogger("tidecast")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One model of a run: where it is recorded, how it was trained, what it scored."""
-
-    run_id: str
-    training: Training
-    evaluation: Evaluation
-
-
-def run_tags(recipe: str, data: Dataset, device: str) -> dict[str, str]:
+def run_tags(series: Series, device: str, **more: str) -> dict[str, str]:
     """What every MLflow run of a flow run says of its origin."""
     tags = {
-        "recipe": recipe,
-        "data.sha256": data.series.sha256,
-        "device": device,
+        **more,
+        **device_tags(device),
+        "data.sha256": series.sha256,
+        "mlflow.source.name": f"tidecast {flow_run.flow_name}" if flow_run.flow_name else "tidecast",
         "mlflow.source.git.commit": git_commit(),
         "prefect.flow_run_id": flow_run.id,
         "prefect.flow_run_name": flow_run.name,
@@ -46,15 +42,12 @@ def run_tags(recipe: str, data: Dataset, device: str) -> dict[str, str]:
     return {name: str(value) for name, value in tags.items() if value}
 
 
-@task(cache_policy=NO_CACHE)
+@task(task_run_name="record_data", cache_policy=NO_CACHE)
 def record_data(run_id: str, data: Dataset, settings: Mapping[str, Any]) -> float:
     """Record what a run starts from; returns the seconds that this took."""
     began = time.perf_counter()
     log_params(run_id, settings)
-    spec = settings["series"]
-    log_dataset(
-        run_id, data.series, spec.path or f"{spec.wave} of {spec.points} points from {spec.start:g} to {spec.stop:g}"
-    )
+    log_dataset(run_id, data.series)
     for note in data.series.notes:
         log.info("%s: %s", data.series.name, note)
     if data.series.notes:
@@ -78,26 +71,30 @@ def record_model(
     return time.perf_counter() - began
 
 
-@task(cache_policy=NO_CACHE)
+@task(task_run_name="record_comparison", cache_policy=NO_CACHE)
 def record_comparison(
-    run_id: str, outcomes: dict[str, Outcome], baselines: dict[str, Evaluation], chosen: str
+    run_id: str, outcomes: dict[str, Outcome], baselines: dict[str, Evaluation], chosen: str, verdict: Verdict
 ) -> float:
-    """Record how the models and the baselines compare; returns the seconds that this took."""
+    """Record how models and baselines compare, and what the gate decided; returns the seconds that this took."""
     began = time.perf_counter()
     best = outcomes[chosen].evaluation.scores
-    scores = dict(best)
+    scores = dict(best) | {f"gate/{name}_test_rmse": score for name, score in verdict.scores.items()}
     for name, baseline in baselines.items():
         for measure, value in baseline.scores.items():
             scores[f"baseline_{name}_{measure}"] = value
             if measure in best and value > 0:
                 scores[f"skill_{name}_{measure}"] = skill(best[measure], value)
     log_scores(run_id, scores)
-    log_tags(run_id, {"chosen": chosen})
     table = {name: outcome.evaluation.scores for name, outcome in outcomes.items()}
     table |= {name: baseline.scores for name, baseline in baselines.items()}
+    rows = comparison_rows(table, chosen)
+    log_tags(run_id, {"chosen": chosen, **verdict.tags()})
+    log_note(run_id, f"{verdict}\n\n{markdown_table(rows)}\n\nRMSE in the series' own units; * is the chosen model.")
     figure = plots.comparison(table, list(outcomes), list(baselines), chosen)
     log_files(run_id, "plots", {"comparison": figure})
     log_json(run_id, "comparison.json", table)
+    log_json(run_id, "gate.json", {**verdict.tags(), "test_rmse": verdict.scores})
+    show_table("comparison", rows, f"RMSE in the series' own units; * is the chosen model. {verdict}")
     return time.perf_counter() - began
 
 
@@ -108,6 +105,7 @@ def summarize(
     chosen: str,
     outcomes: dict[str, Outcome],
     baselines: dict[str, Evaluation],
+    verdict: Verdict,
     seconds: dict[str, float],
 ) -> dict[str, Any]:
     """The run in one JSON document."""
@@ -121,5 +119,11 @@ def summarize(
             for name, outcome in outcomes.items()
         },
         "baselines": {name: baseline.scores for name, baseline in baselines.items()},
+        "registered": {
+            "name": verdict.challenger.name,
+            "version": verdict.challenger.number,
+            "champion": verdict.promoted,
+            "reason": verdict.reason,
+        },
         "seconds": {"train": sum(outcome.training.seconds for outcome in outcomes.values()), **seconds},
     }

@@ -1,14 +1,14 @@
 """What a person reads when a run is over."""
 
 import math
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
 
 from tasks.evaluation import chosen_by
 from tasks.tracking.client import DEFAULT_URI, tracking_uri
-from tasks.tracking.files import artifact_folder
+from tasks.tracking.files import artifact_folder, near
 
 COLUMNS = {
     "train_rmse": "training",
@@ -19,24 +19,40 @@ COLUMNS = {
 }
 
 
-def comparison_table(summary: dict[str, Any]) -> Table:
-    """Models and baselines with their RMSE: one step ahead, and running free."""
-    rows = {name: model["metrics"] for name, model in summary["models"].items()} | summary["baselines"]
-    columns = [column for column in COLUMNS if any(column in scores for scores in rows.values())]
+def comparison_rows(scores: Mapping[str, Mapping[str, float]], chosen: str) -> list[dict[str, str]]:
+    """Models and baselines with their RMSE, a row each, one step ahead and running free; a star marks the chosen.
+
+    A score that none has is left out, and so is the training part's where there is a later part.
+    """
+    columns = [column for column in COLUMNS if any(column in of_one for of_one in scores.values())]
     if "val_rmse" in columns or "test_rmse" in columns:
         columns.remove("train_rmse")
+    return [
+        {"model": f"{name} *" if name == chosen else name}
+        | {COLUMNS[column]: number(of_one.get(column, math.nan)) for column in columns}
+        for name, of_one in scores.items()
+    ]
+
+
+def markdown_table(rows: list[dict[str, str]]) -> str:
+    """Rows of one form as a table in Markdown, the numbers to the right."""
+    names = list(rows[0])
+    lines = [names, [":--", *["--:"] * (len(names) - 1)], *(row.values() for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def comparison_table(summary: dict[str, Any]) -> Table:
+    """The same as a table for the terminal, with the seconds that each training took."""
+    scores = {name: model["metrics"] for name, model in summary["models"].items()} | summary["baselines"]
+    rows = comparison_rows(scores, summary["chosen"])
     table = Table(
         title=f"{summary['recipe']}: RMSE in the series' own units", title_justify="left", header_style="bold"
     )
-    table.add_column("model")
-    for column in columns:
-        table.add_column(COLUMNS[column], justify="right")
-    table.add_column("seconds", justify="right")
-    for name, scores in rows.items():
+    for name in (*rows[0], "seconds"):
+        table.add_column(name, justify="left" if name == "model" else "right")
+    for name, row in zip(scores, rows, strict=True):
         model = summary["models"].get(name)
-        label = f"{name} *" if name == summary["chosen"] else name
-        seconds = f"{model['seconds']:.1f}" if model else ""
-        table.add_row(label, *(number(scores.get(column, math.nan)) for column in columns), seconds)
+        table.add_row(*row.values(), f"{model['seconds']:.1f}" if model else "")
         if name == list(summary["models"])[-1]:
             table.add_section()
     return table
@@ -47,23 +63,25 @@ def number(score: float) -> str:
     return f"{score:.3g}" if math.isfinite(score) else "–"
 
 
+def told(registered: dict[str, Any]) -> str:
+    """What the registry and the gate made of the run."""
+    name, number = registered["name"], registered["version"]
+    decision = "the champion" if registered["champion"] else "not the champion"
+    return f"Registered as {name}/{number}, {decision}: {registered['reason']}."
+
+
 def where_to_look(summary: dict[str, Any]) -> str:
     """What was written, and the command that shows it."""
     seconds, measure = summary["seconds"], chosen_by(summary["models"][summary["chosen"]]["metrics"])
     lines = [
         f"* has the lowest {COLUMNS[measure]} RMSE of the models. {seconds['total']:.1f} s in all: "
         f"start {seconds['start']:.1f}, training {seconds['train']:.1f}, recording {seconds['record']:.1f}.",
+        told(summary["registered"]),
         "",
         f"Plots, predictions and forecasters, by run of the experiment {summary['experiment']}:",
-        f"  {'comparison':<10}  {_near(artifact_folder(summary['parent_run_id']))}",
-        *(f"  {name:<10}  {_near(artifact_folder(model['run_id']))}" for name, model in summary["models"].items()),
+        f"  {'comparison':<10}  {near(artifact_folder(summary['parent_run_id']))}",
+        *(f"  {name:<10}  {near(artifact_folder(model['run_id']))}" for name, model in summary["models"].items()),
     ]
     local = tracking_uri() == DEFAULT_URI
     lines += [f"Curves, plots and models of all runs (in {tracking_uri()}): {'make ui' if local else tracking_uri()}"]
     return "\n".join(lines)
-
-
-def _near(place: str) -> str:
-    """A path as it is typed from here, where it lies below; else as it is."""
-    path = Path(place)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else place

@@ -19,13 +19,14 @@ WAVES = {"sine": np.sin, "cosine": np.cos}
 
 @dataclass(frozen=True)
 class Series:
-    """The series of a run: the panel, what was done to get it, its source's sha256, and what its values are called."""
+    """The series of a run: its panel, what was done to get it, the sha256 and name of its source, its values' name."""
 
     name: str
     panel: Panel
     notes: tuple[str, ...]
     sha256: str
     unit: str
+    source: str
     wave: SeriesSpec | None = None
 
     def truth(self, begin: np.ndarray, steps: int) -> np.ndarray:
@@ -38,7 +39,7 @@ class Series:
         return np.where(known & self.panel.observed[index], self.panel.values[index], np.nan)
 
 
-@task(cache_policy=NO_CACHE)
+@task(task_run_name="read_series", cache_policy=NO_CACHE)
 def read_series(spec: SeriesSpec) -> Series:
     """Generate the wave or read the file that `spec` names.
 
@@ -84,8 +85,10 @@ def _generate(spec: SeriesSpec) -> Series:
             f"a wave from {spec.start:g} to {spec.stop:g} is endless; make --series.start and --series.stop finite"
         )
     values = wave_values(spec, 0, spec.points)
-    name = str(spec.wave)
-    return Series(name, one_series(name, values), (), hashlib.sha256(values.tobytes()).hexdigest(), name, spec)
+    wave = str(spec.wave)
+    sha256 = hashlib.sha256(values.tobytes()).hexdigest()
+    source = f"{wave} of {spec.points} points from {spec.start:g} to {spec.stop:g}"
+    return Series(spec.name or wave, one_series(wave, values), (), sha256, wave, source, spec)
 
 
 @lru_cache(maxsize=1)
@@ -100,4 +103,4 @@ def _read_once(spec: SeriesSpec, _changed: int) -> Series:
         raise InputError(f"{path} cannot be read: {shown(error.strerror or error, 200)}") from error
     except InputError as error:
         raise InputError(f"{path}: {' '.join(str(error).split())}") from error
-    return Series(path.stem, panel, tuple(notes), sha256, spec.value or path.stem)
+    return Series(spec.name or path.stem, panel, tuple(notes), sha256, spec.value or path.stem, str(path))

@@ -15,6 +15,7 @@ from models.scaling import UNSCALED, fit_scaling
 from models.specs import RECURRENT, Device, ModelSpec
 from tasks.preparation import Dataset
 from tasks.progress import progress
+from tasks.tracking.machine import system_metrics
 from tasks.tracking.runs import Curves
 
 
@@ -36,7 +37,11 @@ def fit_model(spec: ModelSpec, data: Dataset, run_id: str, device: str) -> Train
     curves, losses = Curves(run_id), dict[str, list[float]]()
     began = time.perf_counter()
     # One thread for NumPy's products too: they are small, and a second thread waits more than it works.
-    with progress(spec.model, epochs_of(spec)) as advance, threadpool_limits(1, user_api="blas"):
+    with (
+        progress(spec.model, epochs_of(spec)) as advance,
+        system_metrics(run_id),
+        threadpool_limits(1, user_api="blas"),
+    ):
         for epoch in network.fit(scaled, data.origins["train"], data.origins.get("val")):
             report = epoch_losses(epoch)
             for name, loss in report.items():

@@ -1,10 +1,18 @@
-"""Real servers and stores for the tests: an ephemeral Prefect server a session, an MLflow database a test module."""
+"""Real servers and stores for the tests: what is costly once a session, an MLflow database a test module."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:  # a machine that only tests the models may lack these
+    from playwright.sync_api import Browser, Page
+
+    from tests.services import PostgreSQL
+    from tests.stack import Up
 
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
@@ -29,3 +37,41 @@ def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(folder)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
         yield folder
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> "Iterator[PostgreSQL]":
+    """A real PostgreSQL on loopback; a test makes databases of its own in it."""
+    from tests import services
+
+    with services.postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """A real Chromium."""
+    from tests import services
+
+    with services.chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: "Browser") -> "Iterator[Page]":
+    """A page that shares nothing with those before it. While it is open, `asyncio.run` raises."""
+    from tests import services
+
+    with services.new_page(browser) as page:
+        yield page
+
+
+@pytest.fixture(scope="session")
+def up(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Up]":
+    """A `tidecast up` with all its servers and workers."""
+    from tests.stack import Up
+
+    running = Up(tmp_path_factory.mktemp("up"))
+    running.start()
+    yield running
+    running.end(signal.SIGINT)

@@ -24,6 +24,8 @@ print(status, *sorted(set(sys.argv[1].split(",")) & set(sys.modules)), file=sys.
     [
         ("recipes", 0, set()),
         ("--help", 0, set()),
+        ("up --help", 0, set()),
+        ("worker --help", 0, set()),
         ("fly", 2, {"prefect"}),
         ("train --help", 0, {"prefect"}),
         ("train gru-sin", 2, {"prefect"}),

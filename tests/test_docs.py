@@ -5,19 +5,17 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from flows.catalogue import recipes
-from flows.commands.options import options_of
+from flows.parameters import options_of
 from flows.train import train
+from tests.services import free_port, wait_for
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -145,9 +143,7 @@ def terminals(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
 def test_the_prefect_commands_in_the_readme_take_a_recipe_through_a_worker(
     clone: Path, terminals: list[subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     api = f"http://127.0.0.1:{port}/api"
     tracking = f"sqlite:///{tmp_path}/mlflow.db"
     env = environment(clone, PREFECT_API_URL=api, PREFECT_SERVER_API_PORT=str(port), MLFLOW_TRACKING_URI=tracking)
@@ -167,14 +163,3 @@ def test_the_prefect_commands_in_the_readme_take_a_recipe_through_a_worker(
             assert done.returncode == 0, done.stdout + done.stderr + (tmp_path / "log").read_text()
     assert "Completed" in done.stdout
     assert (tmp_path / "mlflow.db").is_file()
-
-
-def wait_for(url: str) -> None:
-    """Until a server answers, a minute at most."""
-    for _ in range(120):
-        try:
-            with urllib.request.urlopen(url, timeout=5):  # noqa: S310
-                return
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError(f"{url} does not answer")

@@ -46,7 +46,7 @@ def test_a_gap_in_the_truth_shortens_no_free_run() -> None:
     values = np.sin(np.arange(400) / 5)
     panel = one_series("s", values)
     panel.observed[350] = False
-    series = Series("s", panel, (), "", "s")
+    series = Series("s", panel, (), "", "s", "s")
     data = prepare_data.fn(series, WindowSpec(length=10), SplitSpec(test=110), None, "test")
     found = evaluate.fn("last_value", SeasonalNaive(1, 1), data)
     assert found.truth.shape == found.free_run.shape == (1, 110)

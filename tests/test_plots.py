@@ -107,7 +107,7 @@ def printed(figure: Figure) -> list[list[str]]:
 
 def test_importing_the_module_does_not_import_pyplot() -> None:
     code = "import sys, tasks.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
-    root = Path(plots.__file__).parent.parent
+    root = Path(plots.__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 

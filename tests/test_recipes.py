@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flows.catalogue import recipe_parameters
-from flows.commands.options import options_of
+from flows.parameters import options_of
 from flows.train import train
 from models.forecaster import Forecaster, build_network
 from models.scaling import UNSCALED, fit_scaling

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.catalogue import recipes
-from flows.commands.options import first_mistake
+from flows.commands.mistakes import first_mistake
 from models.errors import InputError
 
 
@@ -31,6 +31,34 @@ app.command(
     help="""Train models on a series, compare them with the naive baselines, and record it all in MLflow.
 
     A default that is shown holds where neither the recipe nor a flag says otherwise.
+    """,
+)
+app.command(
+    "flows.commands.forecast:forecast",
+    help="""Forecast a series beyond its last row with its champion, and keep what was forecast in MLflow.
+
+    The rows are read afresh from where the model was trained, or from what --series names instead.
+    """,
+)
+app.command(
+    "flows.commands.monitor:monitor",
+    help="Score past forecasts against what came, and raise the alarm where they are worse than the seasonal naive.",
+)
+app.command(
+    "flows.commands.up:up",
+    help="""Run Prefect, MLflow, workers and all recipes on this machine, until Ctrl-C.
+
+    What they keep lies in this folder: prefect.db, mlflow.db, artifacts/, and .tidecast/ with the logs. Settings of
+    Prefect and MLflow in the environment, such as the URL of a PostgreSQL database, come first. Ctrl-C, or a signal to
+    end, ends flow runs, workers and servers in this order; the exit status is 0 then, and 1 where one of them was lost.
+    """,
+)
+app.command(
+    "flows.commands.worker:worker",
+    help="""Take flow runs from Prefect: one worker for each GPU, or one for the CPU, until Ctrl-C.
+
+    PREFECT_API_URL says where Prefect is, and MLFLOW_TRACKING_URI where runs are recorded; in the folder of a
+    `tidecast up` that runs, both are known.
     """,
 )
 

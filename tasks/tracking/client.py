@@ -2,9 +2,12 @@
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import mlflow
 from mlflow.tracking import MlflowClient
+
+from models.errors import InputError
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 DEFAULT_ARTIFACTS = Path("artifacts")
@@ -19,3 +22,32 @@ def connect() -> MlflowClient:
 def tracking_uri() -> str:
     """Where runs are recorded."""
     return os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)
+
+
+def refuse_missing_database() -> None:
+    """**Raises:** `InputError` where runs would be looked for in this folder, and it has none."""
+    if tracking_uri() == DEFAULT_URI and not Path(DEFAULT_URI.removeprefix("sqlite:///")).exists():
+        raise InputError(
+            "this folder has no mlflow.db, so no model is registered here; train one with tidecast train, or name a "
+            "server in MLFLOW_TRACKING_URI"
+        )
+
+
+def pages_url() -> str | None:
+    """Where people open MLflow in a browser, without credentials: `TIDECAST_MLFLOW_URL`, else the server itself."""
+    url = os.environ.get("TIDECAST_MLFLOW_URL") or tracking_uri()
+    if not url.startswith("http"):
+        return None
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+
+
+def run_page(run_id: str) -> str | None:
+    """The page of a run, where there is a server."""
+    return f"{experiment_page(run_id)}/{run_id}" if pages_url() else None
+
+
+def experiment_page(run_id: str) -> str | None:
+    """The page with all runs of the experiment that a run belongs to, where there is a server."""
+    pages = pages_url()
+    return f"{pages}/#/experiments/{connect().get_run(run_id).info.experiment_id}/runs" if pages else None

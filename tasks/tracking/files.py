@@ -24,6 +24,12 @@ def log_files(
         connect().log_artifacts(run_id, draft, folder)
 
 
+def read_table(run_id: str, path: str) -> pd.DataFrame:
+    """A Parquet file of a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        return pd.read_parquet(connect().download_artifacts(run_id, path, folder))
+
+
 def log_json(run_id: str, name: str, content: Mapping[str, Any]) -> None:
     """Log one JSON file."""
     connect().log_text(run_id, json.dumps(content, indent=2), name)
@@ -33,3 +39,9 @@ def artifact_folder(run_id: str) -> str:
     """Where the files of a run lie: a path where they are local, else a URI."""
     uri = str(connect().get_run(run_id).info.artifact_uri)
     return uri.removeprefix("file://")
+
+
+def near(place: str) -> str:
+    """A path as it is typed from here, where it lies below; else as it is."""
+    path = Path(place)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else place

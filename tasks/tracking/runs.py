@@ -1,7 +1,6 @@
 """A run: opened, described, measured and closed."""
 
 import json
-import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -10,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-from mlflow.tracking import MlflowClient
 from pydantic import BaseModel
 
 from tasks.series import Series
-from tasks.tracking.client import DEFAULT_ARTIFACTS, connect, tracking_uri
+from tasks.tracking.client import connect
+from tasks.tracking.experiments import experiment_id
 
+FLOW_RUN_URL = "prefect.flow_run_url"
 BATCH = {"params": 100, "metrics": 1000}
 
 
@@ -25,7 +25,7 @@ def tracked_run(experiment: str, name: str, tags: Mapping[str, str], parent: str
     client = connect()
     if parent is not None:
         tags = {**tags, "mlflow.parentRunId": parent}
-    run_id = client.create_run(_experiment_id(client, experiment), run_name=name, tags=dict(tags)).info.run_id
+    run_id = client.create_run(experiment_id(client, experiment), run_name=name, tags=dict(tags)).info.run_id
     try:
         yield run_id
     except Exception as error:
@@ -39,13 +39,14 @@ def tracked_run(experiment: str, name: str, tags: Mapping[str, str], parent: str
     client.set_terminated(run_id, "FINISHED")
 
 
-def _experiment_id(client: MlflowClient, name: str) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    folder = DEFAULT_ARTIFACTS.absolute() / (re.sub(r"[^\w-]+", "-", name)[:60] or "series")
-    location = None if tracking_uri().startswith("http") else folder.as_uri()  # a server has a place of its own
-    return str(client.create_experiment(name, artifact_location=location))
+def finished_runs(experiment: str, most: int) -> list[tuple[str, dict[str, str]]]:
+    """The latest finished runs of an experiment, newest first: their ids and tags."""
+    client = connect()
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        return []
+    runs = client.search_runs([found.experiment_id], "status = 'FINISHED'", max_results=most)
+    return [(run.info.run_id, run.data.tags) for run in runs]
 
 
 def log_params(run_id: str, params: Mapping[str, Any]) -> None:
@@ -68,6 +69,13 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def log_tags(run_id: str, tags: Mapping[str, str]) -> None:
     """Set tags, one write for all."""
     connect().log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+
+def log_note(run_id: str, markdown: str) -> None:
+    """What a person reads first on the run's page, in Markdown, with the way to the flow run in Prefect."""
+    url = connect().get_run(run_id).data.tags.get(FLOW_RUN_URL)
+    link = f"[Open the flow run in Prefect]({url})\n\n" if url else ""
+    log_tags(run_id, {"mlflow.note.content": link + markdown})
 
 
 def log_scores(run_id: str, scores: Mapping[str, float], prefix: str = "") -> None:
@@ -98,14 +106,14 @@ class Curves:
         self.waiting, self.sent = [], time.monotonic()
 
 
-def log_dataset(run_id: str, series: Series, source: str) -> None:
+def log_dataset(run_id: str, series: Series) -> None:
     """Name the data of a run, with its size and sha256."""
     profile = {"series": len(series.panel.ids), "points": len(series.panel.values), "step": str(series.panel.step)}
     data = Dataset(
         name=series.name,
         digest=series.sha256[:16],
         source_type="wave" if series.wave else "local",
-        source=json.dumps({"uri": source, "sha256": series.sha256}),
+        source=json.dumps({"uri": series.source, "sha256": series.sha256}),
         profile=json.dumps(profile),
     )
     connect().log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])

@@ -1,0 +1,88 @@
+"""What a Prefect server is told and asked: its work pools, the schedules of the recipes, the workers that are there."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import yaml
+
+from flows.catalogue import CATALOGUE
+from models.errors import InputError
+
+if TYPE_CHECKING:  # takes a second
+    from prefect.client.orchestration import SyncPrefectClient
+
+
+def check_api() -> str:
+    """The URL of the Prefect API, once it has answered.
+
+    **Raises:** `InputError` where no server is named, or it does not answer or let us in.
+    """
+    import httpx
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.settings import get_current_settings
+
+    url = get_current_settings().api.url
+    if not url:
+        raise InputError("a worker needs a Prefect server: set PREFECT_API_URL, or start one with tidecast up")
+    try:
+        with get_client(sync_client=True) as client:
+            client.read_work_pools(limit=1)
+    except PrefectHTTPStatusError as refusal:
+        status = refusal.response.status_code
+        wanted = "; set PREFECT_API_AUTH_STRING to what it asks for" if status == httpx.codes.UNAUTHORIZED else ""
+        raise InputError(f"the Prefect server at {url} refuses with status {status}{wanted}") from None
+    except (httpx.HTTPError, RuntimeError) as error:
+        raise InputError(f"no Prefect server answers at {url} (PREFECT_API_URL): {error}") from None
+    return url
+
+
+def make_pools(client: "SyncPrefectClient", names: Iterable[str]) -> None:
+    """Make the work pools that are not there yet; their flow runs are processes."""
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectAlreadyExists
+    from prefect.workers.process import ProcessWorker
+
+    template = ProcessWorker.get_default_base_job_template()
+    for name in names:
+        try:
+            client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
+        except ObjectAlreadyExists:
+            continue
+
+
+def give_up_lost_runs(client: "SyncPrefectClient", workers: Collection[str]) -> int:
+    """Mark as crashed what workers that are about to start had in hand when they ended without a word; how many.
+
+    Such a run would stay in the way of the next one of its deployment for ever.
+    """
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+    from prefect.client.schemas.objects import StateType
+    from prefect.states import Crashed
+
+    unfinished = FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING, StateType.CANCELLING])
+    found = client.read_flow_runs(flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=unfinished)))
+    lost = [run for run in found if run.labels.get("prefect.worker.name") in workers]
+    for run in lost:
+        client.set_flow_run_state(run.id, Crashed(message="Its process was lost: killed, or the machine went down."))
+    return len(lost)
+
+
+def switch_schedules(client: "SyncPrefectClient", on: bool) -> int:
+    """Turn the schedules of all recipes on or off; how many recipes there are."""
+    names = {deployment["name"] for deployment in yaml.safe_load(CATALOGUE.read_text())["deployments"]}
+    recipes = [deployment for deployment in client.read_deployments() if deployment.name in names]
+    for deployment in recipes:
+        for schedule in deployment.schedules:
+            if schedule.active != on:
+                client.update_deployment_schedule(deployment.id, schedule.id, active=on)
+    return len(recipes)
+
+
+def is_online(client: "SyncPrefectClient", pool: str, name: str, since: datetime) -> bool:
+    """Whether a worker has reported since a moment."""
+    return any(
+        worker.name == name and worker.last_heartbeat_time is not None and worker.last_heartbeat_time > since
+        for worker in client.read_workers_for_work_pool(pool)
+    )

@@ -1,0 +1,96 @@
+"""Run a flow from the command line: a recipe with whatever the flags change, Prefect started, the summary written.
+
+What takes seconds to import is imported where it is used: help and mistakes are answered without it, and a run imports
+it while Prefect's server starts.
+"""
+
+import gc
+import json
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings, temporary_settings
+from pydantic import BaseModel
+
+from flows.catalogue import change, recipe_parameters
+from models.errors import InputError
+
+Options = TypeVar("Options", bound=BaseModel)
+Summary = dict[str, Any]
+
+
+def changed_options(changes: BaseModel | None) -> dict[str, Any]:
+    """What the user gave, and nothing else."""
+    return changes.model_dump(exclude_unset=True) if changes else {}
+
+
+def recipe_options(kind: type[Options], flow: str, recipe: str | None, changed: dict[str, Any]) -> dict[str, Any]:
+    """A flow's options: those of the recipe, where one is named, with what the user changed.
+
+    **Raises:** `InputError` for an unknown recipe, `ValidationError` for an option out of bounds.
+    """
+    parameters = recipe_parameters(flow, recipe) if recipe else {}
+    return dict(kind.model_validate(change(parameters, changed)))
+
+
+def refuse_json_file(path: Path | None) -> None:
+    """**Raises:** `InputError` where the summary could not be written to `path`."""
+    if path and path.is_dir():
+        raise InputError(f"--json {path} is a folder; name a file in it")
+    if path and not path.parent.is_dir():
+        raise InputError(f"--json {path}: there is no folder {path.parent}; make it first")
+
+
+def run_flow(flow: Callable[..., Summary], options: dict[str, Any], load: Callable[[], None]) -> Summary:
+    """Start Prefect's server, where the user names none, call `load` meanwhile, and run the flow."""
+    start_up(load)
+    with heartbeat_where_it_is_heard():
+        return flow(**options)
+
+
+def start_up(load: Callable[[], None]) -> None:
+    """Start Prefect's server, where the user names none, and import meanwhile what the flow is about to use."""
+    if not get_current_settings().api.url:
+        import prefect.server.api.server  # noqa: F401  # the client would, but two threads should not import at a time
+    with ThreadPoolExecutor(1) as aside:
+        loading = aside.submit(load)
+        with interrupts_kept_from_children():
+            get_client(sync_client=True)  # waits until the server answers
+        loading.result()
+    gc.freeze()
+    gc.enable()
+
+
+@contextmanager
+def interrupts_kept_from_children() -> Iterator[None]:
+    """Processes started meanwhile never see a terminal's Ctrl-C, which goes to all of them at once.
+
+    The server is still needed then, to be told how the run ended; it is stopped behind that. This process is still
+    interrupted: another thread takes the signal, which this one blocks and its children inherit as blocked.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def heartbeat_where_it_is_heard() -> Iterator[None]:
+    """No heartbeat to a server that ends with the run: waiting for the last beat takes up to a second."""
+    own = not get_current_settings().api.url
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if own else {}):
+        yield
+
+
+def write_summary(summary: Summary, path: Path | None) -> None:
+    """Write the summary where a script wants it."""
+    from models.checkpoints import write_whole
+
+    if path:
+        write_whole(path, json.dumps(summary, indent=2).encode())

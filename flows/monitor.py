@@ -1,0 +1,54 @@
+"""Watch over a champion: score its past forecasts once the actual values have come."""
+
+from typing import Any
+
+from prefect import flow
+
+from flows.parameters import described
+from models.specs import Bound, Most, Recent, Reference, SeriesSpec
+
+
+@flow(name="monitor", flow_run_name="{model}")
+@described
+def monitor(
+    model: Reference = None,
+    series: SeriesSpec = SeriesSpec(),
+    bound: Bound = 0.0,
+    recent: Recent = 5,
+    most: Most = 200,
+) -> dict[str, Any]:
+    """Score the logged forecasts of a registered model against what came, and raise the alarm where it has degraded.
+
+    The actual values are read from where the model was trained, or from what `series` names instead. The alarm is the
+    event `tidecast.forecast.degraded`, for which a deployment that retrains has a trigger.
+
+    Returns the summary that `tidecast monitor --json` writes.
+    """
+    # Imported here, since it takes seconds, so that options can be read and a server started without it.
+    from tasks.forecasting import source_of
+    from tasks.monitoring import (
+        ask_for_retraining,
+        judge_forecasts,
+        plot_scores,
+        read_forecasts,
+        record_judgement,
+        score_forecasts,
+        summarize,
+    )
+    from tasks.recording import run_tags
+    from tasks.run_page import link_run
+    from tasks.series import read_series
+    from tasks.tracking.registry import find_version
+    from tasks.tracking.runs import tracked_run
+
+    champion = find_version(model)
+    actuals = read_series(source_of(champion, series))
+    scores = score_forecasts(read_forecasts(champion.name, most), actuals)
+    judgement = judge_forecasts(scores, champion, bound, recent)
+    with tracked_run(f"{champion.name} monitor", str(champion), run_tags(actuals, "cpu")) as run_id:
+        link_run(run_id)
+        figures = plot_scores(scores, champion, bound, actuals.unit)
+        record_judgement(run_id, scores, judgement, champion, figures)
+        if judgement.health == "degraded":
+            ask_for_retraining(run_id, judgement, champion)
+    return summarize(run_id, champion, scores, judgement)

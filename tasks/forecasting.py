@@ -1,0 +1,139 @@
+"""Forecast with a registered model: beyond the last rows of a series, beside the naive baselines."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pandas as pd
+from matplotlib.figure import Figure
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from models.baselines import NAIVE, SeasonalNaive
+from models.checkpoints import write_whole
+from models.errors import InputError
+from models.forecaster import future_table
+from models.specs import SeriesSpec, change_source
+from models.windows import last_windows
+from tasks import plots
+from tasks.series import Series
+from tasks.tracking.files import log_files
+from tasks.tracking.registry import Version, load_version
+from tasks.tracking.runs import log_dataset, log_note, log_params, log_tags
+
+SHOWN = 3
+"""Times its own length that a forecast's past is drawn."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A long table, `unique_id`, `cutoff`, `ds`, a column named after the `model`, and one a naive baseline."""
+
+    table: pd.DataFrame
+    model: str
+
+
+def experiment_of(name: str) -> str:
+    """The experiment that holds the forecasts of a registered model."""
+    return f"{name} forecasts"
+
+
+def source_of(version: Version, given: SeriesSpec) -> SeriesSpec:
+    """Where a version's series comes from: where it came from in training, but for what is given."""
+    changes = given.model_dump(exclude_defaults=True)
+    return SeriesSpec.model_validate(change_source(version.trained_on["series"], changes))
+
+
+def refuse_short_series(version: Version, series: Series) -> None:
+    """**Raises:** `InputError` where a series has fewer values than the version reads."""
+    last_windows(series.panel, version.trained_on["reads"])
+
+
+@task(task_run_name="make_forecast", cache_policy=NO_CACHE)
+def make_forecast(version: Version, series: Series, horizon: int | None) -> Forecast:
+    """Forecast every series `horizon` steps beyond its last row, by default a season, or the model's own steps if more.
+
+    **Raises:** `InputError` where a series is shorter than what the model reads.
+    """
+    forecaster, panel, season = load_version(version), series.panel, int(version.trained_on["season"])
+    steps = horizon or max(season, forecaster.spec.window.horizon)
+    answers = {forecaster.spec.model: forecaster.extend(panel, steps)}  # [N, steps]
+    for name, period in zip(NAIVE, (1, season), strict=True):
+        answers[name] = SeasonalNaive(period, steps).extend(panel, steps)
+    return Forecast(future_table(panel, answers), forecaster.spec.model)
+
+
+@task(task_run_name="plot_forecast", cache_policy=NO_CACHE)
+def plot_forecast(forecast: Forecast, version: Version, series: Series) -> Figure:
+    """The first series: its last stretch, and what is forecast from there on."""
+    panel, own = series.panel, forecast.table[forecast.table["unique_id"] == series.panel.ids[0]]
+    end = int(panel.ends[0])
+    begin = max(0, end - max(SHOWN * len(own), 20))
+    title = f"{version.name}, version {version.number} ({forecast.model})"
+    if len(panel.ids) > 1:
+        title += f", {panel.ids[0]} (the first of {len(panel.ids)} series)"
+    return plots.forecast(
+        title,
+        panel.times(0, begin, end - begin),
+        panel.values[begin:end],
+        own["ds"].to_numpy(),
+        {name: own[name].to_numpy() for name in (forecast.model, *NAIVE)},
+        series.unit,
+    )
+
+
+@task(task_run_name="record_forecast", cache_policy=NO_CACHE)
+def record_forecast(
+    run_id: str, forecast: Forecast, figure: Figure, version: Version, series: Series, settings: dict[str, Any]
+) -> None:
+    """Keep what was forecast, from what, and by which version; `monitor` reads it back when the actuals have come."""
+    log_params(run_id, settings)
+    log_dataset(run_id, series)
+    cutoff = forecast.table["cutoff"].max()
+    log_tags(
+        run_id,
+        {"registered": version.name, "version": str(version.number), "model": forecast.model, "cutoff": str(cutoff)},
+    )
+    log_note(
+        run_id, f"{len(forecast.table):,} forecasts of {version.name} from {cutoff} on, by version {version.number}."
+    )
+    log_files(run_id, "forecast", {}, {"forecast": forecast.table})
+    log_files(run_id, "plots", {"forecast": figure})
+
+
+@task(task_run_name="write_forecast", cache_policy=NO_CACHE)
+def write_forecast(table: pd.DataFrame, output: str) -> None:
+    """Write the table as Parquet or CSV, by the name's ending: to a path, or to a URL that fsspec knows.
+
+    **Raises:** `InputError` where the place cannot be written to.
+    """
+    buffer = io.BytesIO()
+    if output.endswith(".csv"):
+        table.to_csv(buffer, index=False)
+    else:
+        table.to_parquet(buffer, index=False)
+    try:
+        if "://" in output:
+            with fsspec.open(output, "wb") as file:
+                file.write(buffer.getvalue())
+        else:
+            write_whole(Path(output), buffer.getvalue())
+    except (OSError, ImportError, ValueError) as error:
+        raise InputError(f"--output {output} cannot be written: {error}") from error
+
+
+def summarize(run_id: str, version: Version, forecast: Forecast, output: str | None) -> dict[str, Any]:
+    """What was forecast, for scripts and for the screen."""
+    return {
+        "model": version.name,
+        "version": version.number,
+        "run_id": run_id,
+        "column": forecast.model,
+        "series": int(forecast.table["unique_id"].nunique()),
+        "cutoff": str(forecast.table["cutoff"].max()),
+        "last": str(forecast.table["ds"].max()),
+        "rows": len(forecast.table),
+        "output": output,
+    }

@@ -1,0 +1,24 @@
+"""The figures of a run in one house style. Each function returns a figure of its own, which the caller saves.
+
+There is no pyplot and no global state, so that threads may draw. Mathematical text is off: matplotlib has one parser
+for all threads, and names may hold a dollar sign. Times are datetime64 or integers; a NaN is a gap.
+"""
+
+from tasks.plots.comparison import comparison
+from tasks.plots.forecast import forecast
+from tasks.plots.free_run import free_run
+from tasks.plots.loss_curves import loss_curves
+from tasks.plots.predictions import PartForecast, predictions
+from tasks.plots.scatter import scatter
+from tasks.plots.skill import skill
+
+__all__ = [
+    "PartForecast",
+    "comparison",
+    "forecast",
+    "free_run",
+    "loss_curves",
+    "predictions",
+    "scatter",
+    "skill",
+]

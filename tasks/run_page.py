@@ -1,0 +1,58 @@
+"""What the page of a flow run shows in the Prefect UI beside its chain of tasks: a link, tables, bars."""
+
+import time
+from typing import Any, cast
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_link_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.runtime import flow_run
+
+from tasks.tracking.client import experiment_page, pages_url, run_page
+from tasks.tracking.experiments import VIEW
+
+
+def link_run(run_id: str) -> None:
+    """Links to the MLflow run and to all runs of its experiment, where MLflow has pages."""
+    if flow_run.id and pages_url():
+        create_link_artifact(str(run_page(run_id)), "This run in MLflow", key="mlflow-run")
+        scores = f"{experiment_page(run_id)}?viewStateShareKey={VIEW}"
+        create_link_artifact(scores, "All runs of the experiment with their scores, in MLflow", key="mlflow-scores")
+
+
+def show_table(key: str, rows: list[dict[str, Any]], description: str) -> None:
+    """A table, a row a dictionary; the key is lower case with dashes."""
+    if flow_run.id:
+        create_table_artifact(rows, key=key, description=description)
+
+
+class TrainingBar:
+    """A bar that fills while a model trains, about once a second."""
+
+    def __init__(self, model: str, epochs: int, interval: float = 1.0):
+        self.model, self.epochs, self.interval = model, epochs, interval
+        self.bar: UUID | None = None
+        self.waiting = (0, "")
+        if flow_run.id:
+            key = f"training-{model.replace('_', '-')}"
+            told = f"{model}: epoch 0 of {epochs}"
+            self.bar = cast(UUID, create_progress_artifact(0.0, key=key, description=told))
+        self.shown = time.monotonic()
+
+    def advance(self, epoch: int, told: str) -> None:
+        """Note an epoch and what is told of it."""
+        self.waiting = epoch, told
+        if time.monotonic() - self.shown >= self.interval:
+            self.show()
+
+    def show(self) -> None:
+        """Fill the bar up to the last epoch that was noted."""
+        if self.bar:
+            epoch, told = self.waiting
+            text = f"{self.model}: epoch {epoch} of {self.epochs}, {told}"
+            update_progress_artifact(self.bar, 100.0 * epoch / self.epochs, description=text)
+        self.shown = time.monotonic()

@@ -1,0 +1,44 @@
+"""An experiment: the runs of one kind, with what its page in MLflow shows first."""
+
+import base64
+import json
+import re
+import time
+import zlib
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from tasks.tracking.client import DEFAULT_ARTIFACTS, tracking_uri
+
+COLUMNS = {
+    "metrics": ("val_rmse", "test_rmse", "free_run_rmse_100", "skill", "rmse", "seconds"),
+    "tags": ("chosen", "version", "gate", "health", "cutoff", "device"),
+}
+"""Of all kinds of runs; a page shows those that its runs have."""
+VIEW = "scores"
+
+
+def experiment_id(client: MlflowClient, name: str) -> str:
+    """The id of an experiment, which is made if it is not there."""
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    folder = DEFAULT_ARTIFACTS.absolute() / (re.sub(r"[^\w-]+", "-", name)[:60] or "series")
+    location = None if tracking_uri().startswith("http") else folder.as_uri()  # a server has a place of its own
+    tags = {"mlflow.experimentKind": "custom_model_development", f"mlflow.sharedViewState.{VIEW}": saved_view()}
+    try:
+        return str(client.create_experiment(name, artifact_location=location, tags=tags))
+    except MlflowException as error:  # another run was faster
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        return experiment_id(client, name)
+
+
+def saved_view() -> str:
+    """The view "Scores" in the form in which MLflow's page saves one: a run a row, and the scores as columns."""
+    columns = [f"{kind}.`{name}`" for kind, names in COLUMNS.items() for name in names]
+    state = {"selectedColumns": columns, "orderByKey": "attributes.start_time", "orderByAsc": False}
+    packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
+    now = int(time.time() * 1000)
+    return json.dumps({"name": "Scores", "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"})

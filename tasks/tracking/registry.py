@@ -1,0 +1,150 @@
+"""The registry: a registered model a series, a version a training, and the aliases that say which one counts.
+
+`challenger` is the newest version; `champion` makes the forecasts, and moves through the gate alone.
+"""
+
+import json
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow.artifacts import download_artifacts
+from mlflow.exceptions import MlflowException
+
+from models.checkpoints import load_forecaster
+from models.errors import InputError
+from models.forecaster import Forecaster
+from tasks.tracking.client import connect
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+LONGEST_NAME = 120
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the second, where a version is no number
+ABOUT = """Forecasters of the series **{name}**: a version each time that one was trained.
+
+- `{name}@champion` makes the forecasts. It moves only to what beats it and the naive baselines on one test part.
+- `{name}@challenger` is the newest version. The tags `gate` and `gate.reason` of a version say how it did.
+
+`tidecast forecast --model {name} --output forecast.parquet`
+"""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a registered model: `name` and `number`, the run that trained it, and its tags."""
+
+    name: str
+    number: int
+    run_id: str
+    tags: Mapping[str, str]
+
+    @property
+    def trained_on(self) -> dict[str, Any]:
+        """What was noted of its training when it was registered."""
+        return dict(json.loads(self.tags["trained_on"]))
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.number}"
+
+
+def registered_name(series: str) -> str:
+    """A series' name as the registry, URLs and command lines can hold it."""
+    return re.sub(r"[^\w.-]+", "-", series).strip("-.")[:LONGEST_NAME] or "series"
+
+
+def register_version(name: str, run_id: str, tags: Mapping[str, str], description: str) -> Version:
+    """Register the model that a run logged as the next version of `name`, and make it the challenger."""
+    client = connect()
+    try:
+        client.create_registered_model(name, description=ABOUT.format(name=name))
+    except MlflowException as error:  # the other way, looking first, would race with another run
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    model_id = client.get_run(run_id).outputs.model_outputs[0].model_id  # type: ignore[union-attr]  # it logged one
+    made = client.create_model_version(
+        name, f"models:/{model_id}", run_id, tags=dict(tags), description=description, model_id=model_id
+    )
+    client.set_registered_model_alias(name, CHALLENGER, made.version)
+    return Version(name, int(made.version), run_id, dict(tags))
+
+
+def promote(version: Version) -> None:
+    """Make a version the champion."""
+    connect().set_registered_model_alias(version.name, CHAMPION, str(version.number))
+
+
+def tag_version(version: Version, tags: Mapping[str, str]) -> None:
+    """Set tags on a version."""
+    for key, value in tags.items():
+        connect().set_model_version_tag(version.name, str(version.number), key, value)
+
+
+def champion_of(name: str) -> Version | None:
+    """The champion of a registered model, where it has one."""
+    model = _there(connect().get_registered_model, name)
+    return _version(name, model.aliases[CHAMPION]) if model and CHAMPION in model.aliases else None
+
+
+def find_version(reference: str | None) -> Version:
+    """The version that NAME (its champion), NAME@ALIAS or NAME/VERSION names; without a name, the only champion.
+
+    **Raises:** `InputError` where there is none, with what there is.
+    """
+    reference = reference or _only_champion()
+    mark = "/" if "/" in reference else "@"
+    name, _, which = reference.partition(mark)
+    model = _there(connect().get_registered_model, name)
+    if model is None:
+        known = ", ".join(sorted(_models())) or "none yet; train one with tidecast train"
+        raise InputError(f"no model is registered as '{name}'; there is {known}")
+    number = which if mark == "/" else model.aliases.get(which or CHAMPION)
+    found = _version(name, number) if number else None
+    if found is None:
+        aliases = "".join(f"{name}@{alias}, " for alias in model.aliases)
+        newest = max(int(version.version) for version in model.latest_versions)
+        raise InputError(f"there is no {name}{mark}{which or CHAMPION}; there is {aliases}{name}/1 to {name}/{newest}")
+    return found
+
+
+def load_version(version: Version, device: str = "cpu") -> Forecaster:
+    """The forecaster of a version.
+
+    **Raises:** `InputError` where its files cannot be read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            found = download_artifacts(artifact_uri=f"models:/{version}/artifacts/forecaster", dst_path=folder)
+        except (MlflowException, OSError) as error:
+            raise InputError(f"the files of {version} cannot be had ({error}); train it again") from error
+        return load_forecaster(Path(found), device)
+
+
+def _version(name: str, number: str) -> Version | None:
+    found = _there(connect().get_model_version, name, number)
+    return Version(name, int(found.version), str(found.run_id), found.tags) if found else None
+
+
+def _there(get: Callable[..., Any], *what: str) -> Any:
+    """What a call of the registry gets, or None where it is not there; other errors are errors."""
+    try:
+        return get(*what)
+    except MlflowException as error:
+        if error.error_code in ABSENT:
+            return None
+        raise
+
+
+def _models() -> dict[str, bool]:
+    """Every registered model, and whether it has a champion."""
+    return {model.name: CHAMPION in model.aliases for model in connect().search_registered_models()}
+
+
+def _only_champion() -> str:
+    found = [name for name, has_champion in _models().items() if has_champion]
+    if not found:
+        raise InputError("no model is a champion yet; train one with tidecast train")
+    if len(found) > 1:
+        raise InputError(f"there are {len(found)} champions; name one with --model: {', '.join(sorted(found))}")
+    return found[0]

@@ -1,0 +1,206 @@
+"""The whole circle through real servers and workers: train, promote, forecast, monitor, alarm, train again.
+
+One `tidecast up` serves all; flow runs are created through Prefect's API and run by its workers, and what they leave is
+read back over HTTP.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
+
+from flows.catalogue import ROOT, recipes
+from tests.services import free_port, wait_for
+from tests.stack import BIN, Stack, Up
+
+pytestmark = pytest.mark.timeout(400)
+SMALL = {"fit": {"epochs": 2}, "elman": {"epochs": 3}, "numpy_rnn": {"epochs": 3}}
+
+
+@pytest.fixture(scope="module")
+def stack(up: Up) -> Iterator[Stack]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{up.mlflow}")
+        yield Stack(up)
+
+
+@pytest.fixture(scope="module")
+def finished(stack: Stack) -> dict[str, FlowRun]:
+    """A small run of every recipe, all started at once."""
+    started = {name: stack.start(f"train/{name}", **SMALL) for name in recipes("train")}
+    return {name: stack.finish(run_id) for name, run_id in started.items()}
+
+
+def test_every_recipe_runs_on_a_worker(finished: dict[str, FlowRun]) -> None:
+    assert {name: run.state_name for name, run in finished.items()} == dict.fromkeys(recipes("train"), "Completed")
+
+
+def test_every_run_is_recorded_and_registered(stack: Stack, finished: dict[str, FlowRun]) -> None:
+    for name, run in finished.items():
+        (parent,) = stack.parents(name)
+        assert parent.info.status == "FINISHED"
+        assert parent.data.tags["prefect.flow_run_id"] == str(run.id)
+        assert parent.data.tags["device"] == "cpu"
+        assert parent.data.tags["device.memory"].endswith(" GiB")
+        model, number = parent.data.tags["version"].split("/")
+        version = stack.mlflow.get_model_version(model, number)
+        assert version.tags["gate"] == parent.data.tags["gate"]
+        assert version.tags["recipe"] == name
+
+
+def test_both_pages_lead_to_each_other(stack: Stack, finished: dict[str, FlowRun]) -> None:
+    (parent,) = stack.parents("sine")
+    shown = stack.artifacts(finished["sine"])
+    assert set(shown) == {"mlflow-run", "mlflow-scores", "comparison", "training-rnn", "training-gru", "training-lstm"}
+    assert (
+        f"{stack.tracking}/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}"
+        in shown["mlflow-run"]["data"]
+    )
+    assert shown["training-gru"]["data"] == 100.0
+    rows = json.loads(shown["comparison"]["data"])
+    assert [row["model"].split()[0] for row in rows] == [
+        "rnn",
+        "gru",
+        "lstm",
+        "last_value",
+        "seasonal_naive",
+        "linear_ar",
+    ]
+    url = parent.data.tags["prefect.flow_run_url"]
+    assert url.endswith(str(finished["sine"].id))
+    assert url in parent.data.tags["mlflow.note.content"]
+
+
+def test_a_recipe_that_asks_for_cuda_fails_at_once_on_a_cpu_worker(stack: Stack) -> None:
+    run = stack.finish(stack.start("train/gru-sine", device="cuda"))
+    assert run.state is not None
+    assert run.state_name == "Failed"
+    assert "--device cuda: no CUDA device is visible here" in str(run.state.message)
+    assert run.total_run_time.total_seconds() < 10
+
+
+def test_a_parameter_out_of_bounds_is_refused_before_a_run_is_made(stack: Stack) -> None:
+    with pytest.raises(Exception, match=r"less than or equal to|maximum"):
+        stack.start("train/gru-sine", recurrent={"hidden": 100_000})
+
+
+def write_load(old: int, new: int) -> None:
+    """A noisy daily wave by the hour, which from the hour `old` on is a square."""
+    hours, noise = np.arange(old + new), np.random.default_rng(0).normal(0, 1.5, 2000)
+    daily = np.where(hours < old, np.sin(hours * np.pi / 12), np.where(hours % 24 < 12, 1.0, -1.0))
+    times = pd.date_range("2024-01-01", periods=len(hours), freq="h")
+    table = pd.DataFrame({"unique_id": "load", "ds": times, "y": 100 + 10 * daily + noise[: len(hours)]})
+    table.to_csv("load.csv", index=False)
+
+
+@pytest.fixture(scope="module")
+def load(stack: Stack) -> Iterator[Stack]:
+    """The series `load` with its three deployments, as a user would add them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(stack.folder)
+        write_load(500, 0)
+        training = {
+            "recipe": "load",
+            "models": ["gru"],
+            "series": {"path": str(Path("load.csv").absolute())},
+            "window": {"length": 24},
+            "split": {"validation": 72, "test": 72},
+            "recurrent": {"hidden": 24},
+            "fit": {"epochs": 60, "learning_rate": 0.01, "batch": 32, "members": 3},
+        }
+        trigger = {"expect": ["tidecast.forecast.degraded"], "match": {"prefect.resource.id": "tidecast.series.load"}}
+        catalogue = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+        common = {"name": "load", "work_pool": {"name": "cpu"}}
+        catalogue["deployments"] = [
+            {**common, "entrypoint": "flows/train.py:train", "parameters": training, "triggers": [trigger]},
+            {**common, "entrypoint": "flows/forecast.py:forecast", "parameters": {"model": "load", "horizon": 24}},
+            {**common, "entrypoint": "flows/monitor.py:monitor", "parameters": {"model": "load"}},
+        ]
+        Path("load.yaml").write_text(yaml.safe_dump(catalogue))
+        deploy = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(Path("load.yaml").absolute())]
+        environment = {**stack.environment, "PWD": str(ROOT)}
+        subprocess.run([BIN / deploy[0], *deploy[1:]], cwd=ROOT, env=environment, check=True, capture_output=True)
+        yield stack
+
+
+def trainings(stack: Stack) -> list[FlowRun]:
+    deployment = stack.prefect.read_deployment_by_name("train/load")
+    runs = stack.prefect.read_flow_runs(sort=FlowRunSort.START_TIME_ASC)
+    return [run for run in runs if run.deployment_id == deployment.id]
+
+
+def champion(stack: Stack) -> int:
+    return int(stack.mlflow.get_model_version_by_alias("load", "champion").version)
+
+
+def health(stack: Stack) -> dict[str, str]:
+    return stack.parents("load monitor")[0].data.tags
+
+
+def test_a_change_of_regime_is_noticed_and_leads_to_a_better_champion(load: Stack) -> None:
+    load.run("train/load")
+    assert champion(load) == 1
+    write_load(500, 48)
+    load.run("forecast/load")
+    write_load(500, 500)
+    load.run("monitor/load")
+    assert health(load)["health"] == "degraded", health(load)
+
+    for _ in range(120):  # the trigger sends it to the worker
+        if len(trainings(load)) == 2:
+            break
+        time.sleep(0.5)
+    again = trainings(load)[1]
+    assert again.created_by is not None
+    assert again.created_by.type == "AUTOMATION"
+    assert load.finish(again.id).state_name == "Completed"
+    assert champion(load) == 2
+    (newest, _) = load.parents("load")
+    assert newest.data.metrics["gate/challenger_test_rmse"] < 0.8 * newest.data.metrics["gate/champion_test_rmse"]
+
+    load.run("forecast/load")
+    write_load(500, 524)
+    load.run("monitor/load")
+    assert health(load)["health"] == "good", health(load)
+    assert len(trainings(load)) == 2
+
+
+def test_the_champion_answers_json_over_http(load: Stack) -> None:
+    """After the circle above: `mlflow models serve` with the request of the README."""
+    port = free_port()
+    served = subprocess.Popen(
+        [
+            *(BIN / "mlflow", "models", "serve", "-m", "models:/load@champion"),
+            *("--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)),
+        ],
+        env=load.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/ping")
+        rows = pd.read_csv("load.csv").tail(48).to_dict("records")
+        body = {"dataframe_records": rows, "params": {"horizon": 5}}
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            forecast = pd.DataFrame(json.load(answer)["predictions"])
+    finally:
+        os.killpg(served.pid, signal.SIGTERM)
+        served.wait(20)
+    assert list(forecast.columns) == ["unique_id", "cutoff", "ds", "gru"]
+    assert len(forecast) == 5
+    assert forecast["gru"].between(80, 120).all()

@@ -1,0 +1,169 @@
+"""From a champion to a forecast, and from a forecast to its score: flows, registry and files are real."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from flows.commands.app import run
+from flows.forecast import forecast
+from flows.monitor import monitor
+from flows.train import train
+from models.errors import InputError
+from models.specs import FitSpec, GateSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec, change_source
+from tasks.forecasting import source_of
+from tasks.tracking.registry import Version, find_version
+
+HOURS = 400
+
+
+def loads(hours: int) -> pd.DataFrame:
+    """Two noisy daily waves."""
+    random, tables = np.random.default_rng(0), []
+    for name, level in (("north", 20.0), ("south", 500.0)):
+        values = level + 5 * np.sin(np.arange(1000) * np.pi / 12) + random.normal(0, 1, 1000)
+        times = pd.date_range("2024-01-01", periods=1000, freq="h")
+        tables.append(pd.DataFrame({"place": name, "hour": times, "load": values}).head(hours))
+    return pd.concat(tables, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def trained(prefect_server: None, mlflow_folder: Path) -> dict[str, Any]:
+    """A champion of the series in `loads.csv`, which later rows are added to."""
+    loads(HOURS).to_csv("loads.csv", index=False)
+    return train(
+        models=["gru"],
+        series=SeriesSpec(path="loads.csv", id="place", time="hour", value="load"),
+        window=WindowSpec(length=48),
+        split=SplitSpec(validation=60, test=60),
+        recurrent=RecurrentSpec(hidden=12),
+        fit=FitSpec(epochs=60, learning_rate=0.01),
+        gate=GateSpec(margin=0.0),
+    )
+
+
+@pytest.fixture(scope="module")
+def made(trained: dict[str, Any]) -> dict[str, Any]:
+    return forecast(horizon=30, model="loads", output="out.csv")
+
+
+def test_the_chosen_model_is_registered_under_the_series_name(trained: dict[str, Any]) -> None:
+    assert trained["registered"]["name"] == "loads"
+    assert trained["registered"]["champion"], trained["registered"]["reason"]
+    version = find_version("loads")
+    assert version.run_id == trained["models"]["gru"]["run_id"]
+    parent = MlflowClient().get_run(trained["parent_run_id"])
+    assert parent.data.tags["gate"] == "promoted"
+    assert parent.data.metrics["gate/challenger_test_rmse"] < parent.data.metrics["gate/seasonal_naive_test_rmse"]
+    assert "| gru * |" in parent.data.tags["mlflow.note.content"]
+
+
+def test_a_forecast_goes_on_from_the_last_row_of_every_series(made: dict[str, Any]) -> None:
+    table = pd.read_csv("out.csv", parse_dates=["cutoff", "ds"])
+    assert list(table.columns) == ["unique_id", "cutoff", "ds", "gru", "last_value", "seasonal_naive"]
+    assert table.groupby("unique_id").size().to_dict() == {"north": 30, "south": 30}
+    last = pd.Timestamp("2024-01-01") + pd.Timedelta(HOURS - 1, "h")
+    assert (table["cutoff"] == last).all()
+    assert table["ds"].min() == last + pd.Timedelta(1, "h")
+    south = loads(HOURS).query("place == 'south'")["load"].to_numpy()
+    own = table[table["unique_id"] == "south"]
+    np.testing.assert_allclose(own["last_value"], south[-1])
+    np.testing.assert_allclose(own["seasonal_naive"][:24], south[-24:])
+    assert own["gru"].between(490, 510).all()
+
+
+def test_what_was_forecast_is_kept_with_its_version_and_plot(made: dict[str, Any]) -> None:
+    client = MlflowClient()
+    run_ = client.get_run(made["run_id"])
+    assert client.get_experiment(run_.info.experiment_id).name == "loads forecasts"
+    assert {"registered": "loads", "version": "1", "model": "gru"}.items() <= run_.data.tags.items()
+    assert run_.data.params["horizon"] == "30"
+    kept = pd.read_parquet(client.download_artifacts(made["run_id"], "forecast/forecast.parquet"))
+    pd.testing.assert_frame_equal(kept, pd.read_csv("out.csv", parse_dates=["cutoff", "ds"]), check_dtype=False)
+    assert [file.path for file in client.list_artifacts(made["run_id"], "plots")] == ["plots/forecast.png"]
+
+
+def test_a_forecast_is_a_season_long_where_nothing_else_is_said(trained: dict[str, Any]) -> None:
+    assert forecast(model="loads")["rows"] == 2 * 24
+
+
+def test_a_forecast_goes_wherever_fsspec_leads(trained: dict[str, Any]) -> None:
+    import fsspec
+
+    forecast(horizon=2, model="loads/1", output="memory://forecasts/out.parquet")
+    with fsspec.open("memory://forecasts/out.parquet", "rb") as file:
+        assert len(pd.read_parquet(file)) == 4
+
+
+def test_monitor_scores_what_has_come_and_says_nothing_before(made: dict[str, Any]) -> None:
+    assert monitor(model="loads")["health"] == "unknown"
+    loads(HOURS + 10).to_csv("loads.csv", index=False)
+    summary = monitor(model="loads", bound=-10.0)
+    assert summary["health"] == "good"
+    run_ = MlflowClient().get_run(summary["run_id"])
+    assert run_.data.tags["health"] == "good"
+    kept = pd.read_csv("out.csv", parse_dates=["ds"])
+    came = loads(HOURS + 10).rename(columns={"place": "unique_id", "hour": "ds"})
+    both = kept.merge(came, on=["unique_id", "ds"])
+    assert len(both) == 20
+    assert run_.data.metrics["rmse"] == pytest.approx(np.sqrt(((both["gru"] - both["load"]) ** 2).mean()))
+    assert [file.path for file in MlflowClient().list_artifacts(summary["run_id"], "plots")] == ["plots/scores.png"]
+
+
+def test_the_series_comes_from_where_it_came_in_training_but_for_what_is_given() -> None:
+    tags = {"trained_on": json.dumps({"series": {"path": "/a.csv", "time": "day", "value": "load"}})}
+    version = Version("a", 1, "0", tags)
+    assert source_of(version, SeriesSpec()) == SeriesSpec(path="/a.csv", time="day", value="load")
+    assert source_of(version, SeriesSpec(path="b.csv")) == SeriesSpec(path="b.csv", time="day", value="load")
+    assert source_of(version, SeriesSpec(wave="sine")) == SeriesSpec(wave="sine")
+
+
+def test_a_file_takes_the_place_of_a_wave_and_the_reverse() -> None:
+    wave, file = {"wave": "sine", "points": 50, "name": "w"}, {"path": "a.csv", "time": "day"}
+    assert change_source(wave, {"path": "b.csv"}) == {"path": "b.csv"}
+    assert change_source(file, {"wave": "cosine"}) == {"wave": "cosine"}
+    assert change_source(wave, {"points": 70}) == {**wave, "points": 70}
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("forecast --horizon 0", "--horizon"),
+        ("forecast --horizon 5 --model tides", "'tides'; there is loads"),
+        ("forecast --horizon 5 --output out.xlsx", ".parquet or .csv"),
+        ("forecast --horizon 5 --output nowhere/out.csv", "there is no folder nowhere"),
+        ("forecast --horizon 5 --series.path short.csv", "has 20 values, but the model reads the last 48"),
+        ("forecast --horizon 5 --series.path gone.csv", "there is no file gone.csv"),
+        ("forecast tango --horizon 5", "unknown recipe 'tango'"),
+        ("monitor --model tides", "'tides'; there is loads"),
+        ("monitor --bound 1", "--bound"),
+    ],
+)
+def test_a_mistake_costs_one_line_and_no_flow_run(
+    line: str, told: str, made: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    loads(20).to_csv("short.csv", index=False)
+    assert run(line.split()) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("tidecast: ")
+    assert told in said
+
+
+@pytest.mark.parametrize("line", ["forecast --horizon 5", "monitor"])
+def test_a_folder_without_runs_is_left_as_it_is(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert run(line.split()) == 2
+    assert "no mlflow.db" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_cannot_be_written_is_an_error_that_names_it(trained: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"--output nowhere/out\.csv cannot be written"):
+        forecast(horizon=2, model="loads", output="nowhere/out.csv")

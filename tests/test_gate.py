@@ -1,0 +1,213 @@
+"""The gate to the championship: figures that can be checked by hand, and a registry that is real."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.errors import InputError
+from models.forecaster import Forecaster, build_network
+from models.panel import one_series
+from models.scaling import UNSCALED
+from models.specs import GateSpec, ModelSpec, SeriesSpec, SplitSpec, WindowSpec
+from tasks.evaluation import Evaluation, Outcome, evaluate, evaluate_baselines
+from tasks.gate import Verdict, champion_forecasts, decide, pass_gate, register_model
+from tasks.preparation import Dataset, prepare_data
+from tasks.series import Series
+from tasks.tracking.forecasters import log_model
+from tasks.tracking.registry import Version, champion_of, find_version, load_version, registered_name
+from tasks.tracking.runs import tracked_run
+from tasks.training import Training
+
+
+def dataset(points: int = 60, name: str = "load", horizon: int = 1) -> Dataset:
+    """A noisy wave of 12 points a turn; the last ten points are the test part, the ten before the validation part."""
+    random = np.random.default_rng(0)
+    values = np.sin(np.arange(points) * np.pi / 6) + random.normal(0, 0.3, points)
+    series = Series(name, one_series(name, values), (), "0" * 64, name, "made here")
+    return prepare_data.fn(series, WindowSpec(length=4, horizon=horizon), SplitSpec(validation=10, test=10), 12, "test")
+
+
+def outcome(data: Dataset, seed: int = 0) -> Outcome:
+    """An untrained network, recorded as `train` records one."""
+    spec = ModelSpec(model="numpy_rnn", window=data.window, seed=seed)
+    forecaster = Forecaster(spec, UNSCALED, build_network(spec))
+    with tracked_run("gate", "numpy_rnn", {}) as run_id:
+        log_model(run_id, forecaster, data.series)
+    return Outcome(run_id, Training(forecaster, {}, 0.0), evaluate.fn("numpy_rnn", forecaster, data))
+
+
+def good(data: Dataset, error: float) -> Evaluation:
+    """What a model that is always wrong by `error` would come to."""
+    truth = data.panel.values[data.origins["test"], None]
+    return Evaluation({}, {"test": truth + error}, np.empty((1, 0)), np.empty((1, 0)))
+
+
+def test_all_rivals_must_be_beaten_by_the_margin() -> None:
+    scores = {"challenger": 0.9, "last_value": 2.0, "champion": 1.0}
+    assert decide(scores, ["last_value", "champion"], 0.05) == (
+        True,
+        "the test RMSE of 0.9 beats last_value (2) and champion (1) by more than 5 %",
+    )
+    assert decide(scores, ["last_value", "champion"], 0.2) == (
+        False,
+        "the test RMSE of 0.9 does not beat champion (1) by more than 20 %",
+    )
+
+
+@pytest.mark.parametrize("rival", [0.5, 0.0, float("nan")])
+def test_an_equal_score_an_exact_rival_and_no_score_are_not_beaten(rival: float) -> None:
+    assert not decide({"challenger": 0.5, "last_value": rival}, ["last_value"], 0.0)[0]
+    assert not decide({"challenger": float("nan"), "last_value": 0.5}, ["last_value"], 0.0)[0]
+
+
+def test_a_name_of_a_series_becomes_one_that_the_registry_holds() -> None:
+    assert registered_name("co2") == "co2"
+    assert registered_name("../../etc/x") == "etc-x"
+    assert registered_name("a@b/c:d é") == "a-b-c-d-é"
+    assert registered_name("...") == "series"
+    assert len(registered_name("x" * 10_000)) == 120
+
+
+@pytest.fixture(scope="module")
+def history(mlflow_folder: Path) -> list[Verdict]:
+    """Four challengers, one after the other: bad, good, a little better, much better."""
+    data, verdicts = dataset(), []
+    baselines = evaluate_baselines.fn(data)
+    for error in (9.0, 0.2, 0.199, 0.1):
+        version = register_model.fn("made", outcome(data), data, SeriesSpec(path="load.csv", value="y"))
+        verdicts.append(pass_gate.fn(version, good(data, error), baselines, data, GateSpec(margin=0.01)))
+    return verdicts
+
+
+def test_only_the_naive_baselines_stand_before_the_first_champion(history: list[Verdict]) -> None:
+    bad, first, *_ = history
+    assert not bad.promoted
+    assert bad.champion is None
+    assert bad.scores["challenger"] == pytest.approx(9.0)
+    assert first.promoted
+    assert first.scores["challenger"] == pytest.approx(0.2)
+    assert set(first.scores) == {"challenger", "last_value", "seasonal_naive", "linear_ar"}
+
+
+def test_later_challengers_also_face_the_champion_on_the_same_points(history: list[Verdict]) -> None:
+    _, first, second, third = history
+    assert second.champion is not None
+    assert second.champion.number == first.challenger.number == 2
+    # The champion in the registry is an untrained network: its own score counts, not that of its day of promotion.
+    data = dataset()
+    kept, forecasts = champion_forecasts(second.champion, data)
+    assert len(kept) == 10
+    truth = data.panel.values[data.origins["test"], None]
+    assert second.scores["champion"] == pytest.approx(np.sqrt(np.mean((forecasts - truth) ** 2)))
+    assert second.promoted
+    assert third.promoted
+
+
+def test_the_decision_and_its_reason_are_tags_of_the_version(history: list[Verdict], mlflow_folder: Path) -> None:
+    kept_out = find_version("load/1").tags
+    assert kept_out["gate"] == "kept out"
+    assert "does not beat last_value" in kept_out["gate.reason"]
+    promoted = find_version("load@champion")
+    assert promoted.number == 4
+    assert promoted.tags["gate"] == "promoted"
+    assert promoted.tags["gate.champion_before"] == "load/3"
+    assert promoted.trained_on["series"]["path"] == str(Path("load.csv").absolute())
+    assert find_version("load@challenger").number == 4
+
+
+def test_the_champion_is_loaded_as_it_was_trained(history: list[Verdict], mlflow_folder: Path) -> None:
+    data, champion = dataset(), champion_of("load")
+    assert champion is not None
+    np.testing.assert_array_equal(
+        load_version(champion).predict(data.panel, data.origins["test"]),
+        outcome(data).evaluation.forecasts["test"],
+    )
+
+
+def test_the_linear_autoregression_counts_where_the_recipe_says_so(history: list[Verdict]) -> None:
+    data = dataset(name="strict")
+    baselines = evaluate_baselines.fn(data)
+    bound = baselines["linear_ar"].forecasts["test"] - data.panel.values[data.origins["test"], None]
+    worse = float(np.sqrt(np.mean(bound**2))) * 1.1
+    version = register_model.fn("made", outcome(data), data, SeriesSpec(path="load.csv"))
+    lax = pass_gate.fn(version, good(data, worse), baselines, data, GateSpec())
+    strict = pass_gate.fn(version, good(data, worse), baselines, data, GateSpec(linear_ar=True))
+    assert lax.promoted
+    assert not strict.promoted
+    assert "linear_ar" in strict.reason
+
+
+def having_seen(version: Version, until: str) -> Version:
+    return replace(version, tags={"trained_on": json.dumps({**version.trained_on, "seen_until": until})})
+
+
+def test_a_champion_is_compared_behind_what_it_has_seen(history: list[Verdict], mlflow_folder: Path) -> None:
+    champion = champion_of("load")
+    assert champion is not None
+    kept, forecasts = champion_forecasts(having_seen(champion, "55"), dataset())
+    assert kept.tolist() == [6, 7, 8, 9]  # the points 56 to 59 of a test part that begins at 50
+    assert forecasts.shape == (4, 1)
+
+
+@pytest.mark.parametrize(("seen", "told"), [("59", "whole test part"), ("2024-01-01T00:00", "counts time")])
+def test_a_champion_that_cannot_be_compared_says_why(
+    seen: str, told: str, history: list[Verdict], mlflow_folder: Path
+) -> None:
+    champion = champion_of("load")
+    assert champion is not None
+    with pytest.raises(InputError, match=told):
+        champion_forecasts(having_seen(champion, seen), dataset())
+
+
+def test_forecasts_of_unequal_reach_are_compared_on_the_steps_that_all_have(
+    history: list[Verdict], mlflow_folder: Path
+) -> None:
+    data = dataset(horizon=3)
+    baselines = evaluate_baselines.fn(data)
+    version = register_model.fn("made", outcome_of_three(data), data, SeriesSpec(path="load.csv"))
+    own = outcome_of_three(data).evaluation
+    verdict = pass_gate.fn(version, own, baselines, data, GateSpec())
+    truth = data.panel.values[data.origins["test"]]
+    first_step = baselines["last_value"].forecasts["test"][:, 0]
+    assert verdict.scores["last_value"] == pytest.approx(np.sqrt(np.mean((first_step - truth) ** 2)))
+
+
+def outcome_of_three(data: Dataset) -> Outcome:
+    """A recurrent network that answers three steps at once, untrained."""
+    spec: Any = ModelSpec(model="gru", window=data.window)
+    forecaster = Forecaster(spec, UNSCALED, build_network(spec))
+    with tracked_run("gate", "gru", {}) as run_id:
+        log_model(run_id, forecaster, data.series)
+    return Outcome(run_id, Training(forecaster, {}, 0.0), evaluate.fn("gru", forecaster, data))
+
+
+def test_without_a_test_part_nobody_is_promoted(history: list[Verdict], mlflow_folder: Path) -> None:
+    series = dataset(name="short").series
+    data = prepare_data.fn(series, WindowSpec(length=4), SplitSpec(validation=10, test=0), 12, "test")
+    version = register_model.fn("made", outcome(data), data, SeriesSpec(path="load.csv"))
+    verdict = pass_gate.fn(version, outcome(data).evaluation, evaluate_baselines.fn(data), data, GateSpec())
+    assert not verdict.promoted
+    assert "no test part" in find_version("short/1").tags["gate.reason"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "told"),
+    [
+        ("nobody", "no model is registered as 'nobody'; there is load, short, strict"),
+        ("short", "there is no short@champion; there is short@challenger, short/1 to short/1"),
+        ("load/99", "there is no load/99; there is load@challenger, load@champion, load/1 to load/5"),
+        ("load/x", "there is no load/x"),
+        ("load@best", "there is no load@best"),
+        (None, "there are 2 champions; name one with --model: load, strict"),
+    ],
+)
+def test_a_model_that_is_not_there_is_refused_with_what_there_is(
+    reference: str | None, told: str, history: list[Verdict], mlflow_folder: Path
+) -> None:
+    with pytest.raises(InputError) as refused:
+        find_version(reference)
+    assert told in str(refused.value)

@@ -1,0 +1,191 @@
+"""`tidecast up` with real servers and workers: all is there, one of it ends with a word, and nothing is left behind."""
+
+import signal
+import socket
+import sqlite3
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from flows.catalogue import CATALOGUE
+from flows.commands.processes import end_marked, marked
+from tests.services import free_port
+from tests.stack import Up, command
+
+HOST = socket.gethostname()
+DEPLOYMENTS = sorted(deployment["name"] for deployment in yaml.safe_load(CATALOGUE.read_text())["deployments"])
+
+
+def refused(folder: Path, *arguments: str, **environment: str) -> str:
+    """The one line with which `tidecast up` refuses."""
+    process = command(folder, "up", *arguments, **environment)
+    (line,) = process.communicate(timeout=60)[0].splitlines()
+    assert process.returncode == 2
+    return line
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One that runs in a folder with a space; a test that ends it starts it again."""
+    running = Up(tmp_path_factory.mktemp("up") / "a folder")
+    running.folder.mkdir()
+    running.start()
+    yield running
+    running.process.kill()
+    end_marked(running.mark)
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    """Wait for something, half a minute at most."""
+    for _ in range(300):
+        if true():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not come")
+
+
+def test_it_says_where_all_is_and_how_to_go_on(up: Up) -> None:
+    lines = up.said.splitlines()
+    assert f"Prefect  http://127.0.0.1:{up.prefect}" in lines
+    assert f"MLflow   http://127.0.0.1:{up.mlflow}" in lines
+    assert f"  export PREFECT_API_URL=http://127.0.0.1:{up.prefect}/api" in lines
+    assert f"  export MLFLOW_TRACKING_URI=http://127.0.0.1:{up.mlflow}" in lines
+    assert "No GPU is visible here: the CPU serves the pool gpu as well" in lines
+
+
+def test_every_recipe_is_deployed_and_no_schedule_is_on(up: Up) -> None:
+    assert sorted(found["name"] for found in up.deployments().values()) == DEPLOYMENTS
+    assert up.active() == {False}
+
+
+def test_a_worker_is_online_in_each_pool(up: Up) -> None:
+    pools = {pool["name"]: pool["type"] for pool in up.ask("work_pools/filter") if pool["type"] != "prefect-agent"}
+    assert pools == {"cpu": "process", "gpu": "process"}
+    workers = {pool: up.ask(f"work_pools/{pool}/workers/filter") for pool in pools}
+    there = {(pool, worker["name"], worker["status"]) for pool in pools for worker in workers[pool]}
+    assert there == {("cpu", f"{HOST}-cpu", "ONLINE"), ("gpu", f"{HOST}-cpu-for-gpu", "ONLINE")}
+
+
+def test_all_that_it_keeps_lies_in_the_folder(up: Up) -> None:
+    made = {path.name for path in up.folder.iterdir()}
+    assert {"prefect.db", "mlflow.db", ".tidecast"} <= made
+    logs = {path.name for path in (up.folder / ".tidecast").glob("*.log")}
+    assert {"prefect.log", "mlflow.log", "deploy.log", "worker-cpu.log", "worker-cpu-for-gpu.log"} == logs
+    number = up.ask("2.0/mlflow/experiments/create", {"name": "new"}, port=up.mlflow)["experiment_id"]
+    with closing(sqlite3.connect(up.folder / "mlflow.db")) as runs:
+        found = runs.execute("select artifact_location from experiments where name = 'new'").fetchone()
+    assert found == ((up.folder / "artifacts" / number).as_uri(),)
+
+
+def test_a_website_cannot_use_either_server_through_the_browser(up: Up) -> None:
+    for port in (up.prefect, up.mlflow):
+        preflight = urllib.request.Request(
+            f"http://127.0.0.1:{port}/api/anything",
+            method="OPTIONS",
+            headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"},
+        )
+        with pytest.raises(urllib.error.HTTPError, match="400"), urllib.request.urlopen(preflight, timeout=30):  # noqa: S310
+            pass
+
+
+def test_other_commands_in_the_folder_use_its_servers(up: Up) -> None:
+    worker = command(up.folder, "worker", "--pool", "gpu", "--name", "box", "--limit", "3")
+    assert worker.stdout is not None
+    said = [next(worker.stdout).strip() for _ in range(4)]
+    assert said == [
+        "No GPU is visible here: this worker serves the pool cpu instead.",
+        f"Prefect: http://127.0.0.1:{up.prefect}/api",
+        f"Runs are recorded in http://127.0.0.1:{up.mlflow}",
+        "box-cpu takes 3 flow runs at a time from the pool cpu",
+    ]
+    assert any("Worker 'box-cpu' started!" in line for line in worker.stdout)
+    children = psutil.Process(worker.pid).children(recursive=True)
+    assert [child.environ()["CUDA_VISIBLE_DEVICES"] for child in children] == [""]
+    worker.send_signal(signal.SIGINT)
+    assert "Traceback" not in worker.communicate(timeout=30)[0]
+    assert worker.returncode == 0
+    assert not any(child.is_running() for child in children)
+
+
+def test_a_worker_that_is_lost_ends_its_command_with_a_word(up: Up) -> None:
+    worker = command(up.folder, "worker", "--name", "box")
+    assert worker.stdout is not None
+    assert any("Worker 'box-cpu' started!" in line for line in worker.stdout)
+    (child,) = psutil.Process(worker.pid).children()
+    child.kill()
+    last = worker.communicate(timeout=30)[0].splitlines()[-1]
+    assert last == "tidecast: the worker box-cpu was killed by SIGKILL (its lines are above)"
+    assert worker.returncode == 1
+
+
+def test_a_second_one_in_the_same_folder_is_refused(up: Up) -> None:
+    line = f"tidecast: tidecast up already runs in {up.folder}, as process {up.process.pid}; end that one first"
+    assert refused(up.folder) == line
+
+
+def test_a_port_that_is_taken_is_named_with_its_owner_and_the_option(up: Up, tmp_path: Path) -> None:
+    line = refused(tmp_path, "--prefect-port", str(up.prefect), "--mlflow-port", str(free_port()))
+    assert line.startswith(f"tidecast: port {up.prefect} of 127.0.0.1 is taken by process ")
+    assert line.endswith("; choose another with --prefect-port")
+    line = refused(tmp_path, "--prefect-port", str(free_port()), "--mlflow-port", str(up.mlflow))
+    assert line.endswith("; choose another with --mlflow-port")
+
+
+def test_two_servers_do_not_share_a_port(tmp_path: Path) -> None:
+    assert refused(tmp_path, "--prefect-port", "5000").startswith("tidecast: --prefect-port and --mlflow-port are both")
+
+
+def test_other_machines_are_let_in_with_passwords_only(tmp_path: Path) -> None:
+    mlflow = {"MLFLOW_TRACKING_USERNAME": "ann", "MLFLOW_TRACKING_PASSWORD": "long enough"}
+    line = refused(tmp_path, "--host", "0.0.0.0", **mlflow)  # noqa: S104
+    assert line.endswith("which need passwords: set PREFECT_SERVER_API_AUTH_STRING")
+    assert "--host nowhere.invalid is no address of this machine" in refused(tmp_path, "--host", "nowhere.invalid")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_ends_a_flow_run_that_can_still_report_it(up: Up) -> None:
+    (gru,) = [found for found in up.deployments().values() if found["name"] == "gru-sine"]
+    parameters = {**gru["parameters"], "fit": {"epochs": 1_000_000}}
+    up.ask(f"deployments/{gru['id']}/create_flow_run", {"parameters": parameters})
+    log = up.folder / ".tidecast" / "worker-cpu-for-gpu.log"
+    eventually(lambda: "epoch 1 of 1000000" in log.read_text())
+    began = time.monotonic()
+    assert up.end(signal.SIGINT) == 0
+    assert time.monotonic() - began < 20
+    assert up.said.splitlines()[-1] == "Ending the workers, Prefect and MLflow"
+    with (
+        closing(sqlite3.connect(up.folder / "prefect.db")) as flows,
+        closing(sqlite3.connect(up.folder / "mlflow.db")) as runs,
+    ):
+        assert flows.execute("select state_type from flow_run").fetchall() == [("CRASHED",)]
+        assert set(runs.execute("select status from runs").fetchall()) == {("KILLED",)}
+
+
+def test_the_next_one_goes_on_with_the_same_data_and_ends_what_a_killed_one_left(up: Up) -> None:
+    if up.process.poll() is None:
+        up.end(signal.SIGTERM)
+    with closing(sqlite3.connect(up.folder / "prefect.db")) as flows:
+        before = {number for (number,) in flows.execute("select id from deployment")}
+    up.start("--schedules")
+    assert set(up.deployments()) == before
+    assert up.active() == {True}
+    up.process.kill()
+    up.process.wait()
+    assert len(marked(up.mark)) == 5  # Prefect, MLflow with a process of its own, two workers
+    killed = up.process.pid
+    up.start()
+    left = f"Ended 5 processes that an earlier tidecast up left, which was killed (process {killed})"
+    assert up.said.splitlines()[0] == left
+    assert up.active() == {False}
+    (mlflow,) = [p for p in psutil.Process(up.process.pid).children() if "mlflow" in p.cmdline()]
+    mlflow.kill()
+    assert up.ended() == 1
+    log = up.folder / ".tidecast" / "mlflow.log"
+    assert up.said.splitlines()[-1] == f"tidecast: the MLflow server was killed by SIGKILL (log: {log})"
