@@ -46,6 +46,11 @@ def source_of(version: Version, given: SeriesSpec) -> SeriesSpec:
     return SeriesSpec.model_validate(change_source(version.trained_on["series"], changes))
 
 
+def spoken(moment: object) -> str:
+    """A time as a person writes it: a midnight is a day."""
+    return str(moment).removesuffix(" 00:00:00")
+
+
 def refuse_short_series(version: Version, series: Series) -> None:
     """**Raises:** `InputError` where a series has fewer values than the version reads."""
     last_windows(series.panel, version.trained_on["reads"])
@@ -91,10 +96,10 @@ def record_forecast(
     """Keep what was forecast, from what, and by which version; `monitor` reads it back when the actuals have come."""
     log_params(run_id, settings)
     log_dataset(run_id, series)
-    cutoff = forecast.table["cutoff"].max()
+    cutoff = spoken(forecast.table["cutoff"].max())
     log_tags(
         run_id,
-        {"registered": version.name, "version": str(version.number), "model": forecast.model, "cutoff": str(cutoff)},
+        {"registered": version.name, "version": str(version.number), "model": forecast.model, "cutoff": cutoff},
     )
     log_note(
         run_id, f"{len(forecast.table):,} forecasts of {version.name} from {cutoff} on, by version {version.number}."
@@ -132,8 +137,8 @@ def summarize(run_id: str, version: Version, forecast: Forecast, output: str | N
         "run_id": run_id,
         "column": forecast.model,
         "series": int(forecast.table["unique_id"].nunique()),
-        "cutoff": str(forecast.table["cutoff"].max()),
-        "last": str(forecast.table["ds"].max()),
+        "cutoff": spoken(forecast.table["cutoff"].max()),
+        "last": spoken(forecast.table["ds"].max()),
         "rows": len(forecast.table),
         "output": output,
     }

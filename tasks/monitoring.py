@@ -29,7 +29,7 @@ DEGRADED = "tidecast.forecast.degraded"
 
 @dataclass(frozen=True)
 class Judgement:
-    """How the champion does: its `skill` against the seasonal naive over `forecasts` of them, and what that means."""
+    """How the champion does: "good", "degraded" or "unknown", why, and its scores beside those of the naive ones."""
 
     health: str
     reason: str
@@ -87,9 +87,8 @@ def judge_forecasts(scores: pd.DataFrame, champion: Version, bound: float, recen
     found["skill"] = skill(found["rmse"], naive) if naive > 0 else -1.0 * (found["rmse"] > 0)
     degraded = found["skill"] < bound
     reason = (
-        f"over the last forecasts by {champion} ({len(own)}) the RMSE is {found['rmse']:.3g}, that of the seasonal "
-        f"naive {naive:.3g}: "
-        f"a skill of {found['skill']:.3g}, {'below' if degraded else 'not below'} {bound:g}"
+        f"over the last forecasts by {champion} ({len(own)}) the RMSE is {found['rmse']:.3g} and that of the seasonal "
+        f"naive {naive:.3g}, a skill of {found['skill']:.3g}, which is {'' if degraded else 'not '}below {bound:g}"
     )
     return Judgement("degraded" if degraded else "good", reason, {name: float(score) for name, score in found.items()})
 

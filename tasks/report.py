@@ -9,6 +9,7 @@ from rich.table import Table
 from tasks.evaluation import chosen_by
 from tasks.tracking.client import DEFAULT_URI, tracking_uri
 from tasks.tracking.files import artifact_folder, near
+from tasks.urls import without_password
 
 COLUMNS = {
     "train_rmse": "training",
@@ -82,6 +83,6 @@ def where_to_look(summary: dict[str, Any]) -> str:
         f"  {'comparison':<10}  {near(artifact_folder(summary['parent_run_id']))}",
         *(f"  {name:<10}  {near(artifact_folder(model['run_id']))}" for name, model in summary["models"].items()),
     ]
-    local = tracking_uri() == DEFAULT_URI
-    lines += [f"Curves, plots and models of all runs (in {tracking_uri()}): {'make ui' if local else tracking_uri()}"]
+    uri = without_password(tracking_uri())
+    lines += [f"Curves, plots and models of all runs: {f'make ui (in {uri})' if uri == DEFAULT_URI else uri}"]
     return "\n".join(lines)

@@ -1,26 +1,31 @@
 """The documents against the code: every command in the README is run, every option is in the reference."""
 
 import json
+import math
 import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+import yaml
 
-from flows.catalogue import recipes
+from flows.catalogue import CATALOGUE, recipes
+from flows.forecast import forecast
+from flows.monitor import monitor
 from flows.parameters import options_of
 from flows.train import train
 from tests.services import free_port, wait_for
+from tests.stack import Stack, Up
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BIN = Path(sys.executable).parent
-STAYS_OPEN = ("prefect server start", "prefect worker start")
 
 
 def commands(begin: str) -> list[str]:
@@ -44,8 +49,8 @@ def test_the_reference_of_options_is_what_the_code_says() -> None:
     (recipe,) = re.findall(r"^docs:.*\n\t@\$\(BIN\)/(.*) > docs/cli.md", (ROOT / "Makefile").read_text(), re.M)
     done = subprocess.run([BIN / "python", *shlex.split(recipe)[1:]], capture_output=True, text=True, check=True)
     assert written == done.stdout, "run make docs"
-    options = leaves(dict(options_of(train.fn).model_fields))
-    assert len(options) > 40
+    options = [leaf for flow in (train, forecast, monitor) for leaf in leaves(dict(options_of(flow.fn).model_fields))]
+    assert len(options) > 60
     for option in [*options, "--json"]:
         assert re.search(rf"^\* `{option}[ `]", written, re.M), option
 
@@ -70,9 +75,9 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    for name in ("README.md", "CONTRIBUTING.md"):
+    for name in ("README.md", "CONTRIBUTING.md", "docs/production.md"):
         for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
-            assert link.startswith("http") or (ROOT / link).exists(), link
+            assert link.startswith("http") or ((ROOT / name).parent / link).exists(), link
 
 
 def test_the_readme_shows_every_recipe() -> None:
@@ -94,7 +99,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return {**inherited, **own, **more}
 
 
-@pytest.mark.parametrize("command", commands("tidecast"))
+@pytest.mark.parametrize("command", [line for line in commands("tidecast") if line != "tidecast up"])
 def test_every_tidecast_command_in_the_readme_runs(command: str, clone: Path) -> None:
     done = subprocess.run(
         shlex.split(command),
@@ -110,7 +115,7 @@ def test_every_tidecast_command_in_the_readme_runs(command: str, clone: Path) ->
     assert "Warning" not in done.stderr
     if "--json" in command:
         summary = json.loads((clone / "summary.json").read_text())
-        parts = {"recipe", "experiment", "parent_run_id", "chosen", "models", "baselines", "seconds"}
+        parts = {"recipe", "experiment", "parent_run_id", "chosen", "models", "baselines", "registered", "seconds"}
         assert set(summary) == parts
         assert set(summary["models"][summary["chosen"]]) == {"run_id", "seconds", "metrics"}
         assert set(summary["baselines"]) == {"last_value", "seasonal_naive", "linear_ar"}
@@ -127,39 +132,87 @@ def test_the_python_in_the_readme_runs_after_the_commands(clone: Path) -> None:
     assert done.stdout.count("2002-") == 4  # four weeks beyond December 2001, each from the same cutoff
 
 
-@pytest.fixture
-def terminals(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """The commands that stay open; all are ended at the end."""
-    opened: list[subprocess.Popen[bytes]] = []
-    yield opened
-    for process in reversed(opened):
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def test_the_prefect_commands_in_the_readme_take_a_recipe_through_a_worker(
-    clone: Path, terminals: list[subprocess.Popen[bytes]], tmp_path: Path
-) -> None:
+def test_the_request_in_the_readme_is_answered_by_the_champion_of_its_commands(clone: Path) -> None:
+    (serve,), (request,) = commands("mlflow models serve"), commands("curl")
     port = free_port()
-    api = f"http://127.0.0.1:{port}/api"
-    tracking = f"sqlite:///{tmp_path}/mlflow.db"
-    env = environment(clone, PREFECT_API_URL=api, PREFECT_SERVER_API_PORT=str(port), MLFLOW_TRACKING_URI=tracking)
-    for command in commands("prefect"):
-        if command.startswith(STAYS_OPEN):
-            with (tmp_path / "log").open("ab") as log:
-                terminals.append(
-                    subprocess.Popen(
-                        shlex.split(command), cwd=clone, env=env, stdout=log, stderr=log, start_new_session=True
-                    )
-                )
-            wait_for(f"{api}/health")
-        else:
-            done = subprocess.run(
-                shlex.split(command), cwd=clone, env=env, capture_output=True, text=True, timeout=200, check=False
-            )
-            assert done.returncode == 0, done.stdout + done.stderr + (tmp_path / "log").read_text()
-    assert "Completed" in done.stdout
-    assert (tmp_path / "mlflow.db").is_file()
+    url, body = re.findall(r"http://\S+", request)[0], shlex.split(request)[-1]
+    tracking = f"sqlite:///{clone}/mlflow.db"
+    with (clone / "serve.log").open("wb") as log:
+        server = subprocess.Popen(
+            [*shlex.split(serve)[:-1], str(port)],
+            cwd=clone,
+            env=environment(clone, MLFLOW_TRACKING_URI=tracking),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/ping")
+        there = url.replace(":5002", f":{port}")
+        answer = httpx.post(there, content=body, headers={"Content-Type": "application/json"}, timeout=60)
+        answered = [row["gru"] for row in answer.json()["predictions"]]
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(20)
+    shown = json.loads(next(line for line in README.splitlines() if line.startswith('{"predictions"')))
+    assert answered == pytest.approx([row["gru"] for row in shown["predictions"]], abs=0.001)
+    assert answered == pytest.approx([math.cos(1.0), math.cos(1.1), math.cos(1.2)], abs=0.003)
+
+
+@pytest.mark.parametrize("command", commands("prefect"))
+def test_every_prefect_command_in_the_readme_runs_beside_tidecast_up(command: str, up: Up) -> None:
+    env = {**Stack(up).environment, "PREFECT_HOME": str(up.folder / ".prefect"), "COLUMNS": "200"}
+    done = subprocess.run(
+        shlex.split(command), cwd=up.folder, env=env, capture_output=True, text=True, timeout=250, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    if "--watch" in command:
+        assert "Completed" in done.stdout
+
+
+def test_what_tidecast_up_says_is_what_the_readme_shows(up: Up) -> None:
+    block = README.split("$ tidecast up\n")[1].split("\n```")[0]
+    said = up.said.replace(str(up.folder), "/home/you/tidecast").replace(socket.gethostname(), "laptop")
+    said = said.replace(f":{up.prefect}", ":4200").replace(f":{up.mlflow}", ":5000")
+    some = re.compile(r"takes \w+ flow runs? at")  # as many as there are cores
+    assert some.sub("takes some at", said.strip()) == some.sub("takes some at", block.strip())
+
+
+PRODUCTION = (ROOT / "docs" / "production.md").read_text()
+COMPOSE = (ROOT / "compose.yaml").read_text()
+
+
+def test_the_production_page_names_files_targets_options_and_settings_that_exist() -> None:
+    files = set(re.findall(r"`(?!/)([\w./-]+\.(?:py|yaml|example))`", PRODUCTION))
+    assert "prefect.yaml" in files
+    assert [name for name in files if not (ROOT / name).exists()] == []
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
+    assert {"install"} <= set(re.findall(r"`make (\w+)", PRODUCTION)) <= targets
+    sections = (ROOT / "docs" / "cli.md").read_text().split("\n## tidecast ")
+    reference = {section.split("\n", 1)[0]: section for section in sections}
+    for command, rest in re.findall(r"(?:`|bin/)tidecast (\w+)([^`\n]*)", PRODUCTION):
+        missing = [option for option in re.findall(r"--[\w-]+", rest) if f"`{option}" not in reference[command]]
+        assert missing == [], command
+    settings = set(re.findall(r"\b(?:PREFECT|MLFLOW|TIDECAST|PG)[A-Z_]+\b", PRODUCTION))
+    assert len(settings) > 20
+    assert [name for name in settings if name not in COMPOSE] == []
+
+
+def test_the_units_of_the_production_page_start_what_compose_starts() -> None:
+    commands = re.findall(r"^ExecStart=/srv/tidecast/.venv/bin/(.*)", PRODUCTION, re.M)
+    services = yaml.safe_load(COMPOSE)["services"]
+    composed = [" ".join(services[name]["command"]) for name in ("prefect", "mlflow")]
+    assert commands == [*(command.replace("0.0.0.0", "127.0.0.1") for command in composed), "tidecast worker"]  # noqa: S104
+    accounts = yaml.safe_load(COMPOSE)["configs"]["mlflow-accounts"]["content"].replace("@postgres:", "@127.0.0.1:")
+    (written,) = re.findall(r"```ini\n(\[mlflow\]\n.*?)```", PRODUCTION, re.S)
+    assert re.sub(r"^#.*\n", "", written, flags=re.M) == accounts
+
+
+def test_the_series_of_the_production_page_fits_the_flows() -> None:
+    (added,) = re.findall(r"```yaml\n(.*?)```", PRODUCTION, re.S)
+    demand = yaml.safe_load(CATALOGUE.read_text() + "\n" + added)["deployments"][-1]
+    parameters = {name: value for name, value in demand["parameters"].items() if name != "recipe"}
+    assert options_of(train.fn).model_validate(parameters).model_dump(exclude_unset=True)["series"]["name"] == "demand"
+    others = re.findall(r"`(\{model: demand.*?\})`", PRODUCTION)
+    for function, taken in zip((forecast, monitor), others, strict=True):
+        options_of(function.fn).model_validate(yaml.safe_load(taken))

@@ -5,11 +5,8 @@ read back over HTTP.
 """
 
 import json
-import os
-import signal
 import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +18,6 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.catalogue import ROOT, recipes
-from tests.services import free_port, wait_for
 from tests.stack import BIN, Stack, Up
 
 pytestmark = pytest.mark.timeout(400)
@@ -174,33 +170,3 @@ def test_a_change_of_regime_is_noticed_and_leads_to_a_better_champion(load: Stac
     load.run("monitor/load")
     assert health(load)["health"] == "good", health(load)
     assert len(trainings(load)) == 2
-
-
-def test_the_champion_answers_json_over_http(load: Stack) -> None:
-    """After the circle above: `mlflow models serve` with the request of the README."""
-    port = free_port()
-    served = subprocess.Popen(
-        [
-            *(BIN / "mlflow", "models", "serve", "-m", "models:/load@champion"),
-            *("--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)),
-        ],
-        env=load.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        wait_for(f"http://127.0.0.1:{port}/ping")
-        rows = pd.read_csv("load.csv").tail(48).to_dict("records")
-        body = {"dataframe_records": rows, "params": {"horizon": 5}}
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/invocations", json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            forecast = pd.DataFrame(json.load(answer)["predictions"])
-    finally:
-        os.killpg(served.pid, signal.SIGTERM)
-        served.wait(20)
-    assert list(forecast.columns) == ["unique_id", "cutoff", "ds", "gru"]
-    assert len(forecast) == 5
-    assert forecast["gru"].between(80, 120).all()

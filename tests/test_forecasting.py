@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.pyfunc.scoring_server import invocations
 from mlflow.tracking import MlflowClient
 
 from flows.commands.app import run
@@ -89,6 +91,17 @@ def test_what_was_forecast_is_kept_with_its_version_and_plot(made: dict[str, Any
 
 def test_a_forecast_is_a_season_long_where_nothing_else_is_said(trained: dict[str, Any]) -> None:
     assert forecast(model="loads")["rows"] == 2 * 24
+
+
+def test_the_champion_answers_json_with_times_as_text(trained: dict[str, Any]) -> None:
+    """What MLflow's server does with a request; tests/test_docs.py sends one over HTTP."""
+    model = mlflow.pyfunc.load_model("models:/loads@champion")
+    rows = loads(60).rename(columns={"place": "unique_id", "hour": "ds", "load": "y"}).astype({"ds": str})
+    asked = {"dataframe_records": rows.to_dict("records"), "params": {"horizon": 3}}
+    answer = invocations(json.dumps(asked), "application/json", model, model.metadata.get_input_schema())
+    predictions = json.loads(answer.response)["predictions"]
+    assert [row["ds"] for row in predictions[:3]] == [f"2024-01-03T{hour}:00:00" for hour in (12, 13, 14)]
+    assert all(490 < row["gru"] < 510 for row in predictions if row["unique_id"] == "south")
 
 
 def test_a_forecast_goes_wherever_fsspec_leads(trained: dict[str, Any]) -> None:

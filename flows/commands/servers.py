@@ -115,7 +115,8 @@ def _accounts(folder: Path, runs: str) -> dict[str, str]:
         if url.password:
             environment["PGPASSWORD"] = str(url.password)  # so that it stands in no file
     settings = folder / OWN / "mlflow-accounts.ini"
-    settings.write_text(f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {accounts.replace('%', '%%')}\n")
+    content = f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {accounts.replace('%', '%%')}\n"
+    settings.write_text(content + "auth_cache_ttl_seconds = 60\n")  # else each request pays a slow hash, 0.1 s
     return {**environment, "MLFLOW_AUTH_CONFIG_PATH": str(settings)}
 
 

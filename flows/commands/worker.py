@@ -15,6 +15,7 @@ from flows.catalogue import ROOT
 from flows.commands.processes import Child, Children
 from models.errors import InputError
 from tasks.devices import visible_gpus
+from tasks.urls import without_password
 
 Pool = Literal["gpu", "cpu"]
 Limit = Annotated[int | None, Parameter(validator=Number(gte=1))]
@@ -97,8 +98,8 @@ def worker(*, pool: Pool | None = None, limit: Limit = None, name: str | None = 
     if pool == "gpu" and not workers:
         say("No GPU is visible here: this worker serves the pool cpu instead.")
     workers = workers or [cpu_worker(host, limit)]
-    say(f"Prefect: {check_api()}")
-    runs = os.environ.get("MLFLOW_TRACKING_URI")
+    say(f"Prefect: {without_password(check_api())}")
+    runs = without_password(os.environ.get("MLFLOW_TRACKING_URI", ""))
     say(f"Runs are recorded in {runs or f'{ROOT}/mlflow.db; MLFLOW_TRACKING_URI names another place'}")
     with Children() as children:
         for each in workers:

@@ -2,12 +2,12 @@
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import mlflow
 from mlflow.tracking import MlflowClient
 
 from models.errors import InputError
+from tasks.urls import without_password
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 DEFAULT_ARTIFACTS = Path("artifacts")
@@ -38,8 +38,7 @@ def pages_url() -> str | None:
     url = os.environ.get("TIDECAST_MLFLOW_URL") or tracking_uri()
     if not url.startswith("http"):
         return None
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+    return without_password(url).rstrip("/")
 
 
 def run_page(run_id: str) -> str | None:

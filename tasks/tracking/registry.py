@@ -42,7 +42,12 @@ class Version:
 
     @property
     def trained_on(self) -> dict[str, Any]:
-        """What was noted of its training when it was registered."""
+        """What was noted of its training when it was registered.
+
+        **Raises:** `InputError` where something else registered it.
+        """
+        if "trained_on" not in self.tags:
+            raise InputError(f"{self} was not registered by tidecast train; name another version")
         return dict(json.loads(self.tags["trained_on"]))
 
     def __str__(self) -> str:
