@@ -29,6 +29,7 @@ def forecast(
         make_forecast,
         plot_forecast,
         record_forecast,
+        run_name,
         source_of,
         summarize,
         write_forecast,
@@ -42,7 +43,7 @@ def forecast(
     version = find_version(model)
     settings["series"] = source_of(version, series)
     fresh = read_series(settings["series"])
-    with tracked_run(experiment_of(version.name), str(version), run_tags(fresh, "cpu")) as run_id:
+    with tracked_run(experiment_of(version.name), run_name(version, fresh), run_tags(fresh, "cpu")) as run_id:
         link_run(run_id)
         found = make_forecast(version, fresh, horizon)
         figure = plot_forecast(found, version, fresh)

@@ -24,6 +24,7 @@ def monitor(
 
     Returns the summary that `tidecast monitor --json` writes.
     """
+    settings = dict(locals())
     # Imported here, since it takes seconds, so that options can be read and a server started without it.
     from tasks.forecasting import source_of
     from tasks.monitoring import (
@@ -42,13 +43,14 @@ def monitor(
     from tasks.tracking.runs import tracked_run
 
     champion = find_version(model)
-    actuals = read_series(source_of(champion, series))
+    settings["series"] = source_of(champion, series)
+    actuals = read_series(settings["series"])
     scores = score_forecasts(read_forecasts(champion.name, most), actuals)
     judgement = judge_forecasts(scores, champion, bound, recent)
     with tracked_run(f"{champion.name} monitor", str(champion), run_tags(actuals, "cpu")) as run_id:
         link_run(run_id)
         figures = plot_scores(scores, champion, bound, actuals.unit)
-        record_judgement(run_id, scores, judgement, champion, figures)
+        record_judgement(run_id, scores, judgement, champion, figures, settings)
         if judgement.health == "degraded":
             ask_for_retraining(run_id, judgement, champion)
     return summarize(run_id, champion, scores, judgement)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from prefect import task
@@ -18,11 +19,14 @@ from models.forecaster import future_table
 from models.specs import SeriesSpec, change_source
 from models.windows import last_windows
 from tasks import plots
+from tasks.report import number
+from tasks.run_page import show_table
 from tasks.series import Series
 from tasks.tracking.files import log_files
 from tasks.tracking.registry import Version, load_version
 from tasks.tracking.runs import log_dataset, log_note, log_params, log_tags
 
+MOMENTS = (np.datetime64, pd.Timestamp)
 SHOWN = 3
 """Times its own length that a forecast's past is drawn."""
 
@@ -46,14 +50,19 @@ def source_of(version: Version, given: SeriesSpec) -> SeriesSpec:
     return SeriesSpec.model_validate(change_source(version.trained_on["series"], changes))
 
 
-def spoken(moment: object) -> str:
+def spoken(moment: Any) -> str:
     """A time as a person writes it: a midnight is a day."""
-    return str(moment).removesuffix(" 00:00:00")
+    return str(pd.Timestamp(moment)).removesuffix(" 00:00:00") if isinstance(moment, MOMENTS) else str(moment)
 
 
 def refuse_short_series(version: Version, series: Series) -> None:
     """**Raises:** `InputError` where a series has fewer values than the version reads."""
     last_windows(series.panel, version.trained_on["reads"])
+
+
+def run_name(version: Version, series: Series) -> str:
+    """What a forecast's run is called: the version, and the last time that it knows."""
+    return f"{version} from {spoken(max(series.panel.all_times()[series.panel.ends - 1]))}"
 
 
 @task(task_run_name="make_forecast", cache_policy=NO_CACHE)
@@ -104,8 +113,18 @@ def record_forecast(
     log_note(
         run_id, f"{len(forecast.table):,} forecasts of {version.name} from {cutoff} on, by version {version.number}."
     )
+    show_table("forecast", forecast_rows(forecast), f"The first steps that {version} forecasts, beside the naive ones.")
     log_files(run_id, "forecast", {}, {"forecast": forecast.table})
     log_files(run_id, "plots", {"forecast": figure})
+
+
+def forecast_rows(forecast: Forecast, most: int = 20) -> list[dict[str, str]]:
+    """The first forecasts as a person reads them, a row a step."""
+    return [
+        {"unique_id": str(row["unique_id"]), "ds": spoken(row["ds"])}
+        | {name: number(row[name]) for name in (forecast.model, *NAIVE)}
+        for row in forecast.table.head(most).to_dict("records")
+    ]
 
 
 @task(task_run_name="write_forecast", cache_policy=NO_CACHE)

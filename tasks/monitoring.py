@@ -14,14 +14,14 @@ from models.baselines import NAIVE
 from models.errors import InputError
 from models.metrics import skill
 from tasks import plots
-from tasks.forecasting import experiment_of
+from tasks.forecasting import experiment_of, spoken
 from tasks.report import number
 from tasks.run_page import show_table
 from tasks.series import Series
 from tasks.tracking.client import run_page
 from tasks.tracking.files import log_files, read_table
 from tasks.tracking.registry import Version
-from tasks.tracking.runs import finished_runs, log_note, log_scores, log_tags
+from tasks.tracking.runs import finished_runs, log_note, log_params, log_scores, log_tags
 
 DEGRADED = "tidecast.forecast.degraded"
 """The event that a deployment's trigger waits for; its resource is `tidecast.series.<registered name>`."""
@@ -111,9 +111,15 @@ def plot_scores(scores: pd.DataFrame, champion: Version, bound: float, unit: str
 
 @task(task_run_name="record_judgement", cache_policy=NO_CACHE)
 def record_judgement(
-    run_id: str, scores: pd.DataFrame, judgement: Judgement, champion: Version, figures: dict[str, Figure]
+    run_id: str,
+    scores: pd.DataFrame,
+    judgement: Judgement,
+    champion: Version,
+    figures: dict[str, Figure],
+    settings: dict[str, Any],
 ) -> None:
     """Keep the scores over time, and what follows from them."""
+    log_params(run_id, settings)
     log_tags(run_id, {"version": str(champion), "health": judgement.health, "health.reason": judgement.reason})
     log_scores(run_id, judgement.scores)
     log_note(run_id, judgement.reason)
@@ -125,7 +131,7 @@ def record_judgement(
 def score_rows(scores: pd.DataFrame, most: int = 20) -> list[dict[str, str]]:
     """The latest scores as a person reads them, a row a forecast."""
     return [
-        {name: str(row[name]) for name in ("cutoff", "version", "points")}
+        {"cutoff": spoken(row["cutoff"]), "version": str(row["version"]), "points": str(row["points"])}
         | {name: number(row[name]) for name in ("model", *NAIVE)}
         for row in scores.tail(most).to_dict("records")
     ]

@@ -47,7 +47,7 @@ def comparison_table(summary: dict[str, Any]) -> Table:
     scores = {name: model["metrics"] for name, model in summary["models"].items()} | summary["baselines"]
     rows = comparison_rows(scores, summary["chosen"])
     table = Table(
-        title=f"{summary['recipe']}: RMSE in the series' own units", title_justify="left", header_style="bold"
+        title=f"{summary['experiment']}: RMSE in the series' own units", title_justify="left", header_style="bold"
     )
     for name in (*rows[0], "seconds"):
         table.add_column(name, justify="left" if name == "model" else "right")

@@ -10,7 +10,7 @@ from tasks.progress import progress
 from tasks.report import comparison_table, number
 
 SUMMARY = {
-    "recipe": "demo",
+    "experiment": "demo",
     "chosen": "gru",
     "models": {
         "rnn": {"seconds": 1.25, "metrics": {"train_rmse": 0.1, "val_rmse": 0.234567}},
