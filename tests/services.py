@@ -58,7 +58,7 @@ class PostgreSQL:
     password: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
 
     def url(self, database: str, driver: str = "") -> str:
-        """With a driver for SQLAlchemy, which takes psycopg without one."""
+        """With a driver for SQLAlchemy: psycopg, or asyncpg for Prefect."""
         return f"postgresql{driver and f'+{driver}'}://{self.user}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def create(self, database: str, driver: str = "") -> str:
