@@ -6,7 +6,7 @@ PEERS := .venv-peers
 INSTALLED := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: install run test lint format ui docs bench bench-peers clean
+.PHONY: install run test lint format ui docs pictures bench bench-peers clean
 
 install: $(INSTALLED)
 
@@ -35,6 +35,9 @@ ui: install  ## the MLflow UI on this folder's runs
 
 docs: install  ## the reference of all options, written from the code
 	@$(BIN)/python -c 'from flows.commands.app import app; print(app.generate_docs(output_format="markdown"))' > docs/cli.md
+
+pictures: install  ## the README's pictures, drawn again; needs chromium
+	@$(BIN)/python -m docs.pictures
 
 bench: install  ## speed and memory, as ratios within one run
 	@for name in training memory overhead gpu; do $(BIN)/python -m benchmarks.$$name || exit 1; done

@@ -20,7 +20,7 @@ def link_run(run_id: str) -> None:
     """Links to the MLflow run and to all runs of its experiment, where MLflow has pages."""
     if flow_run.id and pages_url():
         create_link_artifact(str(run_page(run_id)), "This run in MLflow", key="mlflow-run")
-        scores = f"{experiment_page(run_id)}?viewStateShareKey={VIEW}"
+        scores = f"{experiment_page(run_id)}?workflowType=machine_learning&viewStateShareKey={VIEW}"
         create_link_artifact(scores, "All runs of the experiment with their scores, in MLflow", key="mlflow-scores")
 
 
