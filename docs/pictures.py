@@ -1,6 +1,6 @@
-"""Draw the README's pictures again: `tidecast up` in a folder of its own, two trainings of `co2` and a forecast in it.
+"""Draw the README's pictures again: two trainings and a forecast of `co2` through a `tidecast up` of their own.
 
-What the runs have drawn is copied, and what a person sees of them in Prefect and MLflow is photographed.
+What the runs have drawn is copied, and their pages in Prefect and MLflow are taken by Debian's `chromium`.
 """
 
 import shutil
@@ -9,17 +9,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
-from playwright.sync_api import FloatRect, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.services import chromium, new_page
 from tests.stack import Stack, Up
 
 PICTURES = Path(__file__).parent / "images"
 PATIENCE = 30_000
-WHITE_SPACE = 1_500
-"""Milliseconds until a page that has its data has drawn it: its graphs move into their places."""
+SETTLING = 2_000
+"""Milliseconds that a page's graph and columns take to find their places, once they are there."""
 
 
 @contextmanager
@@ -34,48 +33,62 @@ def running() -> Iterator[Up]:
             up.end(signal.SIGTERM)
 
 
-def keep_plot(stack: Stack, run_id: str, plot: str, name: str) -> None:
+def keep_plot(stack: Stack, run_id: str, plot: str) -> None:
     """Copy what a run has drawn."""
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(stack.mlflow.download_artifacts(run_id, f"plots/{plot}.png", folder), PICTURES / f"{name}.png")
+        shutil.copy(stack.mlflow.download_artifacts(run_id, f"plots/{plot}.png", folder), PICTURES / f"co2_{plot}.png")
 
 
-def photograph(page: Page, name: str, clip: FloatRect) -> None:
-    """Keep what is in sight of a page, once it is drawn."""
-    page.wait_for_timeout(WHITE_SPACE)
-    page.screenshot(path=PICTURES / f"{name}.png", clip=clip)
+def photograph(page: Page, name: str, left: int, height: int) -> None:
+    """Keep a page's upper part, from `left` on."""
+    page.wait_for_timeout(SETTLING)
+    width = page.evaluate("innerWidth") - left
+    page.screenshot(path=PICTURES / f"{name}.png", clip={"x": left, "y": 0, "width": width, "height": height})
+
+
+def take_pages(page: Page, stack: Stack, flow_run: str, experiment: str) -> None:
+    """The flow run with its graph, the scores of all runs, and the versions of the registered model."""
+    expect.set_options(timeout=PATIENCE)
+    page.add_init_script("localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')")
+    page.set_viewport_size({"width": 1300, "height": 1000})
+    page.goto(flow_run)
+    expect(page.get_by_text("15 Task runs")).to_be_visible()
+    photograph(page, "prefect_run", left=256, height=500)
+
+    page.set_viewport_size({"width": 1400, "height": 1000})
+    training = "workflowType=machine_learning"
+    page.goto(f"{stack.tracking}/#/experiments/{experiment}/runs?{training}&viewStateShareKey=scores")
+    page.get_by_role("button", name="Toggle sidebar").click()
+    page.get_by_role("button", name="Hide banner").click()
+    trainings = page.get_by_role("gridcell").filter(has=page.get_by_role("link", name="co2", exact=True))
+    for nth in (0, 1):
+        trainings.nth(nth).get_by_role("button").click()
+    expect(page.get_by_role("link", name="gru", exact=True)).to_have_count(2)
+    page.mouse.click(700, 700)  # beside the table, so that no cell of it has a frame
+    photograph(page, "mlflow_runs", left=0, height=460)
+
+    page.goto(f"{stack.tracking}/#/models/co2?{training}")
+    expect(page.get_by_text("Version 1", exact=True)).to_be_visible()
+    page.mouse.move(0, 0)
+    photograph(page, "mlflow_model", left=0, height=940)
 
 
 def main() -> None:
     """Write `images/co2_*.png`, `images/prefect_run.png` and `images/mlflow_*.png`."""
     PICTURES.mkdir(exist_ok=True)
-    expect.set_options(timeout=PATIENCE)
     with running() as up:
         stack = Stack(up)
-        flow_run = [stack.run("train/co2", seed=seed) for seed in (0, 1)][0]
+        flow_runs = [stack.run("train/co2", seed=seed) for seed in (0, 1)]
         stack.run("forecast/co2")
         (forecast,) = stack.parents("co2 forecasts")
-        first = stack.parents("co2")[-1]
-        experiment, parent = first.info.experiment_id, f"tags.mlflow.parentRunId = '{first.info.run_id}'"
-        models = {run.info.run_name: run.info.run_id for run in stack.mlflow.search_runs([experiment], parent)}
-        keep_plot(stack, first.info.run_id, "comparison", "co2_comparison")
-        keep_plot(stack, models[first.data.tags["chosen"]], "free_run", "co2_free_run")
-        keep_plot(stack, forecast.info.run_id, "forecast", "co2_forecast")
-        by_score = f"searchFilter={quote(parent)}&orderByKey={quote('metrics.`val_rmse`')}&orderByAsc=true"
+        (_, first) = stack.parents("co2")
+        inner = f"tags.mlflow.parentRunId = '{first.info.run_id}' and tags.model = '{first.data.tags['chosen']}'"
+        (chosen,) = stack.mlflow.search_runs([first.info.experiment_id], inner)
+        for run, plot in ((first, "comparison"), (chosen, "free_run"), (forecast, "forecast")):
+            keep_plot(stack, run.info.run_id, plot)
         with chromium() as browser, new_page(browser) as page:
-            page.add_init_script("localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')")
-            page.set_viewport_size({"width": 1280, "height": 900})
-            page.goto(f"http://127.0.0.1:{up.prefect}/runs/flow-run/{flow_run.id}")
-            expect(page.get_by_text("Finished in state Completed()")).to_be_visible()
-            photograph(page, "prefect_run", {"x": 256, "y": 0, "width": 1024, "height": 520})
-            training = "workflowType=machine_learning"
-            page.goto(f"{stack.tracking}/#/experiments/{experiment}/runs?{training}&{by_score}&compareRunsMode=CHART")
-            page.get_by_role("button", name="Toggle sidebar").click()
-            expect(page.get_by_text("gru (val_loss)")).to_be_visible()
-            photograph(page, "mlflow_runs", {"x": 0, "y": 0, "width": 1280, "height": 900})
-            page.goto(f"{stack.tracking}/#/models/co2?{training}")
-            expect(page.get_by_text("Version 1", exact=True)).to_be_visible()
-            photograph(page, "mlflow_model", {"x": 0, "y": 0, "width": 1280, "height": 900})
+            page_of_run = f"http://127.0.0.1:{up.prefect}/runs/flow-run/{flow_runs[0].id}"
+            take_pages(page, stack, page_of_run, first.info.experiment_id)
 
 
 if __name__ == "__main__":
