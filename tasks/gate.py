@@ -67,8 +67,8 @@ def register_model(recipe: str, outcome: Outcome, data: Dataset, source: SeriesS
     }
     scores = {name: f"{score:.3g}" for name, score in measures.items() if name in ("val_rmse", "test_rmse")}
     tags = {"recipe": recipe, "model": model, **scores, "trained_on": json.dumps(trained_on)}
-    told = "".join(f", {measure} {score}" for measure, score in scores.items())
-    return register_version(registered_name(data.series.name), outcome.run_id, tags, f"{model}, recipe {recipe}{told}")
+    told = ", ".join([*(f"{measure} {score}" for measure, score in scores.items()), model, f"recipe {recipe}"])
+    return register_version(registered_name(data.series.name), outcome.run_id, tags, told)
 
 
 def seen_until(data: Dataset) -> str:
@@ -86,7 +86,7 @@ def pass_gate(
         verdict = compare(challenger, evaluation, baselines, data, gate)
     if verdict.promoted:
         promote(challenger)
-    tag_version(challenger, verdict.tags())
+    tag_version(challenger, {name: value for name, value in verdict.tags().items() if name != "version"})
     return verdict
 
 

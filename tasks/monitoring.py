@@ -122,7 +122,7 @@ def record_judgement(
     log_params(run_id, settings)
     log_tags(run_id, {"version": str(champion), "health": judgement.health, "health.reason": judgement.reason})
     log_scores(run_id, judgement.scores)
-    log_note(run_id, judgement.reason)
+    log_note(run_id, f"{champion} is **{judgement.health}**: {judgement.reason}.")
     log_files(run_id, "scores", {}, {"scores": scores})
     log_files(run_id, "plots", figures)
     show_table("scores", score_rows(scores), f"RMSE of the latest forecasts. {judgement.reason}.")

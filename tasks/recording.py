@@ -94,7 +94,7 @@ def record_comparison(
     log_files(run_id, "plots", {"comparison": figure})
     log_json(run_id, "comparison.json", table)
     log_json(run_id, "gate.json", {**verdict.tags(), "test_rmse": verdict.scores})
-    show_table("comparison", rows, f"RMSE in the series' own units; * is the chosen model. {verdict}")
+    show_table("comparison", rows, f"{verdict} RMSE in the series' own units; * is the chosen model.")
     return time.perf_counter() - began
 
 

@@ -12,16 +12,18 @@ from prefect.artifacts import (
 )
 from prefect.runtime import flow_run
 
-from tasks.tracking.client import experiment_page, pages_url, run_page
+from tasks.tracking.client import experiment_page, run_page
 from tasks.tracking.experiments import VIEW
 
 
 def link_run(run_id: str) -> None:
     """Links to the MLflow run and to all runs of its experiment, where MLflow has pages."""
-    if flow_run.id and pages_url():
-        create_link_artifact(str(run_page(run_id)), "This run in MLflow", key="mlflow-run")
-        scores = f"{experiment_page(run_id)}?workflowType=machine_learning&viewStateShareKey={VIEW}"
-        create_link_artifact(scores, "All runs of the experiment with their scores, in MLflow", key="mlflow-scores")
+    here, all_runs = run_page(run_id), experiment_page(run_id, VIEW)
+    if flow_run.id and here and all_runs:
+        told = "Settings, scores, plots and the verdict of this flow run"
+        create_link_artifact(here, "This run in MLflow", key="mlflow-run", description=told)
+        told = "Every run of this kind with its scores"
+        create_link_artifact(all_runs, "All runs of the experiment in MLflow", key="mlflow-scores", description=told)
 
 
 def show_table(key: str, rows: list[dict[str, Any]], description: str) -> None:

@@ -126,6 +126,11 @@ class Stack:
         runs = self.mlflow.search_runs([found.experiment_id])
         return [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
 
+    def parent_of(self, run: FlowRun, experiment: str) -> Any:
+        """The MLflow run of a flow run."""
+        (found,) = [each for each in self.parents(experiment) if each.data.tags["prefect.flow_run_id"] == str(run.id)]
+        return found
+
     def artifacts(self, run: FlowRun) -> dict[str, Any]:
         found = self.prefect._client.post(
             "/artifacts/filter", json={"flow_runs": {"id": {"any_": [str(run.id)]}}}

@@ -11,6 +11,8 @@ from tasks.urls import without_password
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 DEFAULT_ARTIFACTS = Path("artifacts")
+MODE = "workflowType=machine_learning"
+"""What makes MLflow's pages those of models; else they open as those of language models."""
 
 
 def connect() -> MlflowClient:
@@ -43,10 +45,13 @@ def pages_url() -> str | None:
 
 def run_page(run_id: str) -> str | None:
     """The page of a run, where there is a server."""
-    return f"{experiment_page(run_id)}/{run_id}" if pages_url() else None
+    return f"{_runs(run_id)}/{run_id}?{MODE}" if pages_url() else None
 
 
-def experiment_page(run_id: str) -> str | None:
-    """The page with all runs of the experiment that a run belongs to, where there is a server."""
-    pages = pages_url()
-    return f"{pages}/#/experiments/{connect().get_run(run_id).info.experiment_id}/runs" if pages else None
+def experiment_page(run_id: str, view: str) -> str | None:
+    """The page with all runs of the experiment that a run belongs to, in a saved view, where there is a server."""
+    return f"{_runs(run_id)}?{MODE}&viewStateShareKey={view}" if pages_url() else None
+
+
+def _runs(run_id: str) -> str:
+    return f"{pages_url()}/#/experiments/{connect().get_run(run_id).info.experiment_id}/runs"
