@@ -12,7 +12,7 @@ from matplotlib.transforms import Bbox
 
 from tasks import plots
 from tasks.plots.style import BLUE, GREY, ORANGE
-from tests.test_plots import LONG, overlap, panel_boxes, points, shown_texts, title_of
+from tests.test_plots import LONG, draw, overlap, panel_boxes, points, shown_texts, title_of
 
 HOURS = np.datetime64("2024-03-28", "us") + np.arange(200) * np.timedelta64(1, "h")
 DAYS = np.datetime64("2024-03-28", "us") + np.arange(40) * np.timedelta64(1, "D")
@@ -56,10 +56,7 @@ def make_all() -> dict[str, Figure]:
 
 @pytest.fixture(scope="module")
 def figures() -> dict[str, Figure]:
-    drawn = make_all()
-    for figure in drawn.values():
-        figure.canvas.draw()
-    return drawn
+    return draw(make_all())
 
 
 def line_of(figure: Figure, label: str) -> Line2D:

@@ -68,12 +68,16 @@ def make_all() -> dict[str, Figure]:
     }
 
 
+def draw(figures: dict[str, Figure]) -> dict[str, Figure]:
+    """The figures, each drawn, so that all in them has its place."""
+    for figure in figures.values():
+        figure.canvas.draw()
+    return figures
+
+
 @pytest.fixture(scope="module")
 def figures() -> dict[str, Figure]:
-    drawn = make_all()
-    for figure in drawn.values():
-        figure.canvas.draw()
-    return drawn
+    return draw(make_all())
 
 
 def shown_texts(figure: Figure) -> list[Text]:

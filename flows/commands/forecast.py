@@ -7,7 +7,14 @@ from cyclopts import Parameter
 from pydantic import BaseModel
 from rich.console import Console
 
-from flows.commands.running import changed_options, recipe_options, refuse_json_file, run_flow, write_summary
+from flows.commands.running import (
+    changed_options,
+    find_model,
+    recipe_options,
+    refuse_json_file,
+    run_flow,
+    write_summary,
+)
 from flows.forecast import forecast as forecast_flow
 from flows.parameters import options_of
 from models.errors import InputError
@@ -40,21 +47,17 @@ def forecast(
 
 
 def refuse_mistakes(options: dict[str, Any]) -> None:
-    """Find the model and read the rows before anything is started or written; `model` is then known by name.
+    """Find the model and read the rows before anything is started or written.
 
     **Raises:** `InputError`.
     """
     from tasks.forecasting import refuse_short_series, source_of
     from tasks.series import read_series
-    from tasks.tracking.client import refuse_missing_database
-    from tasks.tracking.registry import find_version
 
     output = options["output"]
     if output and "://" not in output and not Path(output).parent.is_dir():
         raise InputError(f"--output {output}: there is no folder {Path(output).parent}; make it first")
-    refuse_missing_database()
-    version = find_version(options["model"])
-    options["model"] = options["model"] or version.name
+    version = find_model(options)
     refuse_short_series(version, read_series.fn(source_of(version, options["series"])))
 
 

@@ -8,7 +8,14 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from flows.commands.running import changed_options, recipe_options, refuse_json_file, run_flow, write_summary
+from flows.commands.running import (
+    changed_options,
+    find_model,
+    recipe_options,
+    refuse_json_file,
+    run_flow,
+    write_summary,
+)
 from flows.monitor import monitor as monitor_flow
 from flows.parameters import options_of
 
@@ -47,12 +54,8 @@ def refuse_mistakes(options: dict[str, Any]) -> None:
     from tasks.forecasting import source_of
     from tasks.monitoring import read_forecasts
     from tasks.series import read_series
-    from tasks.tracking.client import refuse_missing_database
-    from tasks.tracking.registry import find_version
 
-    refuse_missing_database()
-    version = find_version(options["model"])
-    options["model"] = options["model"] or version.name
+    version = find_model(options)
     read_series.fn(source_of(version, options["series"]))
     read_forecasts.fn(version.name, most=1)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings, temporary_settings
@@ -19,6 +19,9 @@ from pydantic import BaseModel
 
 from flows.catalogue import change, recipe_parameters
 from models.errors import InputError
+
+if TYPE_CHECKING:  # takes seconds
+    from tasks.tracking.registry import Version
 
 Options = TypeVar("Options", bound=BaseModel)
 Summary = dict[str, Any]
@@ -44,6 +47,20 @@ def refuse_json_file(path: Path | None) -> None:
         raise InputError(f"--json {path} is a folder; name a file in it")
     if path and not path.parent.is_dir():
         raise InputError(f"--json {path}: there is no folder {path.parent}; make it first")
+
+
+def find_model(options: dict[str, Any]) -> "Version":
+    """The version that the option `model` names; where it names none, it then names the only champion.
+
+    **Raises:** `InputError` where there is none.
+    """
+    from tasks.tracking.client import refuse_missing_database
+    from tasks.tracking.registry import find_version
+
+    refuse_missing_database()
+    version = find_version(options["model"])
+    options["model"] = options["model"] or version.name
+    return version
 
 
 def run_flow(flow: Callable[..., Summary], options: dict[str, Any], load: Callable[[], None]) -> Summary:
