@@ -17,7 +17,8 @@ from benchmarks.measuring import interleaved, median_ratio, options, report
 from benchmarks.training import VALUES, Case, draw_origins, notebook_step
 from models.arithmetic import on_gpu
 from models.graphs import GraphedSteps
-from models.population import Population
+from models.points import bare
+from models.population import Population, Sizes
 from models.specs import FitSpec, RecurrentSpec
 
 CASES = [Case("gru", members, hidden, 64, 256) for hidden in (64, 128, 192, 256) for members in (1, 16, 132)]
@@ -53,8 +54,9 @@ def row_of(case: Case, spec: FitSpec, rounds: int) -> dict[str, Any]:
 
 def graphed_step(case: Case, spec: FitSpec) -> Callable[[], Any]:
     """Ours, captured at its first call."""
-    population = Population(case.cell, RecurrentSpec(hidden=case.hidden), 1, range(case.members), device="cuda")
-    steps = GraphedSteps(population, VALUES.cuda(), case.window, spec)
+    network, sizes = RecurrentSpec(hidden=case.hidden), Sizes(case.window)
+    population = Population(case.cell, network, sizes, range(case.members), device="cuda")
+    steps = GraphedSteps(population, bare(VALUES.cuda()), spec)
     origins, counts = draw_origins(case).cuda(), torch.full((case.members,), case.batch, device="cuda")
     rate = torch.full((case.members,), spec.learning_rate, device="cuda")
     return lambda: steps.step(origins, counts, rate)

@@ -32,10 +32,11 @@ def stages(points: int, length: int) -> dict[str, int]:
     import numpy as np
 
     from models.panel import one_series
+    from models.parts import split_panel
     from models.recurrent import Recurrent
     from models.scaling import fit_scaling
     from models.specs import FitSpec, ModelSpec, RecurrentSpec, SplitSpec, WindowSpec
-    from models.windows import origins_within, split_panel
+    from models.windows import origins_within
 
     spec = ModelSpec(
         model="gru",
@@ -51,7 +52,7 @@ def stages(points: int, length: int) -> dict[str, int]:
     bounds = (panel.starts, parts.train, parts.validation, parts.test)
     origins = [origins_within(panel, begin, end, length, spec.window.horizon) for begin, end in pairwise(bounds)]
     found["windows"] = peak()
-    scaled = fit_scaling(panel, parts.train).scale(panel, Recurrent.dtype)
+    scaled = fit_scaling(panel, parts.train, spec.window).scale(panel, Recurrent.dtype)
     found["scaling"] = peak()
     signal.signal(signal.SIGALRM, out_of_time)
     signal.alarm(LONGEST)

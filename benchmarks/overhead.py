@@ -31,9 +31,10 @@ def bare() -> None:
 
     from models.forecaster import build_network
     from models.panel import one_series
+    from models.parts import split_panel
     from models.scaling import fit_scaling
     from models.specs import ModelSpec, SeriesSpec, SplitSpec
-    from models.windows import origins_within, split_panel
+    from models.windows import origins_within
 
     recipe = recipe_parameters("train", RECIPE)
     wave = SeriesSpec(**recipe["series"])
@@ -42,7 +43,7 @@ def bare() -> None:
     parts, window = split_panel(panel, SplitSpec()), spec.window
     train = origins_within(panel, panel.starts, parts.train, window.length, window.horizon)
     validation = origins_within(panel, parts.train, parts.validation, window.length, window.horizon)
-    scaled = fit_scaling(panel, parts.train).scale(panel)
+    scaled = fit_scaling(panel, parts.train, spec.window).scale(panel)
     seconds = []
     for _ in range(2):
         network, began = build_network(spec), time.perf_counter()

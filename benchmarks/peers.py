@@ -44,9 +44,9 @@ from benchmarks.measuring import median_ratio, options, report
 from benchmarks.peer_runs import Task
 from flows.catalogue import ROOT, recipe_parameters
 from models.panel import one_series
+from models.parts import split_panel
 from models.scaling import fit_scaling
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec
-from models.windows import split_panel
 from tasks.series import wave_values
 
 OWN, PEERS = Path(sys.executable), ROOT / ".venv-peers" / "bin" / "python"
@@ -66,7 +66,7 @@ def speed_task(threads: int) -> Task:
     spec = ModelSpec(
         model="gru",
         window=WindowSpec(length=length),
-        recurrent=RecurrentSpec(hidden=hidden, reads="values", answers="value"),
+        recurrent=RecurrentSpec(hidden=hidden, reads="value", answers="value"),
         fit=FitSpec(epochs=passes, batch=batch, learning_rate=rate, schedule="constant", warmup=0, clip=None),
     )
     return Task(
@@ -94,7 +94,7 @@ def recipe_task(seed: int) -> Task:
     wave = SeriesSpec(**recipe["series"])
     panel = one_series("wave", wave_values(wave, 0, wave.points))
     ends = split_panel(panel, SplitSpec(**recipe.get("split", {})))
-    scaling = fit_scaling(panel, ends.train)
+    scaling = fit_scaling(panel, ends.train, spec.window)
     return Task(
         values=scaling.scale(panel).values.tolist(),
         train=int(ends.train[0]),
@@ -107,7 +107,7 @@ def recipe_task(seed: int) -> Task:
         clip=spec.fit.clip,
         seed=seed,
         threads=1,
-        goal=GOAL / float(scaling.deviation[0]),
+        goal=GOAL / float(scaling.size[0]),
         spec=spec.model_dump(),
     )
 

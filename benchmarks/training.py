@@ -22,7 +22,8 @@ from torch import Tensor
 from benchmarks.measuring import interleaved, median_ratio, options, report
 from models.kernels.steps import CompiledSteps
 from models.kernels.vectors import LANES, fma, load, store
-from models.population import Population
+from models.points import bare
+from models.population import Population, Sizes
 from models.specs import FitSpec, RecurrentSpec
 from models.steps import TorchSteps
 
@@ -96,8 +97,8 @@ def ours(case: Case) -> dict[str, Callable[[], float]]:
 
     def stepping(kind: Any, compiled: bool, **more: int) -> Callable[[], float]:
         spec = RecurrentSpec(hidden=case.hidden)
-        population = Population(case.cell, spec, 1, range(case.members), compiled=compiled)
-        steps = kind(population, VALUES, case.window, FitSpec(clip=None), **more)
+        population = Population(case.cell, spec, Sizes(case.window), range(case.members), compiled=compiled)
+        steps = kind(population, bare(VALUES), FitSpec(clip=None), **more)
         return timed(lambda: steps.step(origins, counts, rate))
 
     works = {

@@ -11,6 +11,10 @@ from models.specs import change_source
 
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = ROOT / "prefect.yaml"
+TWINS = {"train": "backtest", "backtest": "train"}
+"""Flows that share their recipes."""
+OF_ONE_ALONE = ("free_run", "gate", "horizon", "test", "stride", "refit", "output")
+"""What only one of them knows."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +33,28 @@ def recipes(flow: str) -> dict[str, Recipe]:
     return {d["name"]: Recipe(d["name"], d["description"], d["parameters"]) for d in own}
 
 
+def all_recipes() -> dict[str, Recipe]:
+    """What can be trained and backtested; of two recipes of one name, that of the training."""
+    trained = recipes("train")
+    return trained | {name: recipe for name, recipe in recipes("backtest").items() if name not in trained}
+
+
 def recipe_parameters(flow: str, name: str) -> dict[str, Any]:
     """A recipe's parameters, its file found wherever the command is run.
+
+    What can be trained can be backtested, and the reverse: what the other flow has no use for is left out.
 
     **Raises:** `InputError` for a name that is not in the catalogue.
     """
     known = recipes(flow)
+    if flow in TWINS and name not in known:
+        known |= recipes(TWINS[flow])
     if name not in known:
         raise InputError(
             f"unknown recipe '{name}': choose from {', '.join(known)}, or give your own series with --series.path"
         )
-    parameters = {field: value for field, value in known[name].parameters.items() if field != "recipe"}
+    left_out = {"recipe"} if name in recipes(flow) else {"recipe", *OF_ONE_ALONE}
+    parameters = {field: value for field, value in known[name].parameters.items() if field not in left_out}
     series = parameters.get("series", {})
     if "path" in series:
         parameters["series"] = {**series, "path": str(ROOT / series["path"])}

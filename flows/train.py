@@ -12,6 +12,7 @@ from models.specs import (
     FitSpec,
     FreeRun,
     GateSpec,
+    IntervalSpec,
     Models,
     ModelSpec,
     NumpyRNNSpec,
@@ -39,6 +40,7 @@ def train(
     fit: FitSpec = FitSpec(),
     elman: ElmanSpec = ElmanSpec(),
     numpy_rnn: NumpyRNNSpec = NumpyRNNSpec(),
+    intervals: IntervalSpec = IntervalSpec(),
     gate: GateSpec = GateSpec(),
     seed: Seed = 0,
     device: Device = "auto",
@@ -48,6 +50,7 @@ def train(
     Returns the summary that `tidecast train --json` writes.
     """
     settings, began = dict(locals()), time.perf_counter()
+    kinds = {"recurrent": recurrent, "fit": fit, "elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
     # Imported here, since it takes seconds, so that options can be read and a server started without it.
     from tasks.drawing import plot_model
     from tasks.evaluation import Outcome, choose, evaluate, evaluate_baselines
@@ -68,11 +71,9 @@ def train(
         baselines = evaluate_baselines(data)
         outcomes: dict[str, Outcome] = {}
         for name in models:
-            spec = ModelSpec(
-                model=name, window=window, recurrent=recurrent, fit=fit, elman=elman, numpy_rnn=numpy_rnn, seed=seed
-            )
+            spec = ModelSpec(model=name, window=window, season=data.season, **kinds)
             with tracked_run(experiment, name, {**tags, "recipe": recipe, "model": name}, parent) as run_id:
-                training = fit_model(spec, data, run_id, chosen_device)
+                training = fit_model(spec, data, intervals, run_id, chosen_device)
                 evaluation = evaluate(name, training.forecaster, data)
                 figures = plot_model(training, evaluation, data)
                 recording += record_model(run_id, training, evaluation, data, figures)

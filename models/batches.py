@@ -19,13 +19,19 @@ class Origins:
 
 
 class Batches:
-    """Batches of origins [K, B], in each member's own random order."""
+    """Batches of origins [K, B], in each member's own random order; an epoch draws `most` of them, or takes all."""
 
     def __init__(
-        self, origins: Sequence[np.ndarray], members: int, batch: int, seeds: Sequence[int], device: torch.device
+        self,
+        origins: Sequence[np.ndarray],
+        members: int,
+        batch: int,
+        most: int | None,
+        seeds: Sequence[int],
+        device: torch.device,
     ):
         self.origins = Origins(origins, members, torch.device("cpu"))
-        self.sizes = self.origins.sizes.to(device)  # [K]
+        self.sizes = self.origins.sizes.clamp(max=most or 2**62).to(device)  # [K], the origins of an epoch
         self.batch = min(batch, int(self.sizes.max()))
         self.steps = -(-self.sizes // self.batch)  # [K], the steps a member takes an epoch
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -37,7 +43,10 @@ class Batches:
         padded = len(self.counts) * self.batch
         order = torch.zeros(len(self.generators), padded, dtype=torch.int32)  # [K, N * B]
         for row, size, generator in zip(order, self.origins.sizes.tolist(), self.generators, strict=True):
-            torch.randperm(size, generator=generator, out=row[:size])
+            if size <= padded:  # no copy: there may be as many origins as points
+                torch.randperm(size, generator=generator, out=row[:size])
+            else:
+                row[:] = torch.randperm(size, generator=generator, dtype=torch.int32)[:padded]
         index = self.origins.index.expand(len(order), -1)  # [K, M]
         for begin in range(0, padded, self.batch):
             part = order[:, begin : begin + self.batch].long()  # [K, B]

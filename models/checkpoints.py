@@ -8,8 +8,12 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from models.columns import ColumnScaling
+from models.covariates import Columns
 from models.errors import InputError
 from models.forecaster import Forecaster, build_network
+from models.intervals import Intervals
+from models.network import Layout
 from models.scaling import Scaling
 from models.specs import ModelSpec
 
@@ -19,11 +23,15 @@ WEIGHTS, DESCRIPTION = "weights.safetensors", "forecaster.json"
 def save_forecaster(forecaster: Forecaster, folder: Path) -> None:
     """Write both files into `folder`, each of them whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    scaling = forecaster.scaling
+    scaling, intervals = forecaster.scaling, forecaster.intervals
     description = {
         "spec": forecaster.spec.model_dump(mode="json"),
         "fill": forecaster.fill,
-        "scaling": {name: [m, d] for name, m, d in zip(scaling.ids, scaling.mean, scaling.deviation, strict=True)},
+        "scaling": {name: [m, d] for name, m, d in zip(scaling.ids, scaling.centre, scaling.size, strict=True)},
+        "columns": forecaster.columns._asdict(),
+        "column_scaling": [part.tolist() for part in scaling.columns],
+        "layout": forecaster.network.layout._asdict(),
+        "intervals": intervals and {"level": intervals.level, "sizes": intervals.sizes.tolist()},
     }
     weights = {name: np.asarray(weight, order="C") for name, weight in forecaster.network.state().items()}
     write_whole(folder / WEIGHTS, save(weights))
@@ -40,14 +48,18 @@ def load_forecaster(folder: Path, device: str = "cpu") -> Forecaster:
             raise InputError(f"{folder} is no forecaster: it has no {name}")
     try:
         description = json.loads((folder / DESCRIPTION).read_text())
-        spec = ModelSpec.model_validate(description["spec"])
-        network = build_network(spec, device)
+        spec, layout = ModelSpec.model_validate(description["spec"]), description["layout"]
+        network = build_network(spec, device, Layout(**layout | {"ids": tuple(layout["ids"])}))
         network.load(load_file(folder / WEIGHTS))
-    except (ValueError, LookupError, RuntimeError, SafetensorError) as error:
+        pairs = np.array(list(description["scaling"].values())).reshape(-1, 2)
+        columns = ColumnScaling(*(np.array(part, np.float32) for part in description["column_scaling"]))
+        scaling = Scaling(spec.window, tuple(description["scaling"]), pairs[:, 0], pairs[:, 1], columns)
+        names = Columns(**{role: tuple(given) for role, given in description["columns"].items()})
+        kept = description["intervals"]
+        intervals = kept and Intervals(kept["level"], np.array(kept["sizes"], float))
+    except (ValueError, LookupError, RuntimeError, TypeError, SafetensorError) as error:
         raise InputError(f"{folder} holds a forecaster that cannot be read ({error}); train it again") from error
-    pairs = np.array(list(description["scaling"].values())).reshape(-1, 2)
-    scaling = Scaling(tuple(description["scaling"]), pairs[:, 0], pairs[:, 1])
-    return Forecaster(spec, scaling, network, description["fill"])
+    return Forecaster(spec, scaling, network, description["fill"], names, intervals)
 
 
 def write_whole(path: Path, content: bytes) -> None:

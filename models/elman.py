@@ -12,11 +12,12 @@ Letters: M origins, P points, N series, H context neurons.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
 from models.errors import InputError
-from models.network import Epoch
+from models.network import PLAIN, Epoch
 from models.panel import Panel
 from models.specs import ModelSpec
 
@@ -49,6 +50,7 @@ class Elman:
     """
 
     dtype: type[np.floating] = np.float64
+    layout = PLAIN
 
     def __init__(self, spec: ModelSpec):
         self.spec = spec.elman
@@ -72,7 +74,7 @@ class Elman:
         """
         refuse_several_series(panel)
         learns = np.zeros(len(panel.values), bool)  # [P]
-        learns[train] = True
+        learns[train] = panel.observed[train]
         last = int(train.max())
         past, goals = panel.values[:last].tolist(), panel.values[1 : last + 1].tolist()
         points = list(zip(past, goals, learns[1 : last + 1].tolist(), strict=True))
@@ -104,32 +106,29 @@ class Elman:
 
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
         """Forecasts [M, 1] of the value at each origin, from all true values of its series before it."""
-        answers = np.empty((len(origins), 1))
+        return self.extend(panel, 1, origins)
+
+    def extend(self, panel: Panel, steps: int, origins: np.ndarray | None = None) -> np.ndarray:
+        """Forecasts [M, steps] from each origin (or end) on; after the first step, from its own forecasts."""
+        origins = panel.ends if origins is None else origins
+        answers = np.empty((len(origins), steps))
         owners = panel.series_of(origins - 1)  # [M]
         for n in np.unique(owners):
             mine, start = owners == n, panel.starts[n]
-            read = np.zeros(1 + self.spec.hidden)  # [1 + H]
-            path = np.array([self._read(read, x) for x in panel.values[start : origins[mine].max()].tolist()])
-            answers[mine, 0] = path[origins[mine] - start - 1]
-        return answers
-
-    def extend(self, panel: Panel, steps: int) -> np.ndarray:
-        """Forecasts [N, steps] beyond the end of each of the N series, from its own forecasts after the first."""
-        answers = np.empty((len(panel.ids), steps))
-        for n, (start, end) in enumerate(zip(panel.starts, panel.ends, strict=True)):
-            read = np.zeros(1 + self.spec.hidden)  # [1 + H]
-            for value in panel.values[start:end].tolist():
-                answer = self._read(read, value)
+            reads = self._contexts(panel.values[start : origins[mine].max()])  # [points, 1 + H]
+            read = reads[origins[mine] - start - 1]  # [m, 1 + H]
             for step in range(steps):
-                answers[n, step] = answer
-                answer = self._read(read, answer)
+                read[:, 1:] = np.tanh(read @ self.into)
+                read[:, 0] = answers[mine, step] = read[:, 1:] @ self.out  # [m]
         return answers
 
-    def _read(self, read: np.ndarray, value: float) -> float:
-        """Read one value and answer the next; `read` [1 + H] keeps the context from one call to the next."""
-        read[0] = value
-        read[1:] = np.tanh(read @ self.into)
-        return float(read[1:] @ self.out)
+    def _contexts(self, values: np.ndarray) -> np.ndarray:
+        """What is read at each of the values [points]: the value and the context before it, [points, 1 + H]."""
+        reads = np.zeros((len(values) + 1, 1 + self.spec.hidden))
+        reads[:-1, 0] = values
+        for read, after in pairwise(reads):
+            after[1:] = np.tanh(read @ self.into)
+        return reads[:-1]
 
     def state(self) -> dict[str, np.ndarray]:
         """A copy of the weights by name: `into`, W1 [1 + H, H], and `out`, W2 [H]."""

@@ -1,25 +1,21 @@
 """A forecaster: a trained network with the scaling around it, in the series' own units."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from models.elman import Elman
-from models.network import TrainedNetwork
+from models.calendar import calendar_names
+from models.covariates import Columns
+from models.elman import Elman, refuse_several_series
+from models.errors import InputError
+from models.intervals import Intervals
+from models.metrics import naive_scale
+from models.network import PLAIN, Layout, TrainedNetwork
 from models.numpy_rnn import NumpyRNN
 from models.panel import Fill, Panel, panel_from_frame
-from models.scaling import Scaling
+from models.scaling import Scaling, refuse_what_has_no_logarithm
 from models.specs import RECURRENT, ModelSpec
-
-
-def build_network(spec: ModelSpec, device: str = "cpu") -> TrainedNetwork:
-    """The network that a spec describes, with its first weights."""
-    if spec.model in RECURRENT:
-        from models.recurrent import Recurrent  # PyTorch takes a second to import, and the others do without
-
-        return Recurrent(spec, device)
-    return Elman(spec) if spec.model == "elman" else NumpyRNN(spec)
 
 
 @dataclass
@@ -30,24 +26,105 @@ class Forecaster:
     scaling: Scaling
     network: TrainedNetwork
     fill: Fill = "last"
+    columns: Columns = field(default_factory=Columns)
+    intervals: Intervals | None = None
 
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
         """Forecasts [M, S] of the S values from each origin on, from the values before it alone."""
-        answers = self.network.predict(self.scaling.scale(panel, self.network.dtype), origins)
-        return self.scaling.unscale(panel, panel.series_of(origins - 1), answers)
+        until = first_origins(panel, origins)
+        scaled = self.scaling.scale(panel, self.network.dtype, until, self.spec.window.horizon)
+        return self.scaling.unscale(panel, origins, self.network.predict(scaled, origins), until)
 
-    def extend(self, panel: Panel, steps: int) -> np.ndarray:
-        """Forecasts [N, steps] beyond the end of each of the N series."""
-        answers = self.network.extend(self.scaling.scale(panel, self.network.dtype), steps)
-        return self.scaling.unscale(panel, np.arange(len(panel.ids)), answers)
+    def extend(self, panel: Panel, steps: int, origins: np.ndarray | None = None) -> np.ndarray:
+        """Forecasts [M, steps] from each origin on, by default from the ends of the N series."""
+        origins = panel.ends if origins is None else origins
+        if steps <= self.spec.window.horizon and not self.network.layout.known:
+            return self.predict(panel, origins)[:, :steps]
+        until = first_origins(panel, origins)
+        scaled = self.scaling.scale(panel, self.network.dtype, until, steps)
+        return self.scaling.unscale(panel, origins, self.network.extend(scaled, steps, origins), until)
+
+    def names(self) -> list[str]:
+        """The columns of a forecast: the model's, and its intervals' where it has any."""
+        name, intervals = self.spec.model, self.intervals
+        return [name] if intervals is None else [name, f"{name}-lo-{intervals.level}", f"{name}-hi-{intervals.level}"]
+
+    def columns_ahead(self, panel: Panel, steps: int) -> dict[str, np.ndarray]:
+        """Forecasts [N, steps] beyond the end of each series, by column."""
+        answers = [self.extend(panel, steps)]
+        if self.intervals is not None:
+            answers += self.intervals.around(answers[0], interval_units(panel, panel.ends, self.spec.season))
+        return dict(zip(self.names(), answers, strict=True))
 
     def forecast(self, frame: pd.DataFrame, horizon: int) -> pd.DataFrame:
-        """Forecast raw rows: `unique_id`, `ds`, `y` in; `unique_id`, `cutoff`, `ds` and the model's column out.
+        """Forecast raw rows: `unique_id`, `ds`, `y` and covariates in; `unique_id`, `cutoff`, `ds` and columns out.
 
         Missing values and missing rows are filled by the rule of the training.
         """
-        panel, _ = panel_from_frame(frame, self.fill)
-        return future_table(panel, {self.spec.model: self.extend(panel, horizon)})
+        panel, _ = panel_from_frame(frame, self.fill, self.columns)
+        return future_table(panel, self.columns_ahead(self.fitting(panel), horizon))
+
+    def fitting(self, panel: Panel) -> Panel:
+        """The panel, where the model was trained so with what is too short repeated in front."""
+        if self.spec.window.short != "pad":
+            return panel
+        return panel.padded(np.full(len(panel.ids), self.spec.window.length))
+
+
+def build_network(spec: ModelSpec, device: str = "cpu", layout: Layout = PLAIN) -> TrainedNetwork:
+    """The network that a spec describes, with its first weights."""
+    if spec.model in RECURRENT:
+        from models.recurrent import Recurrent  # PyTorch takes a second to import, and the others do without
+
+        return Recurrent(spec, device, layout)
+    return Elman(spec) if spec.model == "elman" else NumpyRNN(spec)
+
+
+def refuse_misfit(spec: ModelSpec, panel: Panel) -> None:
+    """Find what a model cannot do for this panel, without PyTorch, whose import takes a second.
+
+    **Raises:** `InputError`.
+    """
+    if spec.window.transform == "log":
+        refuse_what_has_no_logarithm(panel)
+    if spec.model in RECURRENT:
+        return
+    if layout_of(spec, panel).columns:
+        raise InputError(
+            f"{spec.model} reads values alone; leave --window.calendar and covariates out, or choose "
+            f"{', '.join(RECURRENT)}"
+        )
+    build_network(spec)
+    if spec.model == "elman":
+        refuse_several_series(panel)
+
+
+def layout_of(spec: ModelSpec, panel: Panel) -> Layout:
+    """What a network for this panel has to fit."""
+    own, moments = panel.covariates, len(calendar_names(spec.window.calendar))
+    ids = panel.ids if spec.fit.scope == "local" else ()
+    return Layout(moments + (len(own.names) if own else 0), moments + (own.known if own else 0), ids)
+
+
+def columns_of(panel: Panel) -> Columns:
+    """The names under which a panel's covariates stood in its table."""
+    own = panel.covariates
+    if own is None:
+        return Columns()
+    return Columns(own.names[own.known :], own.names[own.static : own.known], own.names[: own.static])
+
+
+def first_origins(panel: Panel, origins: np.ndarray) -> np.ndarray:
+    """The first origin of each series, int64 [N]; its end where it has none."""
+    first = panel.ends.copy()
+    np.minimum.at(first, panel.series_of(origins - 1), origins)
+    return first
+
+
+def interval_units(panel: Panel, ends: np.ndarray, season: int) -> np.ndarray:
+    """What a series' intervals count in, [N]: its usual seasonal change before `ends` [N]; 1 where it has none."""
+    scale = naive_scale(panel, ends, season)
+    return np.where(scale > 0, scale, 1.0)  # a NaN is not above 0
 
 
 def future_table(panel: Panel, answers: dict[str, np.ndarray]) -> pd.DataFrame:

@@ -13,6 +13,9 @@ CALENDARS = ("MS", "ME", "B")
 """Months by their first or their last day, and business days."""
 SEASONS = {"15min": 96, "30min": 48, "h": 24, "D": 7, "B": 5, "7D": 52}
 LARGEST_GAP_SHARE = 0.5
+LARGEST_TIME = 2**62
+"""Integer times stay below, so that the distance of two of them is an int64 too."""
+FIRST_SECOND, LAST_SECOND = np.datetime64("0001-01-01T00:00:00"), np.datetime64("9999-12-31T23:59:59")
 SHORTEST_MONTH = 28 * 86_400_000_000
 """Microseconds from which a step may be a month."""
 
@@ -49,8 +52,7 @@ def positions(times: np.ndarray, step: Step) -> np.ndarray:
     if unit in CALENDARS:
         ranks = _ranks(times, unit)
         return (ranks - ranks[0]) // every
-    microseconds = pd.Timedelta(f"{every}{unit}") // pd.Timedelta(1, "us")
-    return (times - times[0]).astype(np.int64) // microseconds
+    return (times - times[0]).astype(np.int64) // _microseconds(step)
 
 
 def times_from(first: np.generic, step: Step, count: int) -> np.ndarray:
@@ -59,6 +61,37 @@ def times_from(first: np.generic, step: Step, count: int) -> np.ndarray:
         return np.asarray(np.int64(first) + step * np.arange(count))
     grid = pd.date_range(pd.Timestamp(first), periods=count, freq=step)  # type: ignore[arg-type]  # datetime64 here
     return np.asarray(grid.to_numpy("datetime64[us]"))
+
+
+def time_before(first: np.generic, step: Step, count: int) -> np.generic:
+    """The time from which the grid takes `count` steps to `first`.
+
+    **Raises:** `InputError` where there is no time so early.
+    """
+    if isinstance(step, int):
+        number = int(first) - step * count
+        if number > -LARGEST_TIME:
+            return np.int64(number)
+    else:
+        time = _timestamp_before(np.array([first], "datetime64[us]"), step, count)
+        if (time >= FIRST_SECOND).all():
+            return time[0]
+    raise InputError(
+        f"no time lies {count} steps of {step} before {first}, where the series would have to begin; "
+        "leave short series out with --window.short leave_out"
+    )
+
+
+def _timestamp_before(first: np.ndarray, step: str, count: int) -> np.ndarray:
+    every, unit = _taken_apart(step)
+    if unit not in CALENDARS:
+        return np.asarray(first - np.timedelta64(min(_microseconds(step) * count, 2**62), "us"))
+    day = first.astype("datetime64[D]")
+    if unit == "B":
+        return np.asarray(np.busday_offset(day, -count) + (first - day))
+    behind = int(unit == "ME")  # the last day of a month is the one before the next month
+    month = day.astype("datetime64[M]") + behind - every * count
+    return np.asarray(month.astype("datetime64[D]") - behind + (first - day))
 
 
 def usual_season(step: Step) -> int:
@@ -75,6 +108,11 @@ def _taken_apart(step: str) -> tuple[int, str]:
     """How many of which unit: "3MS" is 3 and "MS"."""
     unit = step.lstrip("0123456789")
     return int(step.removesuffix(unit) or 1), unit
+
+
+def _microseconds(step: str) -> int:
+    """The length of a step that is on no calendar."""
+    return pd.Timedelta("".join(map(str, _taken_apart(step)))) // pd.Timedelta(1, "us")
 
 
 def _most_common(gaps: np.ndarray) -> int:

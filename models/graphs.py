@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from models.batches import Origins
+from models.points import Points
 from models.population import Population
 from models.specs import FitSpec
 from models.steps import TorchSteps
@@ -18,8 +19,8 @@ WARM_UPS = 3
 class GraphedSteps:
     """See `models.steps.Steps`. On a CPU, which has no graphs, every replay is the plain step on the same buffers."""
 
-    def __init__(self, population: Population, values: Tensor, length: int, spec: FitSpec):
-        self.plain = TorchSteps(population, values, length, spec)
+    def __init__(self, population: Population, points: Points, spec: FitSpec):
+        self.plain = TorchSteps(population, points, spec)
         self.graph: torch.cuda.CUDAGraph | None = None
         self.batch: list[Tensor] = []
         self.loss = torch.empty(0)

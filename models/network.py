@@ -3,12 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from models.panel import Panel
-from models.windows import contexts, last_windows, recurse
+from models.windows import CHUNK, contexts, recurse, refuse_short_past
 
 
 @dataclass(frozen=True)
@@ -25,20 +25,35 @@ class Epoch:
     running: np.ndarray
 
 
+class Layout(NamedTuple):
+    """What a network is made to fit beside its spec.
+
+    F covariates, the first `known` of them known ahead, and the series that have networks of their own, where each has.
+    """
+
+    columns: int = 0
+    known: int = 0
+    ids: tuple[str, ...] = ()
+
+
+PLAIN = Layout()
+
+
 class Network(Protocol):
     """Maps a panel's past to its future, in the panel's scale."""
 
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
         """Forecasts [M, S] of the S values from each origin on, from the values before it alone."""
 
-    def extend(self, panel: Panel, steps: int) -> np.ndarray:
-        """Forecasts [N, steps] beyond the end of each of the N series; beyond S, from its own forecasts."""
+    def extend(self, panel: Panel, steps: int, origins: np.ndarray | None = None) -> np.ndarray:
+        """Forecasts [M, steps] from each origin on, also beyond S, from its own forecasts; by default from the ends."""
 
 
 class TrainedNetwork(Network, Protocol):
     """A network that learns by epochs and whose weights can be kept; `dtype` is what it wants values in."""
 
     dtype: type[np.floating]
+    layout: Layout
 
     def fit(self, panel: Panel, train: np.ndarray, validation: np.ndarray | None) -> Iterator[Epoch]:
         """Train on the origins `train` [M]; when done or left, the best weights so far are in place."""
@@ -56,6 +71,7 @@ class WindowedNetwork(ABC):
     length: int
     horizon: int
     dtype: type[np.floating] = np.float64
+    layout = PLAIN
 
     @abstractmethod
     def predict_windows(self, windows: np.ndarray) -> np.ndarray:
@@ -66,6 +82,17 @@ class WindowedNetwork(ABC):
         parts = [self.predict_windows(windows) for windows in contexts(panel.values, origins, self.length)]
         return np.concatenate(parts) if parts else np.empty((0, self.horizon))
 
-    def extend(self, panel: Panel, steps: int) -> np.ndarray:
-        """Forecasts [N, steps] beyond the end of each of the N series."""
-        return recurse(self.predict_windows, last_windows(panel, self.length), steps)
+    def extend(self, panel: Panel, steps: int, origins: np.ndarray | None = None) -> np.ndarray:
+        """Forecasts [M, steps] from each origin on, by default from the ends of the N series.
+
+        **Raises:** `InputError` where a series has fewer than T values before an origin.
+        """
+        origins = panel.ends if origins is None else origins
+        refuse_short_past(panel, origins, self.length)
+        size = max(1, CHUNK // (self.length + steps))
+        parts = [self._extend(panel, steps, origins[i : i + size]) for i in range(0, len(origins), size)]
+        return np.concatenate(parts) if parts else np.empty((0, steps))
+
+    def _extend(self, panel: Panel, steps: int, origins: np.ndarray) -> np.ndarray:
+        windows = np.concatenate(list(contexts(panel.values, origins, self.length)))  # [M, T]
+        return recurse(lambda windows, _: self.predict_windows(windows), windows, steps)

@@ -109,6 +109,7 @@ class NumpyRNN(WindowedNetwork):
         at the start of the epoch), `val_loss` at the end of the epoch. The weights of the lowest `val_loss` stay, or
         the last ones where there is no validation part.
         """
+        train = train[panel.observed[train]]
         velocity = Weights(*(np.zeros_like(weight) for weight in self.weights))
         best, best_loss = dict[str, np.ndarray](), np.inf
         try:

@@ -1,20 +1,15 @@
 """A panel: one or many series, end to end in one array, with no copy of any part."""
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from models.covariates import NO_COLUMNS, Columns, Covariates, covariate_numbers, read_covariates
 from models.errors import InputError
-from models.frequency import Step, infer_step, positions, times_from
-
-Fill = Literal["last", "linear", "error"]
-COLUMNS = ("unique_id", "ds", "y")
-LARGEST_TIME = 2**62
-"""Integer times stay below, so that the distance of two of them is an int64 too."""
-FIRST_SECOND, LAST_SECOND = np.datetime64("0001-01-01T00:00:00"), np.datetime64("9999-12-31T23:59:59")
+from models.frequency import Step, time_before, times_from
+from models.grids import Fill as Fill
+from models.grids import checked_frame, fill_gaps, find_runs, on_grid, range_notes, sorting_note
 
 
 @dataclass(frozen=True)
@@ -22,7 +17,8 @@ class Panel:
     """N series with P points in all, regular in time.
 
     `values` is float64 [P]; `observed` is bool [P], false where a value was missing and has been filled;
-    series n owns the points from `offsets[n]` up to `offsets[n + 1]` and starts at time `first[n]`.
+    series n owns the points from `offsets[n]` up to `offsets[n + 1]`, one at least, and starts at time `first[n]`.
+    `covariates`, where there are some, are the numbers known beside the values.
     """
 
     ids: tuple[str, ...]
@@ -31,6 +27,7 @@ class Panel:
     offsets: np.ndarray
     first: tuple[np.generic, ...]
     step: Step
+    covariates: Covariates | None = None
 
     @property
     def starts(self) -> np.ndarray:
@@ -59,11 +56,82 @@ class Panel:
         """The same series in another scale."""
         return replace(self, values=values)
 
+    def covariates_of(self, series: int, begin: int, count: int) -> np.ndarray:
+        """The covariates of one series from its `begin`-th point on, also beyond its end: float32 [count, F].
+
+        Beyond it static columns stay the same, known ones are those of the future rows, and past ones keep their last
+        number. Without covariates F is 0.
+
+        **Raises:** `InputError` where a column that is known ahead is not given as far as that.
+        """
+        if self.covariates is None:
+            return np.empty((count, 0), np.float32)
+        start, end = self.offsets[series], self.offsets[series + 1]
+        rows = self.covariates.rows(series, start, end, begin, count)  # [count, F]
+        missing = np.argwhere(np.isnan(rows))
+        if len(missing):
+            place, column = missing[0]
+            times = self.times(series, begin, count)
+            name = self.covariates.names[column]
+            raise InputError(
+                f"series '{self.ids[series]}' has no '{name}' at {times[place]}, where the forecast needs it; "
+                f"give rows up to {times[-1]} without a value but with '{name}'"
+            )
+        return rows
+
     def head(self, ends: np.ndarray) -> "Panel":
-        """The series cut short at the points `ends` [N], as a forecaster at that moment would see them."""
-        keep = np.concatenate([np.arange(a, b) for a, b in zip(self.starts, ends, strict=True)])
-        offsets = np.concatenate([[0], np.cumsum(ends - self.starts)])
-        return replace(self, values=self.values[keep], observed=self.observed[keep], offsets=offsets)
+        """The series cut short at the points `ends` [N], as a forecaster at that moment would see them.
+
+        Covariates that are known ahead stay known behind the ends.
+        """
+        keep = np.arange(len(self.values)) < np.repeat(ends, self.ends - self.starts)  # [P]
+        return replace(
+            self,
+            values=self.values[keep],
+            observed=self.observed[keep],
+            offsets=_offsets(ends - self.starts),
+            covariates=self.covariates and self.covariates.head(keep, ends, self.ends),
+        )
+
+    def select(self, series: np.ndarray) -> "Panel":
+        """The series with these numbers, in this order."""
+        lengths = (self.ends - self.starts)[series]
+        offsets = _offsets(lengths)
+        points = np.repeat(self.starts[series] - offsets[:-1], lengths) + np.arange(offsets[-1])  # [P']
+        return replace(
+            self,
+            ids=tuple(self.ids[n] for n in series),
+            values=self.values[points],
+            observed=self.observed[points],
+            offsets=offsets,
+            first=tuple(self.first[n] for n in series),
+            covariates=self.covariates and self.covariates.take(points, series),
+        )
+
+    def padded(self, least: np.ndarray) -> "Panel":
+        """The series with at least `least` [N] points each: the first one, not observed, is repeated in front.
+
+        **Raises:** `InputError` where no time lies so far before the first one.
+        """
+        lengths = self.ends - self.starts
+        lack = np.maximum(least - lengths, 0)  # [N]
+        if not lack.any():
+            return self
+        offsets = _offsets(lengths + lack)
+        place = np.arange(offsets[-1]) - np.repeat(offsets[:-1] + lack, lengths + lack)  # [P'], negative in front
+        points = np.repeat(self.starts, lengths + lack) + np.maximum(place, 0)  # [P']
+        return replace(
+            self,
+            values=self.values[points],
+            observed=self.observed[points] & (place >= 0),
+            offsets=offsets,
+            first=tuple(time_before(time, self.step, int(n)) for time, n in zip(self.first, lack, strict=True)),
+            covariates=self.covariates and self.covariates.take(points),
+        )
+
+
+def _offsets(lengths: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
 
 
 def one_series(name: str, values: np.ndarray) -> Panel:
@@ -72,145 +140,35 @@ def one_series(name: str, values: np.ndarray) -> Panel:
     return Panel((name,), values, np.ones(len(values), bool), offsets, (np.int64(0),), 1)
 
 
-def panel_from_frame(frame: pd.DataFrame, fill: Fill) -> tuple[Panel, list[str]]:
+def panel_from_frame(frame: pd.DataFrame, fill: Fill, columns: Columns = NO_COLUMNS) -> tuple[Panel, list[str]]:
     """A panel from a long table, and what was done to the table on the way, a sentence each.
 
     **Arguments:** `frame` with the columns `unique_id`, `ds` (datetime64 or integer) and `y` (float, NaN where
-    missing), rows in any order; `fill`, the rule for missing values.
+    missing), rows in any order; `fill`, the rule for missing values; `columns`, which further ones are covariates,
+    numbers as well. Where some of these are known ahead, rows behind a series' last value are no points but its future.
 
     **Raises:** `InputError` on doubled or irregular times, on infinities, on series without a value, on any missing
-    value behind a series' first one where `fill` is "error", and on a table of another form.
+    value behind a series' first one where `fill` is "error", on covariates that are no numbers, are nowhere given or,
+    as static ones, change, and on a table of another form.
     """
-    frame = _checked(frame)
-    ordered = frame.sort_values(["unique_id", "ds"], kind="stable")
-    _refuse_doubles(ordered)
-    names, bounds = _bounds(ordered["unique_id"])
-    notes = _sorting_note(ordered.index.to_numpy(), bounds)
+    checked = checked_frame(frame)
+    numbers = covariate_numbers(frame, columns)  # [R, F]
+    ordered = checked.sort_values(["unique_id", "ds"], kind="stable")
+    runs, step = find_runs(ordered, with_future=bool(columns.known))
+    notes = sorting_note(ordered, runs) + range_notes(runs)
 
-    times, values = ordered["ds"].to_numpy(), ordered["y"].to_numpy()
-    rows = [slice(a, b) for a, b in pairwise(bounds)]
-    parts = [_without_leading_gap(part, values, name) for part, name in zip(rows, names, strict=True)]
-    left_out = sum(part.start - row.start for part, row in zip(parts, rows, strict=True))
-    if left_out:
-        notes.append(f"left out {left_out} of {len(values)} rows, which come before the first value of their series")
-    step = infer_step([times[part] for part in parts], names)
-
-    grids = [_on_grid(times[part], values[part], step) for part in parts]
+    values = ordered["y"].to_numpy()
+    grids = [on_grid(values[run.first : run.stop], run.places[: run.stop - run.first]) for run in runs]
     observed = np.concatenate([np.isfinite(grid) for grid in grids])
-    missing = int((~observed).sum())
-    if missing:
-        if fill == "error":
-            raise InputError(_first_gap(grids, names, [times[part][0] for part in parts], step, missing))
-        rule = {"last": "the last value before", "linear": "a straight line to the next value"}[fill]
-        notes.append(f"filled {missing} of {len(observed)} values that were missing with {rule} (series.fill={fill})")
-    filled = np.concatenate([_fill(grid, fill) for grid in grids])
-    offsets = np.concatenate([[0], np.cumsum([len(grid) for grid in grids])])
-    return Panel(tuple(names), filled, observed, offsets, tuple(times[part][0] for part in parts), step), notes
-
-
-def _checked(frame: pd.DataFrame) -> pd.DataFrame:
-    """The three columns as text, int64 or datetime64[us], and float64, the rows numbered from 0."""
-    for name in COLUMNS:
-        if name not in frame.columns:
-            raise InputError(f"the table has no column '{name}'; it needs unique_id, ds and y")
-    if len(frame) == 0:
-        raise InputError("the table has no rows; give at least one")
-    for name in ("unique_id", "ds"):
-        empty = np.flatnonzero(frame[name].isna())
-        if len(empty):
-            raise InputError(f"row {empty[0] + 1} has no {name}; fill it in or remove the row")
-    try:
-        values = frame["y"].to_numpy(np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"the column y holds more than numbers ({error}); correct it") from error
-    infinite = np.flatnonzero(np.isinf(values))
-    if len(infinite):
-        row = infinite[0]
-        raise InputError(f"row {row + 1}: the value {values[row]} is not finite; leave the cell empty if it is missing")
-    ids = frame["unique_id"].astype(str).reset_index(drop=True)
-    return pd.DataFrame({"unique_id": ids, "ds": _checked_times(frame["ds"].to_numpy()), "y": values})
-
-
-def _checked_times(times: np.ndarray) -> np.ndarray:
-    """The times as int64 or datetime64[us]."""
-    if times.dtype.kind in "iu":
-        exact = times.astype(np.int64)
-        far = (times <= -LARGEST_TIME) | (times >= LARGEST_TIME)
-    elif times.dtype.kind == "M":
-        exact = times.astype("datetime64[us]")
-        seconds = times.astype("datetime64[s]")
-        far = (seconds < FIRST_SECOND) | (seconds > LAST_SECOND)
-    else:
-        raise InputError(f"the column ds holds {times.dtype}, not integers or timestamps without a zone; convert it")
-    for wrong, fault in (
-        (far, "too far away; check the column and its unit"),
-        (exact != times, "too fine; round it to microseconds"),
-    ):
-        rows = np.flatnonzero(wrong)
-        if len(rows):
-            raise InputError(f"row {rows[0] + 1}: the time {times[rows[0]]} is {fault}")
-    return exact
-
-
-def _sorting_note(rows: np.ndarray, bounds: np.ndarray) -> list[str]:
-    """What to tell where the sorted rows, by their numbers in the table, were not in order within their series."""
-    late = np.diff(rows) < 0
-    late[bounds[1:-1] - 1] = False  # from one series to the next
-    count = int(late.sum())
-    return [f"sorted the rows by time: {count} of {len(rows)} stood behind a later one"] if count else []
-
-
-def _refuse_doubles(ordered: pd.DataFrame) -> None:
-    doubled = ordered.duplicated(["unique_id", "ds"]).to_numpy()
-    if doubled.any():
-        row = ordered[doubled].iloc[0]
-        raise InputError(
-            f"series '{row['unique_id']}' has the time {row['ds']} twice (row {ordered.index[doubled][0] + 1}); "
-            "keep one row a time, or name the column that tells the series apart with --series.id"
-        )
-
-
-def _bounds(ids: pd.Series) -> tuple[list[str], np.ndarray]:
-    """The sorted series' names and where each begins, with the end of the last."""
-    codes, names = pd.factorize(ids)
-    changes = np.flatnonzero(np.diff(codes)) + 1
-    return [str(name) for name in names], np.concatenate([[0], changes, [len(ids)]])
-
-
-def _without_leading_gap(part: slice, values: np.ndarray, name: str) -> slice:
-    present = np.isfinite(values[part])
-    if not present.any():
-        raise InputError(f"series '{name}' has no value at all; remove it, or check --series.value")
-    return slice(part.start + int(present.argmax()), part.stop)
-
-
-def _on_grid(times: np.ndarray, values: np.ndarray, step: Step) -> np.ndarray:
-    """The values at every step from the first time to the last, NaN where there is none."""
-    where = positions(times, step)
-    if where[-1] + 1 == len(times):
-        return values
-    grid = np.full(where[-1] + 1, np.nan)
-    grid[where] = values
-    return grid
-
-
-def _fill(grid: np.ndarray, rule: Fill) -> np.ndarray:
-    known = np.isfinite(grid)
-    if known.all():
-        return grid
-    at = np.flatnonzero(known)
-    if rule == "linear":
-        return np.interp(np.arange(len(grid)), at, grid[at])
-    return grid[at][np.cumsum(known) - 1]
-
-
-def _first_gap(grids: list[np.ndarray], names: list[str], first: list[np.generic], step: Step, missing: int) -> str:
-    for grid, name, start in zip(grids, names, first, strict=True):
-        gaps = np.flatnonzero(~np.isfinite(grid))
-        if len(gaps):
-            when = times_from(start, step, gaps[0] + 1)[-1]
-            return (
-                f"series '{name}' has no value at {when} ({missing} are missing in all); "
-                "choose --series.fill last or linear"
-            )
-    raise AssertionError("there is a gap")
+    filled, more = fill_gaps(grids, runs, step, fill)
+    covariates, still_more = read_covariates(numbers[ordered.index.to_numpy()], columns, runs, step, fill)
+    panel = Panel(
+        tuple(run.name for run in runs),
+        filled,
+        observed,
+        _offsets(np.array([run.points for run in runs])),
+        tuple(run.start for run in runs),
+        step,
+        covariates,
+    )
+    return panel, notes + more + still_more

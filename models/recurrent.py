@@ -1,87 +1,173 @@
 """The recurrent forecasters rnn, gru and lstm: a population behind the interface that all networks share."""
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 from models.arithmetic import check_precision, on_gpu, small_products
+from models.errors import InputError
 from models.fitting import fit
-from models.network import Epoch, WindowedNetwork
+from models.framing import find_usual
+from models.network import PLAIN, Epoch, Layout, WindowedNetwork
 from models.panel import Panel
-from models.population import Population
+from models.points import Points, lined_up, points_of
+from models.population import Population, Sizes
 from models.specs import ModelSpec
-from models.windows import CHUNK, contexts
+from models.windows import contexts, outcomes, recurse
 
 MOST_ANSWERS = 1 << 22
 """Most answers that are held at once, over all members."""
+SAMPLE = 1 << 21
+"""Values, 16 MiB of them, in the windows that tell what is usual."""
 
 
 class Recurrent(WindowedNetwork):
-    """K networks that read the last T values and answer the next S; the forecast is the median of the K answers."""
+    """Networks that read the last T values and answer the next S; of an ensemble's answers, the median or the mean.
+
+    There is one ensemble for all series, or one for each: K networks in all.
+    """
 
     dtype: type[np.floating] = np.float32
 
-    def __init__(self, spec: ModelSpec, device: str = "cpu"):
+    def __init__(self, spec: ModelSpec, device: str = "cpu", layout: Layout = PLAIN):
         check_precision(spec.fit.precision, device)
         self.spec = spec
+        self.layout = layout
         self.length, self.horizon = spec.window.length, spec.window.horizon
-        self.seeds = [spec.seed + member for member in range(spec.fit.members)]
-        self.population = Population(spec.model, spec.recurrent, self.horizon, self.seeds, device=device)
+        self.seeds = [spec.seed + member for member in range(spec.fit.members)] * max(1, len(layout.ids))
+        sizes = Sizes(self.length, self.horizon, spec.season, layout.columns, layout.known)
+        self.population = Population(spec.model, spec.recurrent, sizes, self.seeds, device)
+        self.measured = False
 
     def fit(self, panel: Panel, train: np.ndarray, validation: np.ndarray | None) -> Iterator[Epoch]:
-        """Train all members on the same origins `train` [M]; each is left with its best weights."""
-        self.population.unit = usual_change(panel.values, train)
-        self.population.spread = usual_spread(panel.values, train, self.length)
-        values = torch.from_numpy(panel.values).to(self.population.flat)  # [P]
-        held_out = None if validation is None else [validation]
+        """Train on the origins `train` [M], each network on those of its series; each is left with its best weights.
+
+        Where the network was trained before, it goes on from its weights.
+        """
+        shares = self._shares(panel, train)
+        if not self.measured:
+            self._measure(panel, shares)
+        points = points_of(panel, self.population.flat)
+        held_out = None if validation is None else self._shares(panel, validation)
         with small_products(), on_gpu(self.spec.fit):
-            yield from fit(self.population, values, self.length, [train], held_out, self.spec.fit, self.seeds)
+            yield from fit(self.population, points, shares, held_out, self.spec.fit, self.seeds)
+
+    def _measure(self, panel: Panel, shares: list[np.ndarray]) -> None:
+        """What differences are usual in the windows that each network learns from."""
+        every = len(self.seeds) // len(shares)
+        for first, origins in zip(range(0, len(self.seeds), every), shares, strict=True):
+            if len(origins) == 0:  # nothing to learn from: such a network answers its base
+                self.population.usual.change[first : first + every] = 0
+                continue
+            drawn = origins[:: -(-len(origins) * (self.length + self.horizon) // SAMPLE)]
+            windows = np.concatenate(list(contexts(panel.values, drawn, self.length)))  # [m, T]
+            goals = outcomes(panel, drawn, self.horizon)  # [m, S], NaN where nothing was observed
+            found = find_usual(
+                torch.from_numpy(windows.T), torch.from_numpy(goals), self.spec.recurrent, self.spec.season
+            )
+            for place, size in zip(self.population.usual, found, strict=True):
+                place[first : first + every] = size
+        self.measured = True
+
+    def _shares(self, panel: Panel, origins: np.ndarray) -> list[np.ndarray]:
+        """The origins of each network's series, K arrays; a single one where all share one network."""
+        if not self.layout.ids:
+            return [origins]
+        series = panel.series_of(origins - 1)  # [M]
+        bounds = np.searchsorted(series, np.arange(len(panel.ids) + 1))  # the origins are in order
+        own = {name: origins[bounds[n] : bounds[n + 1]] for n, name in enumerate(panel.ids)}
+        missing = [name for name in self.layout.ids if name not in own]
+        if missing:
+            raise InputError(f"series '{missing[0]}', which has a network of its own, is not among those to train on")
+        return [own[name] for name in self.layout.ids for _ in range(self.spec.fit.members)]
 
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
         """Forecasts [M, S] of the S values from each origin on."""
-        return self._answers(panel.values, origins)
+        over = origins + self.horizon > panel.ends[panel.series_of(origins - 1)]  # [M]
+        if self.layout.known and over.any():  # what is known ahead there stands behind the panel's end
+            return self.extend(panel, self.horizon, origins)
+        return self._answers(points_of(panel, self.population.flat), origins, self._networks(panel, origins))
 
     def predict_windows(self, windows: np.ndarray) -> np.ndarray:
-        """Forecasts [M, S] from windows [M, T]."""
-        return self._answers(windows.reshape(-1), self.length * np.arange(1, len(windows) + 1))
+        """Forecasts [M, S] from windows [M, T] without covariates, by the one network for all series."""
+        points, origins = lined_up(windows, np.empty((*windows.shape, 0)), 0, self.population.flat)
+        return self._answers(points, origins, None)
 
-    def _answers(self, values: np.ndarray, origins: np.ndarray) -> np.ndarray:
+    def _extend(self, panel: Panel, steps: int, origins: np.ndarray) -> np.ndarray:
+        networks, columns = self._networks(panel, origins), self._columns(panel, origins, steps)
+        windows = np.concatenate(list(contexts(panel.values, origins, self.length)))  # [M, T]
+
+        def answer(windows: np.ndarray, done: int) -> np.ndarray:
+            beside = columns[:, done : done + self.length + self.horizon]  # [M, T + S, F]
+            points, at = lined_up(windows, beside, self.layout.known, self.population.flat)
+            return self._answers(points, at, networks)
+
+        return recurse(answer, windows, steps)
+
+    def _columns(self, panel: Panel, origins: np.ndarray, steps: int) -> np.ndarray:
+        """Covariates [M, T + steps', F] about each origin, steps' a multiple of S; no further is told than is known."""
+        room = -(-steps // self.horizon) * self.horizon
+        if panel.covariates is None:
+            return np.empty((len(origins), self.length + room, 0), np.float32)
+        found = np.empty((len(origins), self.length + room, self.layout.columns), np.float32)
+        for m, (n, origin) in enumerate(zip(panel.series_of(origins - 1), origins, strict=True)):
+            begin = int(origin - panel.starts[n]) - self.length
+            found[m, : self.length + steps] = panel.covariates_of(int(n), begin, self.length + steps)
+        found[:, self.length + steps :] = found[:, self.length + steps - 1 : self.length + steps]
+        found[:, self.length :, self.layout.known :] = found[:, self.length - 1 : self.length, self.layout.known :]
+        return found
+
+    def _networks(self, panel: Panel, origins: np.ndarray) -> np.ndarray | None:
+        """Which series' network answers each origin, int64 [M]; None where one answers all."""
+        if not self.layout.ids:
+            return None
+        place = {name: n for n, name in enumerate(self.layout.ids)}
+        strange = [name for name in panel.ids if name not in place]
+        if strange:
+            raise InputError(
+                f"series '{strange[0]}' has no network of its own: each was trained for one series; train again with "
+                "it, or with --fit.scope global"
+            )
+        return np.array([place[name] for name in panel.ids])[panel.series_of(origins - 1)]
+
+    def _answers(self, points: Points, origins: np.ndarray, networks: np.ndarray | None) -> np.ndarray:
+        """Forecasts [M, S] from each origin, by its series' networks or by all."""
         answers = np.empty((len(origins), self.horizon))  # [M, S]
-        flat = self.population.flat
-        series = torch.from_numpy(values).to(flat)  # [P]
+        combine = np.median if self.spec.fit.combine == "median" else np.mean
+        rows, index = self._in_rows(origins, networks)  # [R, m], and which of the M origins stands where
         step = max(1, MOST_ANSWERS // (self.population.members * self.horizon))
         with small_products(), on_gpu(self.spec.fit):
-            for begin in range(0, len(origins), step):
-                part = torch.from_numpy(origins[begin : begin + step]).to(flat.device)
-                members = self.population.predict(series, part, self.length)  # [K, m, S]
-                answers[begin : begin + step] = np.median(members.cpu().numpy().astype(np.float64), axis=0)  # [m, S]
+            for begin in range(0, rows.shape[1], step):
+                part = torch.from_numpy(rows[:, begin : begin + step]).to(points.values.device)
+                if len(rows) > 1:
+                    part = part.repeat_interleave(self.spec.fit.members, dim=0)  # [K, m]
+                members = self.population.predict(points, part).cpu().numpy()  # [K, m, S]
+                members = members.reshape(len(rows), -1, *members.shape[1:])  # [R, K / R, m, S]
+                own = index[:, begin : begin + step]
+                answers[own[own >= 0]] = combine(members.astype(np.float64), axis=1)[own >= 0]
         return answers
 
+    def _in_rows(self, origins: np.ndarray, networks: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """The origins [R, m] of each series' networks side by side, and their numbers [R, m], -1 where none is."""
+        if networks is None:
+            return origins[None], np.arange(len(origins))[None]
+        counts = np.bincount(networks, minlength=len(self.layout.ids))  # [R]
+        order = np.argsort(networks, kind="stable")
+        columns = np.arange(len(origins)) - np.repeat(counts.cumsum() - counts, counts)
+        index = np.full((len(counts), counts.max()), -1)
+        index[networks[order], columns] = order
+        return np.where(index >= 0, origins[index], origins[:1]), index
+
     def state(self) -> dict[str, np.ndarray]:
-        """Every member's weights by name, [K, ...] each, and the two sizes that they count in."""
-        weights = {name: weight.cpu().numpy() for name, weight in self.population.named(self.population.flat).items()}
-        return {**weights, "unit": np.array(self.population.unit), "spread": np.array(self.population.spread)}
+        """Every member's weights by name, [K, ...] each, and what is usual for it, [K, 1] each."""
+        weights = {name: np.array(weight.cpu()) for name, weight in self.population.named(self.population.flat).items()}
+        return weights | {name: np.array(size.cpu()) for name, size in self.population.usual._asdict().items()}
 
     def load(self, state: dict[str, np.ndarray]) -> None:
         """Put the weights in place that `state` gave."""
         for name, weight in self.population.named(self.population.flat).items():
             weight.copy_(torch.from_numpy(state[name]))
-        self.population.unit, self.population.spread = float(state["unit"]), float(state["spread"])
-
-
-def usual_change(values: np.ndarray, origins: np.ndarray) -> float:
-    """Root mean square of the change from the value before each origin to the value at it; 1 if nothing changes."""
-    parts = (origins[begin : begin + CHUNK] for begin in range(0, len(origins), CHUNK))
-    squares = sum(float(np.square(values[part] - values[part - 1], dtype=np.float64).sum()) for part in parts)
-    change = math.sqrt(squares / len(origins))
-    return change if change > 0 else 1.0
-
-
-def usual_spread(values: np.ndarray, origins: np.ndarray, length: int, sample: int = 10_000) -> float:
-    """Root mean square distance of a window's values from its last, over evenly drawn windows; 1 if there is none."""
-    drawn = origins[:: -(-len(origins) // sample)]
-    squares = [((windows - windows[:, -1:]) ** 2).mean(axis=1) for windows in contexts(values, drawn, length)]
-    spread = float(np.sqrt(np.mean(np.concatenate(squares))))
-    return spread if spread > 0 else 1.0
+        for name, size in self.population.usual._asdict().items():
+            size.copy_(torch.from_numpy(state[name]))
+        self.measured = True

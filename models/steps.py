@@ -7,12 +7,16 @@ from torch import Tensor
 
 from models.adam import Adam
 from models.batches import Origins
+from models.points import Points
 from models.population import Population
 from models.specs import FitSpec
 
 
 class Steps(Protocol):
-    """Moves a population's weights along the slope of its mean squared error."""
+    """Moves a population's weights along the slope of its loss: the mean squared or absolute error.
+
+    The mean is over windows and steps ahead; a step whose outcome was not observed counts as met.
+    """
 
     def step(self, origins: Tensor, counts: Tensor, rate: Tensor) -> Tensor:
         """Learn from origins [K, B] at each member's rate [K], and give the losses [K] before it moved.
@@ -21,14 +25,14 @@ class Steps(Protocol):
         """
 
     def evaluate(self, held_out: Origins) -> Tensor:
-        """Mean squared error [K] over every held-out origin."""
+        """The loss [K] over every held-out origin."""
 
 
 class TorchSteps:
     """The step in plain PyTorch: the reference."""
 
-    def __init__(self, population: Population, values: Tensor, length: int, spec: FitSpec):
-        self.population, self.values, self.length = population, values, length
+    def __init__(self, population: Population, points: Points, spec: FitSpec):
+        self.population, self.points, self.spec = population, points, spec
         self.adam = Adam(population.flat, spec)
 
     def step(self, origins: Tensor, counts: Tensor, rate: Tensor) -> Tensor:
@@ -47,8 +51,8 @@ class TorchSteps:
     @torch.inference_mode()
     def evaluate(self, held_out: Origins) -> Tensor:
         """See `Steps`."""
-        total = torch.zeros(self.population.members, device=self.values.device)  # [K]
-        size = self.population.windows_at_once(self.length)
+        total = torch.zeros(self.population.members, device=self.points.values.device)  # [K]
+        size = self.population.windows_at_once()
         index = held_out.index.expand(self.population.members, -1)  # [K, M]
         for begin in range(0, index.shape[1], size):
             origins = index[:, begin : begin + size]
@@ -57,11 +61,13 @@ class TorchSteps:
         return total / held_out.sizes
 
     def losses(self, flat: Tensor, origins: Tensor, counts: Tensor) -> Tensor:
-        """Mean squared error [K] of the weights `flat` [K, P] over each member's first `counts` of origins [K, B]."""
-        before = torch.arange(-self.length, 0, device=origins.device).view(-1, 1, 1)  # [T, 1, 1]
-        after = torch.arange(self.population.horizon, device=origins.device)  # [S]
+        """The loss [K] of the weights `flat` [K, P] over each member's first `counts` of origins [K, B]."""
+        after = torch.arange(self.population.sizes.horizon, device=origins.device)  # [S]
         real = torch.arange(origins.shape[1], device=origins.device) < counts.unsqueeze(1)  # [K, B]
-        forecast = self.population.forward(flat, self.values[origins + before])  # [K, B, S]
-        errors = (forecast - self.values[origins.unsqueeze(-1) + after]).square().mean(dim=-1)  # [K, B]
+        goals = self.points.goals[origins.unsqueeze(-1) + after]  # [K, B, S]
+        windows, frame = self.population.frame(self.points, origins)
+        forecast = self.population.forward(flat, self.points, origins, windows, frame)  # [K, B, S]
+        errors = (forecast - goals.nan_to_num()) * ~goals.isnan() / frame.unit.unsqueeze(-1)  # [K, B, S]
+        errors = (errors.abs() if self.spec.loss == "mae" else errors.square()).mean(dim=-1)  # [K, B]
         total = (errors * real).sum(dim=1, dtype=torch.float64)  # exact enough to round alike, alone and among others
         return (total / counts.clamp(min=1)).to(errors.dtype)

@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from models.baselines import BASELINES, fit_baseline
 from models.metrics import rmse
 from models.network import Network
-from models.windows import targets
+from models.windows import outcomes, targets
 from tasks.preparation import Dataset
 from tasks.training import Training
 
@@ -44,12 +44,12 @@ def evaluate(name: str, network: Network, data: Dataset) -> Evaluation:  # noqa:
     horizon = data.window.horizon
     forecasts = {part: network.predict(data.panel, origins) for part, origins in data.origins.items()}
     scores = {
-        f"{part}_rmse": rmse(targets(data.panel.values, data.origins[part], horizon), forecast)
+        f"{part}_rmse": rmse(outcomes(data.panel, data.origins[part], horizon), forecast)
         for part, forecast in forecasts.items()
     }
     truth = data.series.truth(data.free_run, FREE_RUN_STEPS[-1])  # [N, 1000]
     known = int(np.flatnonzero([0, *np.isfinite(truth).any(axis=0)]).max(initial=0))  # steps up to the last known value
-    path = network.extend(data.panel.head(data.free_run), known)  # [N, known]
+    path = network.extend(data.panel, known, data.free_run)  # [N, known]
     scores |= {f"free_run_rmse_{steps}": score for steps, score in free_run_scores(truth[:, :known], path).items()}
     return Evaluation(scores, forecasts, path, truth[:, :known])
 
@@ -104,7 +104,7 @@ def prediction_table(model: str, evaluation: Evaluation, data: Dataset) -> pd.Da
             "unique_id": np.repeat(ids[data.panel.series_of(origins - 1)], horizon),
             "cutoff": np.repeat(times[origins - 1], horizon),
             "ds": targets(times, origins, horizon).ravel(),
-            "y": targets(data.panel.values, origins, horizon).ravel(),
+            "y": outcomes(data.panel, origins, horizon).ravel(),
             model: evaluation.forecasts[part].ravel(),
         }
         tables.append(pd.DataFrame(columns))

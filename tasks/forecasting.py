@@ -17,7 +17,7 @@ from models.checkpoints import write_whole
 from models.errors import InputError
 from models.forecaster import future_table
 from models.specs import SeriesSpec, change_source
-from models.windows import last_windows
+from models.windows import refuse_short_past
 from tasks import plots
 from tasks.report import number
 from tasks.run_page import show_table
@@ -50,6 +50,12 @@ def source_of(version: Version, given: SeriesSpec) -> SeriesSpec:
     return SeriesSpec.model_validate(change_source(version.trained_on["series"], changes))
 
 
+def refuse_output(output: str | None) -> None:
+    """**Raises:** `InputError` where a table could not be written there for lack of the folder."""
+    if output and "://" not in output and not Path(output).parent.is_dir():
+        raise InputError(f"--output {output}: there is no folder {Path(output).parent}; make it first")
+
+
 def spoken(moment: Any) -> str:
     """A time as a person writes it: a midnight is a day."""
     return str(pd.Timestamp(moment)).removesuffix(" 00:00:00") if isinstance(moment, MOMENTS) else str(moment)
@@ -57,7 +63,8 @@ def spoken(moment: Any) -> str:
 
 def refuse_short_series(version: Version, series: Series) -> None:
     """**Raises:** `InputError` where a series has fewer values than the version reads."""
-    last_windows(series.panel, version.trained_on["reads"])
+    if not version.trained_on["pads"]:
+        refuse_short_past(series.panel, series.panel.ends, version.trained_on["reads"])
 
 
 def run_name(version: Version, series: Series) -> str:
@@ -71,9 +78,9 @@ def make_forecast(version: Version, series: Series, horizon: int | None) -> Fore
 
     **Raises:** `InputError` where a series is shorter than what the model reads.
     """
-    forecaster, panel, season = load_version(version), series.panel, int(version.trained_on["season"])
-    steps = horizon or max(season, forecaster.spec.window.horizon)
-    answers = {forecaster.spec.model: forecaster.extend(panel, steps)}  # [N, steps]
+    forecaster, season = load_version(version), int(version.trained_on["season"])
+    panel, steps = forecaster.fitting(series.panel), horizon or max(season, forecaster.spec.window.horizon)
+    answers = forecaster.columns_ahead(panel, steps)  # [N, steps] each
     for name, period in zip(NAIVE, (1, season), strict=True):
         answers[name] = SeasonalNaive(period, steps).extend(panel, steps)
     return Forecast(future_table(panel, answers), forecaster.spec.model)
@@ -95,7 +102,18 @@ def plot_forecast(forecast: Forecast, version: Version, series: Series) -> Figur
         own["ds"].to_numpy(),
         {name: own[name].to_numpy() for name in (forecast.model, *NAIVE)},
         series.unit,
+        **band_of(forecast, own),
     )
+
+
+def band_of(forecast: Forecast, rows: pd.DataFrame) -> dict[str, Any]:
+    """The interval of some rows, as the plots take it; nothing where the model has none."""
+    for name in map(str, rows):
+        if name.startswith(f"{forecast.model}-lo-"):
+            level = int(name.rsplit("-", 1)[1])
+            high = rows[f"{forecast.model}-hi-{level}"]
+            return {"low": rows[name].to_numpy(), "high": high.to_numpy(), "level": level / 100}
+    return {}
 
 
 @task(task_run_name="record_forecast", cache_policy=NO_CACHE)

@@ -13,7 +13,7 @@ from models.baselines import NAIVE
 from models.errors import InputError
 from models.metrics import rmse
 from models.specs import GateSpec, SeriesSpec
-from models.windows import targets
+from models.windows import outcomes
 from tasks.evaluation import Evaluation, Outcome
 from tasks.preparation import Dataset
 from tasks.tracking.registry import (
@@ -63,6 +63,7 @@ def register_model(recipe: str, outcome: Outcome, data: Dataset, source: SeriesS
         "series": source.model_dump(exclude_defaults=True),
         "season": data.season,
         "reads": data.window.length,
+        "pads": data.window.short == "pad",
         "seen_until": seen_until(data),
     }
     scores = {name: f"{score:.3g}" for name, score in measures.items() if name in ("val_rmse", "test_rmse")}
@@ -111,7 +112,7 @@ def compare(
         except InputError as error:
             return Verdict(challenger, champion, False, f"the champion, version {champion.number}, {error}", {})
     steps = min(forecast.shape[1] for forecast in forecasts.values())
-    actual = targets(data.panel.values, origins[kept], steps)  # [m, steps]
+    actual = outcomes(data.panel, origins[kept], steps)  # [m, steps]
     scores = {
         name: rmse(actual, (forecast if name == "champion" else forecast[kept])[:, :steps])
         for name, forecast in forecasts.items()

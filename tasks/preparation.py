@@ -1,6 +1,6 @@
 """From a series to what every model is trained, chosen and scored on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from prefect import task
@@ -9,9 +9,9 @@ from prefect.cache_policies import NO_CACHE
 from models.errors import InputError
 from models.frequency import usual_season
 from models.panel import Panel
-from models.scaling import refuse_constant_series
+from models.parts import Parts, fit_parts
 from models.specs import FreeRun, SplitSpec, WindowSpec
-from models.windows import Parts, origins_within, split_panel
+from models.windows import origins_within
 from tasks.series import Series, wave_season
 
 
@@ -44,10 +44,11 @@ def prepare_data(
 
     `free_run` starts from each series' first window, or from its test part.
 
-    **Raises:** `InputError` where a series has no room for one window in a part that was asked for, or does not vary.
+    **Raises:** `InputError` where a series has no room for one window in a part that was asked for, or does not vary,
+    unless `window.short` says what to do with it.
     """
-    panel, parts = series.panel, split_panel(series.panel, split)
-    refuse_constant_series(panel, parts.train)
+    panel, parts, notes = fit_parts(series.panel, split, window)
+    series = replace(series, panel=panel, notes=(*series.notes, *notes))
     begins = {"train": panel.starts, "val": parts.train, "test": parts.validation}
     ends = {"train": parts.train, "val": parts.validation, "test": parts.test}
     wanted = {"train": True, "val": split.validation > 0, "test": split.test > 0}
@@ -57,25 +58,12 @@ def prepare_data(
         if wanted[part]
     }
     for part, found in origins.items():
-        _refuse_short_series(panel, begins[part], ends[part], window, FULL_NAMES[part])
         if len(found) == 0:
             raise InputError(f"every value to forecast in the {FULL_NAMES[part]} part is missing; move the parts")
     if season is None:
         season = wave_season(series.wave) if series.wave else usual_season(panel.step)
     start = np.minimum(panel.starts + window.length, parts.test) if free_run == "first" else parts.validation
     return Dataset(series, window, parts, origins, season, start)
-
-
-def _refuse_short_series(panel: Panel, begin: np.ndarray, end: np.ndarray, window: WindowSpec, part: str) -> None:
-    """**Raises:** `InputError` where a part, from `begin` to `end` [N], has no room for one window of its series."""
-    short = np.flatnonzero(end - np.maximum(begin, panel.starts + window.length) < window.horizon)
-    if len(short):
-        n = short[0]
-        raise InputError(
-            f"series '{panel.ids[n]}' is too short: its {part} part has {end[n] - begin[n]} points, which hold no "
-            f"window of {window.length} values and {window.horizon} to forecast; make --window.length or "
-            "--window.horizon smaller, or give more points"
-        )
 
 
 FULL_NAMES = {"train": "training", "val": "validation", "test": "test"}

@@ -61,7 +61,10 @@ def comparison_table(summary: dict[str, Any]) -> Table:
 
 def number(score: float) -> str:
     """Three significant digits, or a dash where there is no score."""
-    return f"{score:.3g}" if math.isfinite(score) else "–"
+    if not math.isfinite(score):
+        return "–"
+    rounded = float(f"{score:.3g}")
+    return f"{rounded:,.0f}" if 1000 <= abs(rounded) < 1e6 else f"{score:.3g}"
 
 
 def told(registered: dict[str, Any]) -> str:

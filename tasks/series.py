@@ -10,9 +10,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.errors import InputError
-from models.panel import Panel, one_series, panel_from_frame
+from models.panel import Fill, Panel, one_series, panel_from_frame
 from models.specs import SeriesSpec
-from tasks.tables import read_table, shown
+from tasks.tables import covariate_columns, read_table, shown
 
 WAVES = {"sine": np.sin, "cosine": np.cos}
 
@@ -28,6 +28,7 @@ class Series:
     unit: str
     source: str
     wave: SeriesSpec | None = None
+    fill: Fill = "last"
 
     def truth(self, begin: np.ndarray, steps: int) -> np.ndarray:
         """The values [N, steps] from each series' point `begin` [N] on, NaN where unknown; a wave is known for ever."""
@@ -98,9 +99,11 @@ def _read_once(spec: SeriesSpec, _changed: int) -> Series:
     try:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        panel, notes = panel_from_frame(read_table(path, spec), spec.fill)
+        panel, notes = panel_from_frame(read_table(path, spec), spec.fill, covariate_columns(spec))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {shown(error.strerror or error, 200)}") from error
     except InputError as error:
         raise InputError(f"{path}: {' '.join(str(error).split())}") from error
-    return Series(spec.name or path.stem, panel, tuple(notes), sha256, spec.value or path.stem, str(path))
+    return Series(
+        spec.name or path.stem, panel, tuple(notes), sha256, spec.value or path.stem, str(path), fill=spec.fill
+    )

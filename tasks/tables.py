@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from models.covariates import Columns
 from models.errors import InputError
-from models.panel import LARGEST_TIME
+from models.frequency import LARGEST_TIME
 from models.specs import SeriesSpec
 
 ROLES = {"id": "unique_id", "time": "ds", "value": "y"}
@@ -20,6 +21,8 @@ MISSING = ["", "#N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a",
 def read_table(path: Path, spec: SeriesSpec) -> pd.DataFrame:
     """The columns `unique_id`, `ds` and `y` of a file, row by row; without ids, all rows are named after the file.
 
+    Behind them come the covariates, under the names that `covariate_columns` gives them.
+
     **Raises:** `InputError` with the row or column, the value, and the way out; `OSError` where it cannot be read.
     """
     table = _read_columns(path, spec.id or ROLES["id"])
@@ -29,9 +32,39 @@ def read_table(path: Path, spec: SeriesSpec) -> pd.DataFrame:
     for role, column, other in (("value", value, time), ("id", name, time), ("id", name, value)):
         if column == other:
             raise InputError(f"column '{column}' cannot be two things at once; name another with --series.{role}")
-    return pd.DataFrame(
-        {"unique_id": _ids(table, name, path.stem), "ds": _times(table, time), "y": _values(table, value)}
-    )
+    columns = {
+        "unique_id": _ids(table, name, path.stem),
+        "ds": _times(table, time),
+        "y": _values(table, value, "value"),
+    }
+    return pd.DataFrame(columns | _covariates(table, spec, {name, time, value}))
+
+
+def covariate_columns(spec: SeriesSpec) -> Columns:
+    """The covariates as `read_table` names them: as in the file, but with _ behind a name that means something else."""
+    given = {*spec.past, *spec.known, *spec.static}
+
+    def free(name: str) -> str:
+        new = name
+        while new in ROLES.values() or (new != name and new in given):
+            new += "_"
+        return new
+
+    past, known, static = (tuple(map(free, names)) for names in (spec.past, spec.known, spec.static))
+    return Columns(past, known, static)
+
+
+def _covariates(table: pd.DataFrame, spec: SeriesSpec, taken: set[str | None]) -> dict[str, pd.Series]:
+    """The covariates' numbers by their names in the table of `read_table`."""
+    named = [(role, name) for role in Columns._fields for name in getattr(spec, role)]
+    found = {}
+    for (role, name), new in zip(named, sum(covariate_columns(spec), ()), strict=True):
+        if name in taken:
+            raise InputError(f"column '{name}' cannot be two things at once; name another with --series.{role}")
+        if new in found:
+            raise InputError(f"column '{name}' is named twice among the covariates; drop it from --series.{role}")
+        found[new] = _values(table, _column(table, name, role), role)
+    return found
 
 
 def _read_columns(path: Path, id_column: str) -> pd.DataFrame:
@@ -177,7 +210,7 @@ def _has_zone(cells: pd.Series) -> bool:
     return first is not pd.NaT and first.tzinfo is not None
 
 
-def _values(table: pd.DataFrame, column: str | None) -> pd.Series:
+def _values(table: pd.DataFrame, column: str | None, role: str) -> pd.Series:
     cells = table[str(column)]
     numbers = pd.to_numeric(cells, errors="coerce")
     convertible = pd.api.types.infer_dtype(cells) in ("boolean", "datetime64", "timedelta64")  # to what nobody means
@@ -185,7 +218,7 @@ def _values(table: pd.DataFrame, column: str | None) -> pd.Series:
     if len(broken):
         raise InputError(
             f"column '{column}' has '{shown(cells.iloc[broken[0]])}' in row {broken[0] + 1}, which is not a number; "
-            "correct it, leave the cell empty if the value is missing, or name another column with --series.value"
+            f"correct it, leave the cell empty if the value is missing, or name another column with --series.{role}"
         )
     return numbers.astype("float64")
 

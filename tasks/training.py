@@ -9,14 +9,19 @@ from prefect.cache_policies import NO_CACHE
 from threadpoolctl import threadpool_limits
 
 from models.errors import InputError
-from models.forecaster import Forecaster, build_network
+from models.forecaster import Forecaster, build_network, columns_of, interval_units, layout_of
+from models.intervals import LEAST, Intervals, fixed_sizes
 from models.network import Epoch
-from models.scaling import UNSCALED, fit_scaling
-from models.specs import RECURRENT, Device, ModelSpec
+from models.scaling import fit_scaling
+from models.specs import RECURRENT, Device, IntervalSpec, ModelSpec
+from models.windows import origins_within, outcomes
 from tasks.preparation import Dataset
 from tasks.progress import progress
 from tasks.tracking.machine import system_metrics
 from tasks.tracking.runs import Curves
+
+MOST_ORIGINS = 10_000
+"""Origins whose errors tell the intervals; of more, so many are evenly drawn."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,10 @@ class Training:
 
 
 @task(task_run_name="fit_model: {spec.model}", cache_policy=NO_CACHE)
-def fit_model(spec: ModelSpec, data: Dataset, run_id: str, device: str) -> Training:
-    """Train on the training part; the validation part chooses the epoch where the procedure has such a choice."""
-    scaling = fit_scaling(data.panel, data.parts.train) if spec.window.scale == "standard" else UNSCALED
-    network = build_network(spec, device)
-    scaled = scaling.scale(data.panel, network.dtype)
+def fit_model(spec: ModelSpec, data: Dataset, intervals: IntervalSpec, run_id: str, device: str) -> Training:
+    """Train on the training part; the validation part chooses the epoch, where there is a choice, and the intervals."""
+    forecaster = untrained(spec, data, device)
+    network, scaled = forecaster.network, forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     curves, losses = Curves(run_id), dict[str, list[float]]()
     began = time.perf_counter()
     # One thread for NumPy's products too: they are small, and a second thread waits more than it works.
@@ -49,13 +53,42 @@ def fit_model(spec: ModelSpec, data: Dataset, run_id: str, device: str) -> Train
             curves.add(epoch.number, report)
             advance(epoch.number, report)
     curves.flush()
-    return Training(Forecaster(spec, scaling, network), losses, time.perf_counter() - began)
+    forecaster.intervals = calibrate(forecaster, data, intervals.level, max(spec.window.horizon, data.season))
+    return Training(forecaster, losses, time.perf_counter() - began)
+
+
+def untrained(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster:
+    """A forecaster with its first weights, its scaling fitted on the training part.
+
+    **Raises:** `InputError` where the model cannot do what is asked of it.
+    """
+    scaling = fit_scaling(data.panel, data.parts.train, spec.window)
+    network = build_network(spec, device, layout_of(spec, data.panel))
+    return Forecaster(spec, scaling, network, data.series.fill, columns_of(data.panel))
+
+
+def calibrate(forecaster: Forecaster, data: Dataset, level: int, steps: int) -> Intervals | None:
+    """Intervals for so many steps ahead, from the errors within the validation part; None where there is none.
+
+    A step whose error was met fewer than 10 times has none either.
+    """
+    panel, parts = data.panel, data.parts
+    origins = origins_within(panel, parts.train, parts.validation, data.window.length, 1)
+    origins = origins[:: -(-len(origins) // MOST_ORIGINS) or 1]
+    actual = outcomes(panel, origins, steps, parts.validation)  # [M, steps]
+    met = (~np.isnan(actual)).sum(axis=0) >= LEAST  # [steps]
+    if not met.any():
+        return None
+    units = interval_units(panel, parts.train, data.season)[panel.series_of(origins - 1)]  # [M]
+    reach = int(np.flatnonzero(met).max()) + 1
+    sizes = fixed_sizes(actual[:, :reach], forecaster.extend(panel, reach, origins), units, level)
+    return Intervals(level, np.where(met[:reach], sizes, np.nan))
 
 
 def epoch_losses(epoch: Epoch) -> dict[str, float]:
-    """An epoch's losses under their names in MLflow, the mean over the members."""
+    """An epoch's losses under their names in MLflow, the mean over the members that have one."""
     losses = {"train_loss": epoch.train_loss, "val_loss": epoch.val_loss}
-    return {name: float(np.mean(loss)) for name, loss in losses.items() if loss is not None}
+    return {name: float(np.nanmean(loss)) for name, loss in losses.items() if loss is not None}
 
 
 def epochs_of(spec: ModelSpec) -> int:

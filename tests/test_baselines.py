@@ -59,6 +59,15 @@ def test_beyond_the_end_the_same_rule_holds() -> None:
     assert SeasonalNaive(season=99, horizon=1).extend(two_series(), 2).tolist() == [[4, 4], [50, 50]]
 
 
+def test_a_path_may_go_on_from_any_origin() -> None:
+    naive = SeasonalNaive(season=3, horizon=1)
+    assert naive.extend(two_series(), 4, np.array([3, 8, 9])).tolist() == [
+        [1, 2, 3, 1],
+        [20, 30, 40, 20],
+        [30, 40, 50, 30],
+    ]
+
+
 def test_a_season_as_long_as_a_waves_period_is_exact() -> None:
     wave = one_series("a", np.sin(2 * np.pi * TIME / 25))
     path = SeasonalNaive(season=25, horizon=1).extend(wave.head(np.array([1000])), 1000)
@@ -70,12 +79,14 @@ def test_a_season_as_long_as_a_waves_period_is_exact() -> None:
 
 def test_the_next_value_is_a_constant_and_a_weighted_value() -> None:
     network, _, _ = fitted(np.array([0.0, 1.0, 1.5, 1.75, 1.875]), length=1, train=5)  # x' = x / 2 + 1
-    assert network.predict_windows(np.array([[4.0], [-2.0]])) == pytest.approx(np.array([[3.0], [0.0]]))
+    panel = one_series("a", np.array([4.0, -2.0]))
+    assert network.predict(panel, np.array([1, 2])) == pytest.approx(np.array([[3.0], [0.0]]))
 
 
 def test_further_steps_come_from_its_own_forecasts() -> None:
     network, panel, _ = fitted(np.array([0.0, 1.0, 1.5, 1.75, 1.875]), length=1, train=5, horizon=3)
-    assert network.predict_windows(np.array([[4.0]])) == pytest.approx(np.array([[3.0, 2.5, 2.25]]))
+    four = one_series("a", np.array([4.0]))
+    assert network.predict(four, np.array([1])) == pytest.approx(np.array([[3.0, 2.5, 2.25]]))
     assert network.extend(panel, 2) == pytest.approx(np.array([[1.9375, 1.96875]]))
 
 
@@ -86,8 +97,24 @@ def test_the_weights_are_those_of_least_squares(chunk: int, monkeypatch: pytest.
     rows = np.column_stack([past, np.ones(297)])
     expected = rows @ np.linalg.lstsq(rows[:200], noise[3:203], rcond=None)[0]
     monkeypatch.setattr(windows, "CHUNK", chunk)
-    network, _, _ = fitted(noise, length=3, train=203)
-    np.testing.assert_allclose(network.predict_windows(past)[:, 0], expected, rtol=0, atol=1e-12)
+    network, panel, _ = fitted(noise, length=3, train=203)
+    np.testing.assert_allclose(network.predict(panel, np.arange(3, 300))[:, 0], expected, rtol=0, atol=1e-12)
+
+
+def test_one_set_of_weights_serves_series_of_any_level_and_size() -> None:
+    wave = np.sin(TIME[:100] * 0.3)
+    values = np.concatenate([wave, 500 + 20 * np.roll(wave, 5)])
+    panel = Panel(("a", "b"), values, np.ones(200, bool), np.array([0, 100, 200]), (np.int64(0),) * 2, 1)
+    network, origins = LinearAR(5, 1), np.concatenate([np.arange(5, 60), np.arange(110, 160)])
+    network.fit(panel, origins)
+    later = np.concatenate([np.arange(60, 100), np.arange(160, 200)])
+    np.testing.assert_allclose(network.predict(panel, later)[:, 0], values[later], rtol=0, atol=1e-9)
+
+
+def test_several_origins_of_a_series_are_extended_as_each_alone() -> None:
+    network, panel, _ = fitted(np.sin(TIME * 0.3), length=4)
+    paths = network.extend(panel, 3, np.array([10, 700]))
+    np.testing.assert_allclose(paths, [panel.values[10:13], panel.values[700:703]], rtol=0, atol=1e-9)
 
 
 EXACT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -150,8 +177,8 @@ def test_what_comes_behind_the_training_part_changes_no_weight() -> None:
     values = np.sin(TIME * 0.1)
     spoilt = values.copy()
     spoilt[600:] = 1e6
-    window = np.random.default_rng(0).normal(size=(3, 5))
-    first, second = (fitted(some, length=5)[0].predict_windows(window) for some in (values, spoilt))
+    other, origins = one_series("a", np.random.default_rng(0).normal(size=20)), np.arange(5, 20)
+    first, second = (fitted(some, length=5)[0].predict(other, origins) for some in (values, spoilt))
     np.testing.assert_array_equal(first, second)
 
 

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from models.checkpoints import load_forecaster, save_forecaster, write_whole
+from models.covariates import Columns
 from models.errors import InputError
-from models.forecaster import Forecaster, build_network
+from models.forecaster import Forecaster, build_network, columns_of, layout_of
+from models.intervals import Intervals
 from models.panel import Panel, panel_from_frame
 from models.scaling import fit_scaling
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, WindowSpec
@@ -30,7 +32,7 @@ def trained(model: str) -> tuple[Forecaster, Panel]:
     panel, _ = panel_from_frame(rows(model), "last")
     fit, recurrent = FitSpec(epochs=2, members=2), RecurrentSpec(hidden=4)
     spec = ModelSpec(model=model, window=WindowSpec(length=5), fit=fit, recurrent=recurrent)
-    network, scaling = build_network(spec), fit_scaling(panel, panel.ends)
+    network, scaling = build_network(spec), fit_scaling(panel, panel.ends, spec.window)
     for epoch in network.fit(scaling.scale(panel), np.arange(5, 30), None):
         if epoch.number == 2:
             break
@@ -45,6 +47,77 @@ def test_a_forecaster_comes_back_as_it_was(model: str, tmp_path: Path) -> None:
     assert again.spec == forecaster.spec
     np.testing.assert_array_equal(again.extend(panel, 7), forecaster.extend(panel, 7))
     np.testing.assert_array_equal(again.predict(panel, np.arange(9, 40)), forecaster.predict(panel, np.arange(9, 40)))
+
+
+def told(scope: str, transform: str) -> tuple[Forecaster, Panel, pd.DataFrame]:
+    """A forecaster with all there is to keep: covariates of all kinds, a calendar, intervals, a rule for gaps."""
+    frame = pd.concat([rows("gru"), pd.DataFrame({"unique_id": ["a", "b"], "ds": pd.Timestamp("2024-02-10")})])
+    frame["y"] = frame["y"] + 5
+    frame["sale"], frame["heat"] = np.cos(np.arange(82) / 3), np.sin(np.arange(82) / 7)
+    frame["size"] = frame["unique_id"].map({"a": 1.0, "b": 2.0})
+    columns = Columns(past=("heat",), known=("sale",), static=("size",))
+    panel, _ = panel_from_frame(frame, "linear", columns)
+    spec = ModelSpec.model_validate(
+        {
+            "model": "lstm",
+            "window": {"length": 5, "horizon": 2, "transform": transform, "scale": "robust", "calendar": "weekday"},
+            "recurrent": {"hidden": 4, "highway": 2, "reads": "from_mean", "answers": "from_season", "unit": "window"},
+            "fit": {"epochs": 2, "members": 2, "scope": scope, "combine": "mean", "loss": "mae"},
+            "season": 3,
+        }
+    )
+    network, scaling = build_network(spec, layout=layout_of(spec, panel)), fit_scaling(panel, panel.ends, spec.window)
+    origins = np.concatenate([np.arange(5, 30), np.arange(45, 70)])
+    for _ in network.fit(scaling.scale(panel, network.dtype), origins, None):
+        pass
+    intervals = Intervals(80, np.array([0.1, 1 / 3, np.nan]))
+    return Forecaster(spec, scaling, network, "linear", columns_of(panel), intervals), panel, frame
+
+
+@pytest.mark.parametrize("transform", ["none", "log", "difference"])
+@pytest.mark.parametrize("scope", ["global", "local"])
+def test_covariates_intervals_and_networks_for_each_series_come_back_to_the_bit(
+    scope: str, transform: str, tmp_path: Path
+) -> None:
+    forecaster, panel, frame = told(scope, transform)
+    save_forecaster(forecaster, tmp_path)
+    again = load_forecaster(tmp_path)
+    assert (again.spec, again.fill, again.columns) == (forecaster.spec, "linear", forecaster.columns)
+    assert again.columns == Columns(past=("heat",), known=("sale",), static=("size",))
+    assert again.network.layout == forecaster.network.layout
+    assert again.network.layout.ids == (panel.ids if scope == "local" else ())
+    origins = np.array([9, 38, 50, 79])
+    np.testing.assert_array_equal(again.predict(panel, origins), forecaster.predict(panel, origins))
+    expected = forecaster.forecast(frame, 1)
+    assert list(expected.columns) == ["unique_id", "cutoff", "ds", "lstm", "lstm-lo-80", "lstm-hi-80"]
+    pd.testing.assert_frame_equal(again.forecast(frame, 1), expected, check_exact=True)
+
+
+@pytest.mark.parametrize("scope", ["global", "local"])
+def test_a_training_goes_on_from_what_was_loaded_as_from_what_was_kept(scope: str, tmp_path: Path) -> None:
+    forecaster, panel, _ = told(scope, "none")
+    save_forecaster(forecaster, tmp_path)
+    pair = [forecaster, load_forecaster(tmp_path)]
+    for own in pair:
+        for _ in own.network.fit(own.scaling.scale(panel, own.network.dtype), np.arange(5, 30), None):
+            pass
+    np.testing.assert_array_equal(*(own.predict(panel, np.array([30, 70])) for own in pair))
+
+
+def test_a_forecast_of_a_series_shorter_than_the_window_repeats_its_first_value_where_the_training_did() -> None:
+    spec = ModelSpec.model_validate(
+        {"model": "gru", "window": {"length": 5, "short": "pad"}, "recurrent": {"hidden": 4}}
+    )
+    panel, _ = panel_from_frame(rows("gru"), "last")
+    forecaster = Forecaster(spec, fit_scaling(panel, panel.ends, spec.window), build_network(spec))
+    short = rows("gru").groupby("unique_id").head(2)
+    days = pd.DataFrame(
+        {"unique_id": list("aaabbb"), "ds": pd.to_datetime(["2023-12-29", "2023-12-30", "2023-12-31"] * 2)}
+    )
+    long = pd.concat([days.assign(y=0.0), short])
+    forecast = forecaster.forecast(short, 3)
+    assert forecast["ds"].tolist()[:3] == [pd.Timestamp(f"2024-01-0{day}") for day in (3, 4, 5)]
+    pd.testing.assert_frame_equal(forecaster.forecast(long, 3), forecast)  # the wave begins at 0
 
 
 def test_a_forecast_goes_on_in_time_from_the_last_row() -> None:

@@ -106,8 +106,9 @@ def test_beyond_the_end_it_reads_its_own_forecasts() -> None:
     elman, _ = trained(epochs=20)
     path = elman.extend(SINE, 3)[0]
     longer = one_series("sine", np.append(SINE.values, path[:2]))
-    assert elman.predict(longer, np.array([21, 22]))[:, 0].tolist() == path[:2].tolist()
+    assert elman.predict(longer, np.array([21, 22]))[:, 0] == pytest.approx(path[:2], rel=1e-12)
     assert elman.extend(longer, 1)[0, 0] == path[2]
+    assert elman.extend(SINE, 3, np.array([10, 21]))[1] == pytest.approx(path, rel=1e-12)
 
 
 def test_loaded_weights_forecast_the_same_bits_and_are_a_copy() -> None:

@@ -1,15 +1,20 @@
-"""Scores: pooled over what is known, and chosen on validation alone."""
+"""Scores and intervals: from what is known, and chosen on validation alone."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from models.baselines import SeasonalNaive
-from models.metrics import rmse, skill
+from models.forecaster import interval_units
+from models.metrics import coverage, rmse, skill
 from models.panel import one_series
-from models.specs import SplitSpec, WindowSpec
+from models.specs import FitSpec, ModelSpec, RecurrentSpec, SplitSpec, WindowSpec
+from models.windows import outcomes
 from tasks.evaluation import choose, evaluate, free_run_scores
-from tasks.preparation import prepare_data
+from tasks.preparation import Dataset, prepare_data
 from tasks.series import Series
+from tasks.training import calibrate, untrained
 
 
 def test_rmse_is_the_root_of_the_mean_square() -> None:
@@ -54,3 +59,59 @@ def test_a_gap_in_the_truth_shortens_no_free_run() -> None:
     there = np.arange(100) != 60
     expected = rmse(values[290:390][there], np.full(99, values[289]))
     assert found.scores["free_run_rmse_100"] == pytest.approx(expected)
+
+
+# Intervals
+
+
+def noisy(points: int, validation: int, horizon: int = 3) -> Dataset:
+    """A sine of 21 points a turn with noise of a deviation of 0.2, of which the last 400 points at most are tested."""
+    values = np.sin(np.arange(points) * 0.3) + np.random.default_rng(0).normal(0, 0.2, points)
+    series = Series("s", one_series("s", values), (), "", "s", "s")
+    split = SplitSpec(validation=validation, test=min(400, points // 4))
+    return prepare_data.fn(series, WindowSpec(length=12, horizon=horizon), split, 21, "test")
+
+
+@pytest.mark.parametrize("level", [50, 90])
+def test_intervals_hold_about_their_level_of_a_noisy_sine_at_every_step(level: int) -> None:
+    data = noisy(1600, 400)
+    spec = ModelSpec(
+        model="gru",
+        window=data.window,
+        season=data.season,
+        recurrent=RecurrentSpec(hidden=6),
+        fit=FitSpec(epochs=8, learning_rate=0.02),
+    )
+    forecaster = untrained(spec, data)
+    scaled = forecaster.scaling.scale(data.panel, forecaster.network.dtype)
+    for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins["val"]):
+        pass
+    intervals = calibrate(forecaster, data, level, 5)
+    assert intervals is not None
+    assert intervals.level == level
+    assert len(intervals.sizes) == 5
+    origins = data.origins["test"]
+    unit = interval_units(data.panel, data.parts.train, data.season).repeat(len(origins))
+    low, high = intervals.around(forecaster.extend(data.panel, 5, origins), unit)
+    for step in range(5):
+        actual = outcomes(data.panel, origins, 5)[:, step]
+        assert coverage(actual, low[:, step], high[:, step]) == pytest.approx(level / 100, abs=0.07)
+
+
+def test_intervals_come_from_errors_within_the_validation_part_and_need_ten_a_step() -> None:
+    data = noisy(80, 12)
+    forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
+    intervals = calibrate(forecaster, data, 90, 6)
+    assert intervals is not None
+    assert len(intervals.sizes) == 3  # 12 errors one step ahead, 11 two, 10 three
+    spoilt = data.panel.values.copy()
+    spoilt[data.parts.validation[0] :] = 1e6
+    series = replace(data.series, panel=data.panel.with_values(spoilt))
+    again = calibrate(forecaster, replace(data, series=series), 90, 6)
+    assert again is not None
+    assert again.sizes.tolist() == intervals.sizes.tolist()
+
+
+def test_without_a_validation_part_there_is_no_interval() -> None:
+    data = noisy(80, 0)
+    assert calibrate(untrained(ModelSpec(model="gru", window=data.window), data), data, 90, 3) is None

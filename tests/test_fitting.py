@@ -8,11 +8,13 @@ from models.adam import Adam, learning_rates
 from models.batches import Batches
 from models.fitting import fit
 from models.network import Epoch
-from models.population import Population
+from models.points import bare
+from models.population import Population, Sizes
 from models.specs import FitSpec, RecurrentSpec
 
 LENGTH = 8
 VALUES = torch.sin(torch.arange(200) * 0.3)
+POINTS = bare(VALUES)
 TRAIN, VALIDATION = np.arange(LENGTH, 150), np.arange(150, 200)
 SPEC = FitSpec(epochs=4, batch=32, learning_rate=0.01)
 
@@ -20,9 +22,9 @@ SPEC = FitSpec(epochs=4, batch=32, learning_rate=0.01)
 def train(
     seeds: list[int], spec: FitSpec = SPEC, cell: str = "gru", compiled: bool = True, **options: object
 ) -> tuple[Population, list[Epoch]]:
-    population = Population(cell, RecurrentSpec(hidden=6), 1, seeds, compiled=compiled)
+    population = Population(cell, RecurrentSpec(hidden=6), Sizes(LENGTH), seeds, compiled=compiled)
     arguments = {"train": [TRAIN], "validation": [VALIDATION]} | options
-    return population, list(fit(population, VALUES, LENGTH, spec=spec, seeds=seeds, **arguments))
+    return population, list(fit(population, POINTS, spec=spec, seeds=seeds, **arguments))
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -53,7 +55,7 @@ def test_the_best_epochs_weights_are_kept_for_each_member() -> None:
     courses = np.array([epoch.val_loss for epoch in epochs])  # [epochs, K]
     best = courses.argmin(axis=0)
     assert (best < len(epochs) - 1).any(), "the last epoch is the best of every member: the test shows nothing"
-    forecast = population.predict(VALUES, torch.from_numpy(VALIDATION), LENGTH)[..., 0]  # [K, M]
+    forecast = population.predict(POINTS, torch.from_numpy(VALIDATION)[None])[..., 0]  # [K, M]
     losses = (forecast - VALUES[VALIDATION]).square().mean(dim=1)
     np.testing.assert_allclose(losses, courses.min(axis=0), rtol=1e-4)
 
@@ -78,11 +80,37 @@ def test_members_may_own_unequal_numbers_of_windows() -> None:
 
 
 def test_every_origin_comes_once_an_epoch_and_in_an_order_of_its_seed() -> None:
-    batches = Batches([np.arange(10, 33)], 2, 5, [0, 1], torch.device("cpu"))
+    batches = Batches([np.arange(10, 33)], 2, 5, None, [0, 1], torch.device("cpu"))
     drawn = list(zip(batches.epoch(), batches.counts, strict=True))
     rows = [torch.cat([origins[k][: counts[k]] for origins, counts in drawn]).tolist() for k in (0, 1)]
     assert [sorted(row) for row in rows] == [list(range(10, 33))] * 2
     assert rows[0] != rows[1] != list(range(10, 33))
+
+
+def test_as_many_windows_are_drawn_anew_each_epoch_as_are_asked_for() -> None:
+    batches = Batches([np.arange(10, 33)], 2, 5, 12, [0, 1], torch.device("cpu"))
+    epochs = []
+    for _ in range(40):
+        drawn = list(zip(batches.epoch(), batches.counts, strict=True))
+        assert [counts.tolist() for _, counts in drawn] == [[5, 5], [5, 5], [2, 2]]
+        epochs.append(torch.cat([origins[0][: counts[0]] for origins, counts in drawn]).tolist())
+    assert {len(set(epoch)) for epoch in epochs} == {12}
+    assert set().union(*epochs) == set(range(10, 33))
+    assert epochs[0] != epochs[1]
+
+
+def test_where_fewer_windows_are_there_than_asked_for_all_are_drawn() -> None:
+    batches = Batches([np.arange(3), np.arange(20)], 2, 4, 10, [0, 1], torch.device("cpu"))
+    assert batches.counts.tolist() == [[3, 4], [0, 4], [0, 2]]
+    drawn = torch.cat(list(batches.epoch()), dim=1)
+    assert sorted(drawn[0, :3].tolist()) == [0, 1, 2]
+    assert len(set(drawn[1, :10].tolist())) == 10
+
+
+def test_an_epoch_of_so_many_windows_is_of_as_many_steps() -> None:
+    few, many = train([0], FitSpec(epochs=1, batch=16, windows=32))[0], train([0], FitSpec(epochs=1, batch=16))[0]
+    start = Population("gru", RecurrentSpec(hidden=6), Sizes(LENGTH), [0]).flat
+    assert 0 < (few.flat - start).norm() < (many.flat - start).norm() / 2  # 2 steps of Adam against 9
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
@@ -121,9 +149,9 @@ def test_the_learning_rate_rises_then_falls_along_a_cosine() -> None:
 
 def test_forecasts_and_losses_are_the_same_in_small_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     population, epochs = train([0, 1], compiled=False)
-    origins = torch.arange(LENGTH, len(VALUES))
-    whole = population.predict(VALUES, origins, LENGTH)
+    origins = torch.arange(LENGTH, len(VALUES)).unsqueeze(0)
+    whole = population.predict(POINTS, origins)
     monkeypatch.setattr("models.population.MOST_GATES", 2 * LENGTH * 3 * 6 * 10)  # ten windows of two GRUs of six units
-    assert population.windows_at_once(LENGTH) == 10
-    torch.testing.assert_close(population.predict(VALUES, origins, LENGTH), whole, rtol=0, atol=1e-6)
+    assert population.windows_at_once() == 10
+    torch.testing.assert_close(population.predict(POINTS, origins), whole, rtol=0, atol=1e-6)
     np.testing.assert_allclose(train([0, 1], compiled=False)[1][-1].val_loss, epochs[-1].val_loss, rtol=1e-5)

@@ -66,7 +66,8 @@ def test_the_chosen_model_is_registered_under_the_series_name(trained: dict[str,
 
 def test_a_forecast_goes_on_from_the_last_row_of_every_series(made: dict[str, Any]) -> None:
     table = pd.read_csv("out.csv", parse_dates=["cutoff", "ds"])
-    assert list(table.columns) == ["unique_id", "cutoff", "ds", "gru", "last_value", "seasonal_naive"]
+    models = ["gru", "gru-lo-90", "gru-hi-90", "last_value", "seasonal_naive"]
+    assert list(table.columns) == ["unique_id", "cutoff", "ds", *models]
     assert table.groupby("unique_id").size().to_dict() == {"north": 30, "south": 30}
     last = pd.Timestamp("2024-01-01") + pd.Timedelta(HOURS - 1, "h")
     assert (table["cutoff"] == last).all()
@@ -76,6 +77,18 @@ def test_a_forecast_goes_on_from_the_last_row_of_every_series(made: dict[str, An
     np.testing.assert_allclose(own["last_value"], south[-1])
     np.testing.assert_allclose(own["seasonal_naive"][:24], south[-24:])
     assert own["gru"].between(490, 510).all()
+
+
+def test_a_forecast_comes_with_intervals_for_a_season_that_hold_what_came(made: dict[str, Any]) -> None:
+    table = pd.read_csv("out.csv", parse_dates=["ds"])
+    bounded = table[table["gru-lo-90"].notna()]
+    assert bounded.groupby("unique_id").size().to_dict() == {"north": 24, "south": 24}
+    came = loads(HOURS + 24).rename(columns={"place": "unique_id", "hour": "ds"})
+    both = bounded.merge(came, on=["unique_id", "ds"])
+    assert len(both) == 48
+    assert both["load"].between(both["gru-lo-90"], both["gru-hi-90"]).mean() > 0.8
+    assert both["gru"].to_numpy() == pytest.approx((both["gru-lo-90"] + both["gru-hi-90"]) / 2)
+    assert (both["gru-hi-90"] - both["gru-lo-90"]).max() < 8  # noise of a deviation of 1 reaches over 3.3
 
 
 def test_what_was_forecast_is_kept_with_its_version_and_plot(made: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import InputError
-from models.frequency import Step, infer_step, positions, times_from, usual_season
+from models.frequency import Step, infer_step, positions, time_before, times_from, usual_season
 
 GRIDS = {  # how pandas writes it, the step that is found, points a season
     "15min": ("15min", 96),
@@ -108,6 +108,46 @@ def test_times_go_on_beyond_the_end() -> None:
     assert (months == stamps("2023-12-31", "2024-01-31", "2024-02-29", "2024-03-31")).all()
     workdays = times_from(np.datetime64("2020-01-03T09:30", "us"), "B", 3)
     assert (workdays == stamps("2020-01-03T09:30", "2020-01-06T09:30", "2020-01-07T09:30")).all()
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "count", "expected"),
+    [
+        ("2024-03-01T06:00", "90s", 4, "2024-03-01T05:54"),
+        ("2024-03-01", "D", 1, "2024-02-29"),
+        ("2024-03-01", "7D", 2, "2024-02-16"),
+        ("2024-03-01T06:00", "MS", 3, "2023-12-01T06:00"),
+        ("2024-03-31", "ME", 1, "2024-02-29"),
+        ("2024-02-29T12:00", "ME", 12, "2023-02-28T12:00"),
+        ("2024-06-30", "3ME", 2, "2023-12-31"),
+        ("2024-06-01", "12MS", 2, "2022-06-01"),
+        ("2024-03-04T09:30", "B", 1, "2024-03-01T09:30"),  # from Monday to Friday
+        ("2024-03-04", "B", 6, "2024-02-23"),
+        ("2024-03-04", "B", 0, "2024-03-04"),
+    ],
+)
+def test_times_go_back_before_the_first(first: str, step: str, count: int, expected: str) -> None:
+    assert time_before(np.datetime64(first, "us"), step, count) == np.datetime64(expected)
+
+
+def test_integers_go_back_before_the_first_exactly() -> None:
+    assert time_before(np.int64(10), 5, 3) == -5
+    assert time_before(np.int64(2**61 + 1), 1, 1) == 2**61
+
+
+@given(step=st.sampled_from(["90s", "h", "D", "7D", "B", "MS", "ME", "3MS", "12ME", "5"]), count=st.integers(0, 300))
+def test_the_grid_from_an_earlier_time_leads_to_the_first_again(step: str, count: int) -> None:
+    first = np.datetime64({"ME": "2024-02-29", "12ME": "2024-02-29"}.get(step, "2024-03-01"), "us")
+    start, exact = (np.int64(7), 5) if step == "5" else (first, step)
+    assert times_from(time_before(start, exact, count), exact, count + 1)[-1] == start
+
+
+@pytest.mark.parametrize(("first", "step", "count"), [("0001-01-01", "MS", 1), ("2024-01-01", "5000D", 10**9)])
+def test_no_time_lies_before_the_year_1(first: str, step: str, count: int) -> None:
+    with pytest.raises(InputError, match=f"no time lies {count} steps of {step} before {first}"):
+        time_before(np.datetime64(first, "us"), step, count)
+    with pytest.raises(InputError, match="no time lies"):
+        time_before(np.int64(-(2**62) + 1), 1, 1)
 
 
 @pytest.mark.parametrize("first", ["0001-01-01", "1700-01-01", "9999-01-01"])

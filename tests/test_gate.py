@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 from models.errors import InputError
-from models.forecaster import Forecaster, build_network
 from models.panel import one_series
-from models.scaling import UNSCALED
 from models.specs import GateSpec, ModelSpec, SeriesSpec, SplitSpec, WindowSpec
 from tasks.evaluation import Evaluation, Outcome, evaluate, evaluate_baselines
 from tasks.gate import Verdict, champion_forecasts, decide, pass_gate, register_model
@@ -20,7 +18,7 @@ from tasks.series import Series
 from tasks.tracking.forecasters import log_model
 from tasks.tracking.registry import Version, champion_of, find_version, load_version, registered_name
 from tasks.tracking.runs import tracked_run
-from tasks.training import Training
+from tasks.training import Training, untrained
 
 
 def dataset(points: int = 60, name: str = "load", horizon: int = 1) -> Dataset:
@@ -28,13 +26,15 @@ def dataset(points: int = 60, name: str = "load", horizon: int = 1) -> Dataset:
     random = np.random.default_rng(0)
     values = np.sin(np.arange(points) * np.pi / 6) + random.normal(0, 0.3, points)
     series = Series(name, one_series(name, values), (), "0" * 64, name, "made here")
-    return prepare_data.fn(series, WindowSpec(length=4, horizon=horizon), SplitSpec(validation=10, test=10), 12, "test")
+    return prepare_data.fn(
+        series, WindowSpec(length=4, horizon=horizon, scale="none"), SplitSpec(validation=10, test=10), 12, "test"
+    )
 
 
 def outcome(data: Dataset, seed: int = 0) -> Outcome:
     """An untrained network, recorded as `train` records one."""
     spec = ModelSpec(model="numpy_rnn", window=data.window, seed=seed)
-    forecaster = Forecaster(spec, UNSCALED, build_network(spec))
+    forecaster = untrained(spec, data)
     with tracked_run("gate", "numpy_rnn", {}) as run_id:
         log_model(run_id, forecaster, data.series)
     return Outcome(run_id, Training(forecaster, {}, 0.0), evaluate.fn("numpy_rnn", forecaster, data))
@@ -179,7 +179,7 @@ def test_forecasts_of_unequal_reach_are_compared_on_the_steps_that_all_have(
 def outcome_of_three(data: Dataset) -> Outcome:
     """A recurrent network that answers three steps at once, untrained."""
     spec: Any = ModelSpec(model="gru", window=data.window)
-    forecaster = Forecaster(spec, UNSCALED, build_network(spec))
+    forecaster = untrained(spec, data)
     with tracked_run("gate", "gru", {}) as run_id:
         log_model(run_id, forecaster, data.series)
     return Outcome(run_id, Training(forecaster, {}, 0.0), evaluate.fn("gru", forecaster, data))

@@ -9,7 +9,8 @@ from models.cells import CELLS
 from models.errors import InputError
 from models.fitting import fit
 from models.graphs import GraphedSteps
-from models.population import Population
+from models.points import bare
+from models.population import Population, Sizes
 from models.recurrent import Recurrent
 from models.specs import FitSpec, ModelSpec, RecurrentSpec
 from models.steps import TorchSteps
@@ -20,9 +21,11 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 def test_steps_from_standing_buffers_equal_plain_ones() -> None:
     """Captured on a GPU, called again on a CPU: the same buffers, the same weights after each batch."""
-    pair = [Population("gru", RecurrentSpec(hidden=6), 1, [0, 1], device=DEVICE, compiled=False) for _ in range(2)]
-    values, spec = VALUES.to(DEVICE), FitSpec(weight_decay=0.1)
-    graphed, plain = GraphedSteps(pair[0], values, 8, spec), TorchSteps(pair[1], values, 8, spec)
+    pair = [
+        Population("gru", RecurrentSpec(hidden=6), Sizes(8), [0, 1], device=DEVICE, compiled=False) for _ in range(2)
+    ]
+    points, spec = bare(VALUES.to(DEVICE)), FitSpec(weight_decay=0.1)
+    graphed, plain = GraphedSteps(pair[0], points, spec), TorchSteps(pair[1], points, spec)
     losses = []
     for number in range(4):
         origins = torch.arange(10, 74, device=DEVICE).view(2, 32) + number
@@ -59,8 +62,8 @@ def test_precision_is_a_gpus_choice(precision: str) -> None:
 def test_a_gpu_trains_as_a_cpu_does(cell: str, members: int) -> None:
     losses = []
     for device in ("cuda", "cpu"):
-        population = Population(cell, RecurrentSpec(hidden=6), 1, range(members), device=device, compiled=False)
-        course = fit(population, VALUES.to(device), 8, [np.arange(8, 150)], [np.arange(150, 200)], FitSpec(epochs=3),
-                     range(members))  # fmt: skip
+        population = Population(cell, RecurrentSpec(hidden=6), Sizes(8), range(members), device=device, compiled=False)
+        course = fit(population, bare(VALUES.to(device)), [np.arange(8, 150)], [np.arange(150, 200)],
+                     FitSpec(epochs=3), range(members))  # fmt: skip
         losses.append([epoch.val_loss for epoch in course])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)

@@ -1,10 +1,12 @@
 """The compiled kernels against plain PyTorch, and the promise that their bits depend on nothing but the work."""
 
+import itertools
 import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,13 +20,15 @@ from models.cells import CELLS
 from models.kernels import checking
 from models.kernels.recurrence import recurrence
 from models.kernels.steps import CompiledSteps
-from models.population import Population
+from models.points import Points, bare
+from models.population import Population, Sizes
 from models.specs import FitSpec, RecurrentSpec
 from models.steps import TorchSteps
 
 ROOT = Path(__file__).parent.parent
 COMPILED = ["rnn", "gru", "lstm"]
 VALUES = torch.sin(torch.arange(400) * 0.3) + 0.1 * torch.randn(400, generator=torch.Generator().manual_seed(0))
+POINTS = bare(VALUES)
 LENGTH = 9
 
 
@@ -57,47 +61,141 @@ def test_a_layer_and_its_gradients_equal_the_reference_in_float64(
 @pytest.mark.parametrize("cell", COMPILED)
 def test_layers_are_stacked_by_composition(cell: str) -> None:
     spec = RecurrentSpec(hidden=12, layers=3)
-    compiled, plain = Population(cell, spec, 2, [0, 1]), Population(cell, spec, 2, [0, 1], compiled=False)
-    windows = VALUES.unfold(0, LENGTH, 1)[:40].t().unsqueeze(1).expand(-1, 2, -1)  # [T, K, B]
+    pair = [Population(cell, spec, Sizes(LENGTH, 2), [0, 1], compiled=compiled) for compiled in (True, False)]
+    origins = torch.arange(LENGTH, LENGTH + 40).expand(2, -1)  # [K, B]
     gradients = []
-    for population in (compiled, plain):
+    for population in pair:
         flat = population.flat.clone().requires_grad_()
-        gradients += torch.autograd.grad(population.forward(flat, windows).square().sum(), flat)
+        forecast = population.forward(flat, POINTS, origins, *population.frame(POINTS, origins))
+        gradients += torch.autograd.grad(forecast.square().sum(), flat)
     close(*gradients)
 
 
 @pytest.mark.parametrize("cell", COMPILED)
 @pytest.mark.parametrize(("layers", "units", "horizon"), [(1, 16, 1), (1, 7, 40), (3, 20, 5)])
-@pytest.mark.parametrize(("reads", "answers"), [("relative", "change"), ("values", "value")])
+@pytest.mark.parametrize(("reads", "answers"), [("from_last", "from_last"), ("value", "value")])
 def test_a_whole_step_equals_the_reference(
     cell: str, layers: int, units: int, horizon: int, reads: str, answers: str
 ) -> None:
     spec = RecurrentSpec(hidden=units, layers=layers, reads=reads, answers=answers)
     fit = FitSpec(clip=0.05, weight_decay=0.1)
-    pair = [Population(cell, spec, horizon, [0, 1, 2], 0.3, 0.7, compiled=compiled) for compiled in (True, False)]
-    compiled, plain = CompiledSteps(pair[0], VALUES, LENGTH, fit), TorchSteps(pair[1], VALUES, LENGTH, fit)
+    sizes, pair = Sizes(LENGTH, horizon), []
+    for fast in (True, False):
+        pair.append(Population(cell, spec, sizes, [0, 1, 2], compiled=fast))
+        pair[-1].usual.spread[:], pair[-1].usual.change[:] = 0.3, 0.7
+    compiled, plain = CompiledSteps(pair[0], POINTS, fit), TorchSteps(pair[1], POINTS, fit)
     origins = torch.randint(LENGTH, 350, (3, 70), generator=torch.Generator().manual_seed(1))
     counts = torch.tensor([70, 33, 0])
     for ours, theirs in zip(compiled.gradient(origins, counts), plain.gradient(origins, counts), strict=True):
         close(ours, theirs)
     held_out = Origins([np.arange(LENGTH, 350)], 3, torch.device("cpu"))
     close(compiled.evaluate(held_out), plain.evaluate(held_out))
-    where = torch.arange(LENGTH, len(VALUES) + 1)  # the last one has no value to compare with
-    close(pair[0].predict(VALUES, where, LENGTH), pair[1].predict(VALUES, where, LENGTH))
+    where = torch.arange(LENGTH, len(VALUES) + 1).unsqueeze(0)  # the last one has no value to compare with
+    close(pair[0].predict(POINTS, where), pair[1].predict(POINTS, where))
     for _ in range(3):
         close(
             compiled.step(origins, counts, rate := torch.tensor([0.01, 0.02, 0.03])), plain.step(origins, counts, rate)
         )
     torch.testing.assert_close(pair[0].flat, pair[1].flat, rtol=0, atol=1e-4)  # Adam's first steps magnify what is tiny
-    first = Population(cell, spec, horizon, [2]).flat[0]
+    first = Population(cell, spec, sizes, [2]).flat[0]
     assert torch.equal(pair[0].flat[2], first), "the member without origins moved"
+
+
+WANDERING = VALUES.cumsum(0)
+SEEN = (torch.arange(400) % 50 != 7) & (torch.arange(400) < 380)
+COLUMNS = torch.randn(400, 3, generator=torch.Generator().manual_seed(1))
+TOLD_POINTS = Points(WANDERING, WANDERING.where(SEEN, torch.nan), COLUMNS, known=2)
+FRAMES = list(
+    itertools.product(
+        ["value", "from_last", "from_mean"], ["value", "from_last", "from_mean", "from_season"], ["usual", "window"]
+    )
+)
+
+
+def told_pair(cell: str, horizon: int, **spec: Any) -> tuple[Population, Population]:
+    """A compiled population and the same in plain PyTorch: two members that differ in all they have."""
+    sizes, pair = Sizes(12, horizon, 4, 3, 2), []
+    for compiled in (True, False):
+        population = Population(cell, RecurrentSpec(hidden=6, **spec), sizes, [0, 1], compiled=compiled)
+        draw = torch.Generator().manual_seed(2)
+        population.flat += 0.1 * torch.randn(population.flat.shape, generator=draw)  # highway and covariates count too
+        for place, own in zip(population.usual, ([0.7, 1.3], [0.4, 2.0], [1.5, 0.1]), strict=True):
+            place[:, 0] = torch.tensor(own)
+        pair.append(population)
+    return pair[0], pair[1]
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae"])
+@pytest.mark.parametrize("cell", COMPILED)
+def test_every_frame_and_loss_equals_the_reference_with_covariates_highway_and_gaps(cell: str, loss: Any) -> None:
+    origins = torch.randint(12, 395, (2, 50), generator=torch.Generator().manual_seed(3))
+    assert TOLD_POINTS.goals[origins].isnan().any(), "no goal is missing: the test shows nothing"
+    fit, counts = FitSpec(loss=loss), torch.tensor([50, 37])
+    for number, (reads, answers, unit) in enumerate(FRAMES):
+        spec = {"reads": reads, "answers": answers, "unit": unit, "highway": 7 * (number % 3)}
+        spec |= {"layers": 1 + number % 2, "segment": [1, 1, 3, 5][number // 2 % 4]}  # of 12 values, 5 leave 2 over
+        ours, theirs = told_pair(cell, 5, **spec)
+        compiled, plain = CompiledSteps(ours, TOLD_POINTS, fit), TorchSteps(theirs, TOLD_POINTS, fit)
+        for mine, other in zip(compiled.gradient(origins, counts), plain.gradient(origins, counts), strict=True):
+            error = float((mine - other).abs().max() / other.abs().max())
+            assert error < 5e-5, f"{spec} is off by {error:.1g}"
+        where = torch.arange(12, 396).unsqueeze(0)
+        close(ours.predict(TOLD_POINTS, where), theirs.predict(TOLD_POINTS, where))
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_each_member_may_be_asked_from_origins_of_its_own(compiled: bool) -> None:
+    population = told_pair("gru", 3)[not compiled]
+    shared = population.predict(TOLD_POINTS, torch.arange(20, 40).unsqueeze(0))  # [2, 20, 3]
+    own = population.predict(TOLD_POINTS, torch.stack([torch.arange(20, 30), torch.arange(30, 40)]))
+    torch.testing.assert_close(own, torch.stack([shared[0, :10], shared[1, 10:]]), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae"])
+@pytest.mark.parametrize("steps", [CompiledSteps, TorchSteps])
+def test_the_loss_is_the_mean_over_steps_and_one_that_was_not_observed_counts_as_met(steps: Any, loss: Any) -> None:
+    """A network whose weights are all 0 answers the last value: here 5, and the goals are 8, a gap, and 7."""
+    population = Population("gru", RecurrentSpec(hidden=2), Sizes(2, 3), [0], compiled=steps is CompiledSteps)
+    population.flat.zero_()
+    values = torch.tensor([4.0, 5.0, 8.0, 9.0, 7.0])
+    points = bare(values)._replace(goals=values.where(values != 9, torch.nan))
+    found, _ = steps(population, points, FitSpec(loss=loss)).gradient(torch.tensor([[2]]), torch.tensor([1]))
+    assert float(found) == pytest.approx({"mse": (9 + 0 + 4) / 3, "mae": (3 + 0 + 2) / 3}[loss])
+
+
+@pytest.mark.parametrize("steps", [CompiledSteps, TorchSteps])
+def test_where_a_window_is_its_own_unit_its_errors_count_in_its_deviation(steps: Any) -> None:
+    """The windows 3, 7 and 30, 70 deviate by 2 and 20; the answers are their last values, off by 6 and 60."""
+    spec = RecurrentSpec(hidden=2, unit="window")
+    population = Population("gru", spec, Sizes(2), [0], compiled=steps is CompiledSteps)
+    population.flat.zero_()
+    points = bare(torch.tensor([3.0, 7.0, 13.0, 30.0, 70.0, 130.0]))
+    origins, counts = torch.tensor([[2, 5]]), torch.tensor([2])
+    for loss, expected in (("mse", 9.0), ("mae", 3.0)):
+        found, _ = steps(population, points, FitSpec.model_validate({"loss": loss})).gradient(origins, counts)
+        assert float(found) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("steps", [CompiledSteps, TorchSteps])
+def test_a_gap_pulls_no_weight_whatever_it_was_filled_with(steps: Any) -> None:
+    population, gradients = told_pair("gru", 3)[steps is TorchSteps], []
+    origins, counts = torch.tensor([[299, 300], [200, 300]]), torch.tensor([2, 2])
+    for filled in (0.0, 1e6):
+        values = TOLD_POINTS.values.clone()
+        values[300:302] = filled
+        goals = values.clone()
+        goals[300:302] = torch.nan
+        points = TOLD_POINTS._replace(values=values, goals=goals)
+        gradients.append(steps(population, points, FitSpec()).gradient(origins, counts)[1])
+    assert torch.equal(*gradients)
+    assert gradients[0].isfinite().all()
 
 
 def test_adam_moves_as_the_reference_does() -> None:
     spec = FitSpec(clip=None, weight_decay=0.2)
-    population = Population("rnn", RecurrentSpec(hidden=5), 1, [0, 1])
+    population = Population("rnn", RecurrentSpec(hidden=5), Sizes(LENGTH), [0, 1])
     adam, start = Adam(population.flat.clone(), spec), population.flat.clone()
-    steps = CompiledSteps(population, VALUES, LENGTH, spec)
+    steps = CompiledSteps(population, POINTS, spec)
     for number in range(4):
         origins = torch.arange(20, 84).view(2, 32) + number
         counts = torch.tensor([32, 32 if number % 2 else 0])
@@ -110,8 +208,8 @@ def test_adam_moves_as_the_reference_does() -> None:
 
 def learn(cell: str, seeds: list[int], threads: int = 1, rows: slice = slice(None)) -> Tensor:
     """Weights after some steps of a population that is large enough for two threads."""
-    population = Population(cell, RecurrentSpec(hidden=24, layers=2), 3, seeds)
-    steps = CompiledSteps(population, VALUES, 20, FitSpec(), threads=threads)
+    population = Population(cell, RecurrentSpec(hidden=24, layers=2), Sizes(20, 3), seeds)
+    steps = CompiledSteps(population, POINTS, FitSpec(), threads=threads)
     origins = torch.randint(20, 390, (4, 150), generator=torch.Generator().manual_seed(2))[rows]
     for _ in range(20):
         steps.step(origins.contiguous(), torch.full((len(seeds),), 150), torch.full((len(seeds),), 0.01))
@@ -173,5 +271,5 @@ def test_a_processor_without_the_instructions_gets_plain_pytorch(monkeypatch: py
 @pytest.mark.parametrize("cell", ["gru_chung2014", "gru"])
 def test_what_the_kernels_do_not_know_stays_in_pytorch(cell: str) -> None:
     form = "chung2014" if cell == "gru_chung2014" else "torch"
-    population = Population("gru", RecurrentSpec(hidden=4, gru_form=form), 1, [0])
+    population = Population("gru", RecurrentSpec(hidden=4, gru_form=form), Sizes(LENGTH), [0])
     assert (population.kernels is None) == (form == "chung2014")

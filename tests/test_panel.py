@@ -65,6 +65,59 @@ def test_a_head_is_the_panel_as_it_was_at_that_moment() -> None:
     assert head.all_times().tolist() == [5, 6, 0, 1, 2, 3]
 
 
+def test_selected_series_come_in_the_order_asked_for() -> None:
+    panel = two_series().select(np.array([1, 0]))
+    assert panel.ids == ("b", "a")
+    assert panel.offsets.tolist() == [0, 5, 8]
+    assert panel.values.tolist() == [3, 4, 5, 6, 7, 0, 1, 2]
+    assert panel.all_times().tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert two_series().select(np.array([0])).values.tolist() == [0, 1, 2]
+    assert len(two_series().select(np.array([], int)).values) == 0
+
+
+def test_short_series_are_padded_in_front_with_their_first_value_which_was_not_observed() -> None:
+    panel = two_series().padded(np.array([5, 4]))
+    assert panel.offsets.tolist() == [0, 5, 10]
+    assert panel.values.tolist() == [0, 0, 0, 1, 2, 3, 4, 5, 6, 7]
+    assert panel.observed.tolist() == [False, False, *[True] * 8]
+    assert panel.first == (3, 0)
+    assert panel.all_times().tolist() == [3, 4, 5, 6, 7, 0, 1, 2, 3, 4]
+
+
+def test_a_panel_that_is_long_enough_is_padded_with_nothing() -> None:
+    panel = two_series()
+    assert panel.padded(np.array([3, 5])) is panel
+
+
+@pytest.mark.parametrize("frequency", ["h", "D", "7D", "B", "MS", "ME", "QE-DEC", "YS-JAN"])
+@pytest.mark.parametrize("least", [4, 5, 17])
+def test_padding_keeps_the_times_of_the_true_points(frequency: str, least: int) -> None:
+    times = pd.date_range("2024-02-29", periods=9, freq=frequency)
+    frame = table(times.append(times[5:]), np.arange(13.0), list("aaaaaaaaabbbb"))
+    panel, _ = panel_from_frame(frame, "error")
+    padded = panel.padded(np.array([least, least]))
+    assert (padded.ends - padded.starts).tolist() == [max(9, least), max(4, least)]
+    assert (padded.all_times()[padded.observed] == panel.all_times()).all()
+    assert padded.values[padded.observed].tolist() == panel.values.tolist()
+
+
+def test_padding_to_before_the_year_1_is_refused() -> None:
+    panel, _ = panel_from_frame(table(np.array(["0001-01-02", "0001-01-03"], "datetime64[us]"), [1.0, 2.0]), "error")
+    assert panel.padded(np.array([3])).first == (np.datetime64("0001-01-01"),)
+    with pytest.raises(InputError, match=r"no time lies 2 steps of D before 0001-01-02.*--window\.short leave_out"):
+        panel.padded(np.array([4]))
+
+
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=2), st.floats(-1e9, 1e9))
+def test_no_value_after_an_end_changes_a_head(kept: list[int], value: float) -> None:
+    panel = two_series()
+    ends = panel.starts + np.minimum(kept, [3, 5])
+    later = np.concatenate([np.arange(ends[0], 3), np.arange(ends[1], 8)])
+    changed = panel.values.copy()
+    changed[later] = value
+    assert panel.with_values(changed).head(ends).values.tolist() == panel.head(ends).values.tolist()
+
+
 def test_one_series_is_observed_throughout_at_the_times_from_0_on() -> None:
     panel = one_series("wave", np.array([3.0, 4.0]))
     assert panel.ids == ("wave",)

@@ -8,12 +8,11 @@ import pytest
 from flows.catalogue import recipe_parameters
 from flows.parameters import options_of
 from flows.train import train
-from models.forecaster import Forecaster, build_network
-from models.scaling import UNSCALED, fit_scaling
 from models.specs import ModelSpec
 from tasks.evaluation import evaluate
 from tasks.preparation import prepare_data
 from tasks.series import read_series
+from tasks.training import untrained
 
 
 def scores(recipe: str, seed: int) -> dict[str, float]:
@@ -21,12 +20,12 @@ def scores(recipe: str, seed: int) -> dict[str, float]:
     given: Any = options_of(train.fn).model_validate(recipe_parameters("train", recipe))
     data = prepare_data.fn(read_series.fn(given.series), given.window, given.split, given.season, given.free_run)
     settings = {name: getattr(given, name) for name in ("window", "recurrent", "fit", "elman", "numpy_rnn")}
-    spec = ModelSpec(model=given.models[0], seed=seed, **settings)
-    scaling = fit_scaling(data.panel, data.parts.train) if given.window.scale == "standard" else UNSCALED
-    network = build_network(spec)
-    for _ in network.fit(scaling.scale(data.panel), data.origins["train"], data.origins.get("val")):
+    spec = ModelSpec(model=given.models[0], season=data.season, seed=seed, **settings)
+    forecaster = untrained(spec, data)
+    scaled = forecaster.scaling.scale(data.panel, forecaster.network.dtype)
+    for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins.get("val")):
         pass
-    return evaluate.fn(spec.model, Forecaster(spec, scaling, network), data).scores
+    return evaluate.fn(spec.model, forecaster, data).scores
 
 
 def test_elman_sine_reaches_a_median_of_0_12_over_ten_seeds() -> None:

@@ -9,7 +9,8 @@ from hypothesis.extra.numpy import arrays
 
 from models.errors import InputError
 from models.panel import Panel, one_series, panel_from_frame
-from models.scaling import UNSCALED, Scaling, fit_scaling, refuse_constant_series
+from models.scaling import Scaling, fit_scaling, refuse_constant_series
+from models.specs import WindowSpec
 
 
 def panel_of(**series: list[float]) -> Panel:
@@ -22,21 +23,22 @@ def panel_of(**series: list[float]) -> Panel:
 
 PANEL = panel_of(a=[1, 3, 100], b=[10, 30, 10, 30, -999])
 TRAIN = np.array([2, 3 + 4])
-SCALING = Scaling(("a", "b"), np.array([2.0, 20.0]), np.array([1.0, 10.0]))
+WINDOW = WindowSpec()
+SCALING = Scaling(WINDOW, ("a", "b"), np.array([2.0, 20.0]), np.array([1.0, 10.0]))
 
 
 def test_mean_and_deviation_are_those_of_each_training_part() -> None:
-    scaling = fit_scaling(PANEL, TRAIN)
+    scaling = fit_scaling(PANEL, TRAIN, WINDOW)
     assert scaling.ids == ("a", "b")
-    assert scaling.mean.tolist() == [2, 20]
-    assert scaling.deviation.tolist() == [1, 10]
+    assert scaling.centre.tolist() == [2, 20]
+    assert scaling.size.tolist() == [1, 10]
 
 
 def test_what_comes_behind_the_training_part_changes_no_scaling() -> None:
     other = panel_of(a=[1, 3, 7], b=[10, 30, 10, 30, 50])
-    first, second = fit_scaling(PANEL, TRAIN), fit_scaling(other, TRAIN)
-    assert first.mean.tolist() == second.mean.tolist()
-    assert first.deviation.tolist() == second.deviation.tolist()
+    first, second = fit_scaling(PANEL, TRAIN, WINDOW), fit_scaling(other, TRAIN, WINDOW)
+    assert first.centre.tolist() == second.centre.tolist()
+    assert first.size.tolist() == second.size.tolist()
 
 
 def test_each_series_is_brought_to_mean_0_and_deviation_1() -> None:
@@ -45,31 +47,32 @@ def test_each_series_is_brought_to_mean_0_and_deviation_1() -> None:
 
 def test_answers_come_back_in_the_scale_of_their_series() -> None:
     answers = np.array([[0.0, 1.0], [0.0, 1.0], [-1.0, 2.0]])
-    assert SCALING.unscale(PANEL, np.array([0, 1, 1]), answers).tolist() == [[2, 3], [20, 30], [10, 40]]
+    assert SCALING.unscale(PANEL, np.array([3, 4, 8]), answers).tolist() == [[2, 3], [20, 30], [10, 40]]
 
 
 def test_a_series_is_known_by_its_name_and_not_by_its_place() -> None:
     panel = panel_of(b=[20, 30])
     assert SCALING.scale(panel).values.tolist() == [0, 1]
-    assert SCALING.unscale(panel, np.array([0]), np.array([[2.0]])).tolist() == [[40]]
+    assert SCALING.unscale(panel, np.array([2]), np.array([[2.0]])).tolist() == [[40]]
 
 
 def test_a_series_unknown_to_the_scaling_is_scaled_by_its_own_values() -> None:
     panel = panel_of(a=[2, 3], new=[100, 104])
     assert SCALING.scale(panel).values.tolist() == [0, 1, -1, 1]
-    assert SCALING.unscale(panel, np.array([1]), np.array([[3.0]])).tolist() == [[108]]
+    assert SCALING.unscale(panel, np.array([4]), np.array([[3.0]])).tolist() == [[108]]
 
 
 def test_a_constant_unknown_series_is_only_shifted() -> None:
     panel = panel_of(new=[7, 7, 7])
     assert SCALING.scale(panel).values.tolist() == [0, 0, 0]
-    assert SCALING.unscale(panel, np.array([0]), np.array([[1.5]])).tolist() == [[8.5]]
+    assert SCALING.unscale(panel, np.array([3]), np.array([[1.5]])).tolist() == [[8.5]]
 
 
 def test_without_scaling_everything_stays_as_it_is() -> None:
-    assert UNSCALED.scale(PANEL) is PANEL
+    unscaled = fit_scaling(PANEL, TRAIN, WindowSpec(scale="none"))
+    assert unscaled.scale(PANEL).values is PANEL.values
     answers = np.array([[1.0]])
-    assert UNSCALED.unscale(PANEL, np.array([0]), answers) is answers
+    assert unscaled.unscale(PANEL, np.array([1]), answers) is answers
 
 
 numbers = arrays(np.float64, st.integers(2, 20), elements=st.floats(-1e6, 1e6).map(lambda x: round(x, 3)))
@@ -78,9 +81,86 @@ numbers = arrays(np.float64, st.integers(2, 20), elements=st.floats(-1e6, 1e6).m
 @given(numbers.filter(lambda values: np.ptp(values[:2]) > 0))
 def test_unscaling_undoes_scaling(values: np.ndarray) -> None:
     panel = one_series("a", values)
-    scaling = fit_scaling(panel, np.array([2]))
+    scaling = fit_scaling(panel, np.array([2]), WINDOW)
     answers = scaling.scale(panel).values[None]  # [1, S]
-    np.testing.assert_allclose(scaling.unscale(panel, np.array([0]), answers)[0], values, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(scaling.unscale(panel, np.array([1]), answers)[0], values, rtol=1e-9, atol=1e-9)
+
+
+SPECS = [
+    WindowSpec.model_validate({"scale": scale, "transform": transform})
+    for scale in ("none", "standard", "robust")
+    for transform in ("none", "log", "difference")
+]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.scale}-{spec.transform}")
+def test_what_follows_an_origin_comes_back_from_every_scale(spec: WindowSpec) -> None:
+    panel = panel_of(a=[1, 3, 2, 9, 4], b=[10, 30, 10, 40, 20, 70])
+    scaling = fit_scaling(panel, np.array([3, 9]), spec)
+    origins = np.array([1, 3, 6, 9, 11])
+    ahead = np.minimum(origins[:, None] + np.arange(2), np.array([4, 10])[panel.series_of(origins - 1)][:, None])
+    steps = np.array([2, 2, 2, 2, 0])[:, None] > np.arange(2)  # the last origin is the end of b
+    found = scaling.unscale(panel, origins, scaling.scale(panel).values[ahead])
+    np.testing.assert_allclose(found[steps], panel.values[ahead][steps], rtol=1e-12)
+
+
+def test_a_robust_scale_is_the_median_and_the_middle_half_of_what_was_observed() -> None:
+    panel = panel_of(a=[0, 1, 2, 3, 4, np.nan, np.nan, 1000])
+    scaling = fit_scaling(panel, np.array([7]), WindowSpec(scale="robust"))
+    assert scaling.centre.tolist() == [2]
+    assert scaling.size[0] == pytest.approx(2 / 1.34898, rel=1e-5)  # from 1 to 3, as a normal distribution has it
+
+
+def test_a_robust_scale_of_values_of_which_more_than_half_are_equal_is_their_deviation() -> None:
+    panel = panel_of(a=[5, 5, 5, 5, 5, 5, 5, 9])
+    scaling = fit_scaling(panel, np.array([8]), WindowSpec(scale="robust"))
+    assert scaling.centre.tolist() == [5]
+    assert scaling.size.tolist() == [pytest.approx(np.std([0] * 7 + [4]))]
+
+
+def test_logarithms_are_scaled_and_come_back_as_powers() -> None:
+    panel = panel_of(a=[1, np.e**2, np.e, np.e**5])
+    scaling = fit_scaling(panel, np.array([2]), WindowSpec(transform="log"))
+    assert scaling.scale(panel).values == pytest.approx([-1, 1, 0, 4])  # logarithms 0 and 2 to train on
+    assert scaling.unscale(panel, np.array([4]), np.array([[-1.0, 0.0]])) == pytest.approx(np.array([[1, np.e]]))
+
+
+def test_a_value_without_a_logarithm_is_refused() -> None:
+    with pytest.raises(InputError, match="series 'b' has the value 0, which has no logarithm"):
+        fit_scaling(panel_of(a=[1, 2], b=[3, 0]), np.array([2, 3]), WindowSpec(transform="log"))
+
+
+def test_changes_begin_with_0_and_add_up_from_the_last_value() -> None:
+    panel = panel_of(a=[1, 3, 100], b=[10, 30, 20])
+    scaling = fit_scaling(panel, np.array([3, 6]), WindowSpec(transform="difference", scale="none"))
+    assert scaling.scale(panel).values.tolist() == [0, 2, 97, 0, 20, -10]
+    answers = np.array([[1.0, 2.0], [-5.0, 0.0]])
+    assert scaling.unscale(panel, np.array([2, 6]), answers).tolist() == [[4, 6], [15, 15]]
+
+
+def test_a_change_is_observed_where_both_of_its_values_are() -> None:
+    panel = panel_of(a=[1, 3, np.nan, 4, 5], b=[7, 8])
+    scaling = fit_scaling(panel, np.array([5, 7]), WindowSpec(transform="difference"))
+    assert scaling.scale(panel).observed.tolist() == [False, True, False, False, True, False, True]
+    assert panel.observed.tolist() == [True, True, False, True, True, True, True]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.scale}-{spec.transform}")
+def test_a_series_unknown_to_the_scaling_is_scaled_by_what_comes_before_its_origin_alone(spec: WindowSpec) -> None:
+    scaling = fit_scaling(panel_of(a=[1, 2, 5]), np.array([3]), spec)
+    short, long = panel_of(new=[1, 3, 2, 5]), panel_of(new=[1, 3, 2, 5, 1e6, 1e6])
+    found = [scaling.scale(panel, until=np.array([4])).values[:4] for panel in (short, long)]
+    assert found[0].tolist() == found[1].tolist()
+    back = scaling.unscale(long, np.array([4]), found[1][None, 2:], until=np.array([4]))
+    assert np.isfinite(back).all()
+    assert back.tolist() == scaling.unscale(short, np.array([4]), found[0][None, 2:]).tolist()
+
+
+def test_a_network_that_computes_in_32_bits_gets_them_from_64() -> None:
+    panel = one_series("a", 1e9 + np.arange(4.0))
+    scaled = fit_scaling(panel, np.array([4]), WINDOW).scale(panel, np.float32).values
+    assert scaled.dtype == np.float32
+    assert scaled == pytest.approx((np.arange(4) - 1.5) / np.std(np.arange(4)), rel=1e-6)
 
 
 def test_a_constant_training_part_is_refused_with_its_series_and_value() -> None:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from models.covariates import Covariates
 from models.errors import InputError
 from models.specs import SeriesSpec
 from tasks.series import Series, read_series, wave_season, wave_values
@@ -444,3 +445,68 @@ def test_dates_with_the_day_first_are_read_where_they_cannot_be_anything_else(tm
     panel = read_series.fn(SeriesSpec(path=str(path))).panel
     assert panel.step == "D"
     assert panel.times(0, 0, 31).tolist() == days.to_pydatetime().tolist()
+
+
+# Covariates
+
+
+def covariates_of(path: Path, **options: Any) -> Covariates:
+    found = read(path, **options).panel.covariates
+    assert found is not None
+    return found
+
+
+def test_covariates_are_read_beside_the_values(csv: Write) -> None:
+    lines = ["shop,ds,y,temp,sale,size", "n,0,1,5,0,50", "n,1,2,,1,50", "n,2,,,0,50", "s,4,3,8,1,70", "s,5,4,9,0,"]
+    series = read(csv(*lines), id="shop", past="temp", known="sale", static="size")
+    found = series.panel.covariates
+    assert found is not None
+    assert found.names == ("size", "sale", "temp")
+    assert found.values.tolist() == [[50, 0, 5], [50, 1, 5], [70, 1, 8], [70, 0, 9]]
+    np.testing.assert_array_equal(found.ahead[0], [[50, 0, float("nan")]])
+    assert series.panel.values.tolist() == [1, 2, 3, 4]
+    assert series.notes[-1].startswith("filled 1 of 8 numbers of covariates")
+
+
+def test_csv_and_parquet_give_the_same_covariates(csv: Write, tmp_path: Path) -> None:
+    path = csv("ds,y,temp,sale", "0,1,0.5,0", "1,2,,1", "2,3,7,1")
+    pd.read_csv(path).to_parquet(tmp_path / "sales.parquet")
+    first, second = (covariates_of(file, past=("temp", "sale")) for file in (path, tmp_path / "sales.parquet"))
+    assert first.values.tolist() == second.values.tolist() == [[0.5, 0], [0.5, 1], [7, 1]]
+
+
+def test_a_covariate_may_be_called_what_the_table_calls_something_else(csv: Write) -> None:
+    path = csv("shop,when,sold,unique_id,ds,y,y_", "n,0,1,10,20,30,40", "n,1,2,11,21,31,41")
+    options = {"id": "shop", "time": "when", "value": "sold", "past": ("y", "y_", "ds"), "static": ()}
+    found = covariates_of(path, **options, known=("unique_id",))
+    assert found.names == ("unique_id_", "y__", "y_", "ds_")
+    assert found.values.tolist() == [[10, 30, 40, 20], [11, 31, 41, 21]]
+    assert read(path, **options).panel.values.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"past": "wind"}, "no column 'wind'; name the past column with --series.past, one of: 'unique_id', 'ds'"),
+        ({"known": "y"}, "column 'y' cannot be two things at once; name another with --series.known"),
+        ({"static": "ds"}, "column 'ds' cannot be two things at once; name another with --series.static"),
+        ({"static": "unique_id"}, "column 'unique_id' cannot be two things at once"),
+        (
+            {"past": "temp", "known": "temp"},
+            "column 'temp' is named twice among the covariates; drop it from --series.",
+        ),
+        ({"past": "temp,temp"}, "column 'temp' is named twice among the covariates; drop it from --series.past"),
+        (
+            {"known": "note"},
+            "column 'note' has 'hot' in row 2, which is not a number; correct it, leave the cell empty",
+        ),
+        ({"known": "note"}, "or name another column with --series.known"),
+        ({"past": "open"}, "column 'open' has 'True' in row 1, which is not a number"),
+        ({"past": "huge"}, "column 'huge' has inf in row 2, which is not finite"),
+        ({"static": "temp"}, "series 'a' has both 1.0 and 2.0 in 'temp', which is to be static"),
+        ({"past": "none"}, "series 'a' has no number in 'none' up to its last value"),
+    ],
+)
+def test_a_mistake_with_covariates_is_refused_in_one_line(csv: Write, options: dict[str, Any], said: str) -> None:
+    lines = ["unique_id,ds,y,temp,note,open,huge,none", "a,0,1,1,1,True,1,", "a,1,2,2,hot,False,inf,"]
+    assert said in refusal(csv(*lines), **options)

@@ -1,4 +1,4 @@
-"""Windows as indices: inside one series, inside one part, never at a filled target."""
+"""Windows as indices: inside one series, inside one part, never with filled targets alone."""
 
 from collections.abc import Callable
 
@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from models import windows
 from models.errors import InputError
 from models.panel import Panel, one_series, panel_from_frame
-from models.specs import SplitSpec
-from models.windows import contexts, last_windows, origins_within, recurse, split_panel, targets
+from models.windows import contexts, origins_within, outcomes, recurse, refuse_short_past, targets
+
+NAN = float("nan")
 
 
 def panel_of(*series: list[float]) -> Panel:
@@ -56,10 +57,11 @@ def test_the_context_of_a_later_part_may_reach_into_the_one_before() -> None:
     assert origins_within(panel, np.array([6]), np.array([9]), 4, 2).tolist() == [6, 7]
 
 
-def test_an_origin_never_has_a_filled_target() -> None:
-    panel = panel_of([0, 1, 2, float("nan"), 4, 5, 6])
-    assert origins_of(panel, 1, 1) == [1, 2, 4, 5, 6]
-    assert origins_of(panel, 1, 2) == [1, 4, 5]
+def test_one_target_of_an_origin_at_least_was_observed() -> None:
+    panel = panel_of([0, 1, 2, NAN, NAN, 5, 6])
+    assert origins_of(panel, 1, 1) == [1, 2, 5, 6]
+    assert origins_of(panel, 1, 2) == [1, 2, 4, 5]  # 3 and 4, the targets of 3, are both missing
+    assert origins_of(panel, 1, 3) == [1, 2, 3, 4]
 
 
 series = st.lists(st.one_of(st.just(float("nan")), st.integers(0, 99).map(float)), min_size=1, max_size=30)
@@ -79,7 +81,7 @@ def test_no_window_crosses_a_part_or_a_series_or_is_left_out(
             origin - length >= start and first <= origin and origin + horizon <= last
             for start, first, last in zip(panel.starts, begin, end, strict=True)
         )
-        assert (origin in found) == (fits and bool(panel.observed[origin : origin + horizon].all()))
+        assert (origin in found) == (fits and bool(panel.observed[origin : origin + horizon].any()))
 
 
 # Contexts and targets
@@ -112,23 +114,33 @@ def test_without_origins_there_is_nothing_even_of_a_short_series() -> None:
     assert targets(np.arange(3.0), none, 5).shape == (0, 5)
 
 
-def test_last_windows_are_the_last_values_of_each_series() -> None:
+def test_outcomes_are_unknown_where_nothing_was_observed_and_behind_the_end_of_the_series() -> None:
+    panel = panel_of([0, 1, NAN, 3], [10, 11, 12])  # points 0 to 3, and 4 to 6
+    found = outcomes(panel, np.array([1, 2, 4, 5, 7]), 2)  # 4 and 7 are the ends
+    np.testing.assert_array_equal(found, [[1, NAN], [NAN, 3], [NAN, NAN], [11, 12], [NAN, NAN]])
+
+
+def test_outcomes_may_end_earlier_as_a_part_does() -> None:
     panel = panel_of([0, 1, 2, 3], [10, 11, 12])
-    assert last_windows(panel, 2).tolist() == [[2, 3], [11, 12]]
-    assert last_windows(panel, 3).tolist() == [[1, 2, 3], [10, 11, 12]]
+    found = outcomes(panel, np.array([1, 2, 5]), 2, ends=np.array([3, 6]))
+    np.testing.assert_array_equal(found, [[1, 2], [2, NAN], [11, NAN]])
 
 
-def test_a_series_shorter_than_a_window_is_named() -> None:
+def test_a_series_with_fewer_values_before_an_origin_than_a_window_is_named() -> None:
+    panel = panel_of([0, 1, 2, 3], [10, 11, 12])
+    refuse_short_past(panel, np.array([4, 3, 7]), 3)
     with pytest.raises(InputError, match="series 's1' has 3 values, but the model reads the last 4; give more rows"):
-        last_windows(panel_of([0, 1, 2, 3], [10, 11, 12]), 4)
+        refuse_short_past(panel, panel.ends, 4)
+    with pytest.raises(InputError, match="series 's0' has 2 values, but the model reads the last 3; give more rows"):
+        refuse_short_past(panel, np.array([4, 2]), 3)
 
 
 # Recursion
 
 
-def sum_and_more(horizon: int) -> Callable[[np.ndarray], np.ndarray]:
+def sum_and_more(horizon: int) -> Callable[[np.ndarray, int], np.ndarray]:
     """Answers the window's sum, the sum plus 1, the sum plus 2, ..."""
-    return lambda window: window.sum(axis=1, keepdims=True) + np.arange(horizon)
+    return lambda window, _: window.sum(axis=1, keepdims=True) + np.arange(horizon)
 
 
 def test_one_step_at_a_time_is_fed_back() -> None:
@@ -147,56 +159,10 @@ def test_a_horizon_longer_than_the_window_pushes_it_out_entirely() -> None:
     assert recurse(sum_and_more(3), np.array([[1.0]]), 5).tolist() == [[1, 2, 3, 3, 4]]
 
 
+def test_a_model_is_told_how_many_steps_are_done() -> None:
+    path = recurse(lambda window, done: np.full((len(window), 3), done), np.zeros((1, 2)), 7)
+    assert path.tolist() == [[0, 0, 0, 3, 3, 3, 6]]
+
+
 def test_no_steps_are_an_empty_path() -> None:
     assert recurse(sum_and_more(1), np.ones((4, 2)), 0).shape == (4, 0)
-
-
-# Parts
-
-
-def ends(spec: SplitSpec, *lengths: int) -> list[list[int]]:
-    parts = split_panel(panel_of(*([1.0] * n for n in lengths)), spec)
-    return [part.tolist() for part in (parts.train, parts.validation, parts.test)]
-
-
-def test_shares_are_cut_from_each_series() -> None:
-    assert ends(SplitSpec(validation=0.2, test=0.1), 10, 20) == [[7, 10 + 14], [9, 10 + 18], [10, 30]]
-
-
-def test_points_are_the_same_number_of_each_series() -> None:
-    assert ends(SplitSpec(validation=3, test=1), 10, 20) == [[6, 26], [9, 29], [10, 30]]
-
-
-def test_a_share_is_rounded_down_and_the_rest_goes_to_training() -> None:
-    assert ends(SplitSpec(validation=0.15, test=0.15), 19) == [[15], [17], [19]]
-
-
-def test_what_training_leaves_is_unused_where_training_is_given() -> None:
-    assert ends(SplitSpec(train=4, validation=3, test=1), 10) == [[4], [7], [8]]
-    assert ends(SplitSpec(train=0.5, validation=0.1, test=0), 10) == [[5], [6], [6]]
-
-
-@given(percent=st.integers(1, 99), length=st.integers(100, 10_000))
-def test_a_share_in_percent_is_not_a_point_short(percent: int, length: int) -> None:
-    validation = length * percent // 100  # 29 % of 100 are 29, although 0.29 * 100 is a bit less
-    train = length - validation
-    parts = split_panel(one_series("a", np.empty(length)), SplitSpec(validation=percent / 100, test=0))
-    assert [parts.train[0], parts.validation[0], parts.test[0]] == [train, length, length]
-
-
-@pytest.mark.parametrize(
-    ("spec", "said"),
-    [
-        (SplitSpec(validation=6, test=4), "'s1' has 10 points: too few for a validation part of 6 and a test part"),
-        (
-            SplitSpec(validation=0.5, test=0.5),
-            "validation part of 10 and a test part of 10 behind a training part of",
-        ),
-        (SplitSpec(train=8, validation=2, test=1), "test part of 1 behind a training part of 8; make --split.train"),
-        (SplitSpec(train=1e300), "'s0' has 20 points"),
-    ],
-)
-def test_parts_larger_than_a_series_are_refused_with_its_name(spec: SplitSpec, said: str) -> None:
-    with pytest.raises(InputError) as caught:
-        ends(spec, 20, 10)
-    assert said in str(caught.value)

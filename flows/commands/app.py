@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from flows.catalogue import recipes
+from flows.catalogue import all_recipes
 from flows.commands.mistakes import first_mistake
 from models.errors import InputError
 
@@ -29,6 +29,13 @@ app = App(
 app.command(
     "flows.commands.train:train",
     help="""Train models on a series, compare them with the naive baselines, and record it all in MLflow.
+
+    A default that is shown holds where neither the recipe nor a flag says otherwise.
+    """,
+)
+app.command(
+    "flows.commands.backtest:backtest",
+    help="""Train models, forecast from rolling origins over the test part, and score them beside the naive baselines.
 
     A default that is shown holds where neither the recipe nor a flag says otherwise.
     """,
@@ -65,9 +72,9 @@ app.command(
 
 @app.command(name="recipes")
 def list_recipes() -> None:
-    """List what can be trained."""
+    """List what can be trained and backtested."""
     table = Table("recipe", "models", "what it is", box=None)
-    for recipe in recipes("train").values():
+    for recipe in all_recipes().values():
         table.add_row(recipe.name, ", ".join(recipe.parameters["models"]), recipe.description)
     Console().print(table)
 

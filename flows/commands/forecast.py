@@ -17,7 +17,6 @@ from flows.commands.running import (
 )
 from flows.forecast import forecast as forecast_flow
 from flows.parameters import options_of
-from models.errors import InputError
 
 ForecastOptions: type[BaseModel] = options_of(forecast_flow.fn)
 
@@ -51,12 +50,10 @@ def refuse_mistakes(options: dict[str, Any]) -> None:
 
     **Raises:** `InputError`.
     """
-    from tasks.forecasting import refuse_short_series, source_of
+    from tasks.forecasting import refuse_output, refuse_short_series, source_of
     from tasks.series import read_series
 
-    output = options["output"]
-    if output and "://" not in output and not Path(output).parent.is_dir():
-        raise InputError(f"--output {output}: there is no folder {Path(output).parent}; make it first")
+    refuse_output(options["output"])
     version = find_model(options)
     refuse_short_series(version, read_series.fn(source_of(version, options["series"])))
 

@@ -3,7 +3,7 @@
 import time
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from pydantic import BaseModel
@@ -14,6 +14,9 @@ from flows.commands.running import changed_options, recipe_options, refuse_json_
 from flows.parameters import options_of
 from flows.train import train as train_flow
 from models.specs import RECURRENT, ModelSpec
+
+if TYPE_CHECKING:  # takes a second
+    from tasks.preparation import Dataset
 
 TrainOptions: type[BaseModel] = options_of(train_flow.fn)
 
@@ -38,7 +41,7 @@ def train(
     name = recipe or (None if "series" in changed else "sine")
     options = recipe_options(TrainOptions, "train", name, changed)
     refuse_json_file(json_file)
-    refuse_mistakes(options)
+    refuse_misfits(options)
     summary = run_flow(train_flow, {"recipe": name or "custom", **options}, partial(load_libraries, options["models"]))
     total = time.perf_counter() - BEGAN
     summary["seconds"] |= {"start": total - summary["seconds"].pop("flow"), "total": total}
@@ -46,13 +49,12 @@ def train(
     show(summary)
 
 
-def refuse_mistakes(options: dict[str, Any]) -> None:
-    """Find the user's mistakes before anything is started or written.
+def refuse_misfits(options: dict[str, Any]) -> "Dataset":
+    """Find the user's mistakes before anything is started or written; the data that the options ask for.
 
     **Raises:** `InputError`.
     """
-    from models.elman import refuse_several_series
-    from models.forecaster import build_network
+    from models.forecaster import refuse_misfit
     from tasks.preparation import prepare_data
     from tasks.series import read_series
 
@@ -65,10 +67,10 @@ def refuse_mistakes(options: dict[str, Any]) -> None:
             check_precision(options["fit"].precision, device)
     series = read_series.fn(options["series"])
     data = prepare_data.fn(series, options["window"], options["split"], options["season"], options["free_run"])
-    for model in set(options["models"]) - set(RECURRENT):
-        build_network(ModelSpec(model=model, window=options["window"]))
-    if "elman" in options["models"]:
-        refuse_several_series(data.panel)
+    for model in options["models"]:
+        given = {name: options[name] for name in ("window", "recurrent", "fit")}
+        refuse_misfit(ModelSpec(model=model, season=data.season, **given), data.panel)
+    return data
 
 
 def load_libraries(names: list[str]) -> None:

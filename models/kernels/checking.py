@@ -8,12 +8,14 @@ import torch
 from models.arithmetic import small_products
 from models.kernels.compiling import cache_folder
 from models.kernels.steps import CompiledSteps
-from models.population import Population
+from models.points import Points
+from models.population import Population, Sizes
 from models.specs import FitSpec, RecurrentSpec
 from models.steps import TorchSteps
 
 log = logging.getLogger("tidecast")
 LENGTH, TOLERANCE = 5, 1e-5
+SPEC = RecurrentSpec(hidden=5, layers=2, highway=3, segment=2, unit="window")
 CHECKED = "checked"
 """A file in the cache folder that tells that the training step was compiled and found right once."""
 
@@ -34,12 +36,12 @@ def first_difference() -> str | None:
 
 def _compare() -> str | None:
     values = torch.sin(torch.arange(60) * 0.3)
+    points = Points(values, values, torch.cos(torch.arange(120).view(60, 2) * 0.2), 1)
     origins, counts = torch.arange(20, 55).unsqueeze(0).repeat(2, 1), torch.tensor([35, 33])
     with small_products():
         for cell in ("rnn", "gru", "lstm"):
-            population = Population(cell, RecurrentSpec(hidden=5, layers=2), 2, [0, 1], 0.3, 0.7, compiled=False)
-            plain = TorchSteps(population, values, LENGTH, FitSpec())
-            steps = CompiledSteps(population, values, LENGTH, FitSpec())
+            population = Population(cell, SPEC, Sizes(LENGTH, 2, 1, 2, 1), [0, 1], compiled=False)
+            plain, steps = TorchSteps(population, points, FitSpec()), CompiledSteps(population, points, FitSpec())
             expected, found = plain.gradient(origins, counts), steps.gradient(origins, counts)
             for name, ours, theirs in zip(("loss", "gradient"), found, expected, strict=True):
                 error = float((ours - theirs).abs().max() / theirs.abs().max())

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.kernels.compiling import compiled
+from models.kernels.frames import FACTOR, UNIT, read_windows, write_answers
 from models.kernels.products import add_outer, multiply, transpose
 from models.kernels.tiles import run_backward, run_forward
 from models.kernels.vectors import LANES, load, store
@@ -26,25 +27,32 @@ class Network(NamedTuple):
     units: int
     state: int  # values that all units hand on to the next step: H, or 2H in an LSTM
     length: int
+    steps: int
+    segment: int
     horizon: int
-    relative: bool
-    change: bool
-    unit: float
-    spread: float
+    season: int
+    columns: int
+    known: int
+    highway: int
+    reads: int  # one of frames.py's places to measure from
+    answers: int
+    windowed: bool  # whether the window's own deviation counts
+    absolute: bool  # whether the loss is the absolute error, not the squared one
 
 
 @compiled
-def run_items(begin, end, network, flat, values, origins, counts, space, losses, answers, gradients):
+def run_items(begin, end, network, flat, usual, points, origins, counts, space, losses, answers, gradients):
     """Run the items from `begin` to `end` of a batch of origins, `count_groups(B)` items a member.
 
+    `usual` [3, K] is what is usual for each member (framing.py), `points` the values [P], goals [P] and columns [P, F].
     `origins` [K, B] (or [1, B], the same for all) of which each member's first `counts` [K] are real. Writes forecasts
-    into `answers` [K, B, S], or where that is empty, each item's part of the mean squared error into `losses` [items],
-    and of its gradient into `gradients` [items, P] unless they are empty.
+    into `answers` [K, B, S], or where that is empty, each item's part of the loss into `losses` [items], and of its
+    gradient into `gradients` [items, P] unless they are empty.
     """
     batch = origins.shape[1]
     groups = count_groups(batch)
     width = -(-batch // (groups * LANES)) * LANES  # batch rows of a group
-    last = np.empty(LANES, dtype=np.float32)
+    values, goals, columns = points
     for item in range(begin, end):
         member, first = item // groups, item % groups * width
         row = origins[min(member, len(origins) - 1), : counts[member]]
@@ -53,16 +61,16 @@ def run_items(begin, end, network, flat, values, origins, counts, space, losses,
             gradients[item] = 0
         for column in range(first, min(first + width, len(row)), LANES):
             index = row[column : column + LANES]
-            _read_windows(network, values, index, space.states[0], last)
-            _forward(network, flat[member], last, space)
+            read_windows(network, values, columns, index, usual[:, member], space)
+            _forward(network, flat[member], columns, index, space)
             if answers.size:
                 for lane in range(len(index)):
                     for s in range(network.horizon):
                         answers[member, column + lane, s] = space.forecast[s, lane]
             else:
-                losses[item] += _compare(network, values, index, counts[member], space)
+                losses[item] += _compare(network, goals, index, counts[member], space)
             if len(gradients):
-                _backward(network, flat[member], space, gradients[item])
+                _backward(network, flat[member], columns, index, space, gradients[item])
 
 
 @compiled
@@ -73,82 +81,91 @@ def count_groups(batch):
 
 
 @compiled
-def _read_windows(network, values, origins, states, last):
-    """The window before each origin, as the first layer's input; lanes that are left over take the last one again."""
-    row = states.shape[1] - 3 - network.state
-    spread = np.float32(network.spread)
-    for lane in range(LANES):
-        last[lane] = values[origins[min(lane, len(origins) - 1)] - 1]
-    for t in range(network.length):
-        for lane in range(LANES):
-            value = values[origins[min(lane, len(origins) - 1)] - network.length + t]
-            states[t, row, lane] = (value - last[lane]) / spread if network.relative else value
-
-
-@compiled
-def _forward(network, weights, last, space):
+def _forward(network, weights, columns, origins, space):
     """All layers, the head, and what it answers as a `forecast` [S, LANES]."""
-    units, columns = network.units, network.gates * network.units
+    units, width = network.units, network.gates * network.units
     hidden = space.states.shape[2] - network.state
-    begin, features = 0, 1
+    begin, features = 0, network.segment + network.columns
     for layer in range(network.layers):
         states = space.states[layer]
         if layer:
-            for t in range(network.length):
+            for t in range(network.steps):
                 for j in range(units):
                     store(states[t], hidden - 2 - units + j, load(space.states[layer - 1, t + 1], hidden + j))
-        weight = matrix(weights, begin, features + 2 + units, columns)
+        weight = matrix(weights, begin, features + 2 + units, width)
         run_forward(network.cell, weight, states, space.gates[layer], features, units)
         begin, features = begin + weight.size, units
-    head = matrix(weights, begin, 1 + units, network.horizon)
-    top = space.states[network.layers - 1, network.length]
-    multiply(space.forecast, 0, 0, network.horizon, True, head, 0, 0, True, top, hidden - 1, 0, 1 + units)
-    if network.change:
-        unit = np.float32(network.unit)
+    straight = 1 + units  # the head's first row for what comes from the window itself
+    head = matrix(weights, begin, straight + network.highway + network.known, network.horizon)
+    top = space.states[network.layers - 1, network.steps]
+    multiply(space.forecast, 0, 0, network.horizon, True, head, 0, 0, True, top, hidden - 1, 0, straight)
+    if network.highway:
+        multiply(space.forecast, 0, 0, network.horizon, False, head, straight, 0, True, space.straight, 0, 0,
+                 network.highway)  # fmt: skip
+    for f in range(network.known):
         for s in range(network.horizon):
-            for lane in range(LANES):
-                space.forecast[s, lane] = last[lane] + unit * space.forecast[s, lane]
+            for lane in range(len(origins)):
+                space.forecast[s, lane] += head[straight + network.highway + f, s] * columns[origins[lane] + s, f]
+    write_answers(network, space)
 
 
 @compiled
-def _compare(network, values, origins, count, space):
-    """A tile's part of the mean squared error over `count` rows; its slope by each answer into `deltas` [S, LANES]."""
+def _compare(network, goals, origins, count, space):
+    """A tile's part of the loss over `count` rows; its slope by what the head answers into `deltas` [S, LANES]."""
     share = np.float32(1 / (count * network.horizon))
-    scale = np.float32(2 * network.unit) if network.change else np.float32(2)
     total = 0.0
     for s in range(network.horizon):
         for lane in range(LANES):
-            real = lane < len(origins)
-            error = space.forecast[s, lane] - values[origins[lane] + s] if real else np.float32(0)
-            total += float(error * error)
+            error = np.float32(0)
+            if lane < len(origins):
+                goal = goals[origins[lane] + s]
+                if goal == goal:  # observed
+                    error = (space.forecast[s, lane] - goal) / space.frame[UNIT, lane]
+            total += float(abs(error)) if network.absolute else float(error * error)
             if len(space.deltas):
-                space.deltas[s, lane] = scale * (share * error)
+                slope = np.float32(np.sign(error)) if network.absolute else np.float32(2) * error
+                space.deltas[s, lane] = space.frame[FACTOR, lane] / space.frame[UNIT, lane] * (share * slope)
     return total * share
 
 
 @compiled
-def _backward(network, weights, space, gradient):
-    """From the slopes of the answers to the gradient of all weights, which is added to."""
-    units, columns = network.units, network.gates * network.units
+def _backward(network, weights, columns, origins, space, gradient):
+    """From the slopes of what the head answers to the gradient of all weights, which is added to."""
+    units, width = network.units, network.gates * network.units
     hidden = space.states.shape[2] - network.state
-    begin = len(weights) - (1 + units) * network.horizon
-    head, top = matrix(weights, begin, 1 + units, network.horizon), space.states[network.layers - 1, network.length]
+    straight, known = 1 + units, 1 + units + network.highway
+    begin = len(weights) - (known + network.known) * network.horizon
+    head = matrix(weights, begin, known + network.known, network.horizon)
+    by_head = matrix(gradient, begin, known + network.known, network.horizon)
+    top = space.states[network.layers - 1, network.steps]
     transpose(space.deltas, space.turned)
-    space.gradient[:] = 0
-    add_outer(space.gradient, 0, 1 + units, network.horizon, top, hidden - 1, space.turned, 0)
-    for i in range(1 + units):
+    _add_product(by_head, 0, straight, top, hidden - 1, space)
+    if network.highway:
+        _add_product(by_head, straight, network.highway, space.straight, 0, space)
+    for f in range(network.known):
         for s in range(network.horizon):
-            gradient[begin + i * network.horizon + s] += space.gradient[i, s]
+            for lane in range(len(origins)):
+                by_head[known + f, s] += space.deltas[s, lane] * columns[origins[lane] + s, f]
     space.slopes[:] = 0
     for layer in range(network.layers - 1, -1, -1):
         space.slope[hidden:] = 0
         if layer == network.layers - 1:
             multiply(space.slope, hidden, 0, units, True, head, 1, 0, False, space.deltas, 0, 0, network.horizon)
-        features = units if layer else 1
+        features = units if layer else network.segment + network.columns
         rows = features + 2 + units
-        begin -= rows * columns
-        weight, out = matrix(weights, begin, rows, columns), matrix(gradient, begin, rows, columns)
+        begin -= rows * width
+        weight, out = matrix(weights, begin, rows, width), matrix(gradient, begin, rows, width)
         run_backward(network.cell, weight, space.states[layer], space.gates[layer], space, features, units, out)
+
+
+@compiled
+def _add_product(by_head, row, rows, told, told_row, space):
+    """Add to the head's gradient from `row` on: what it was told, times the slopes of what it answered."""
+    space.gradient[:] = 0
+    add_outer(space.gradient, 0, rows, by_head.shape[1], told, told_row, space.turned, 0)
+    for i in range(rows):
+        for s in range(by_head.shape[1]):
+            by_head[row + i, s] += space.gradient[i, s]
 
 
 @compiled

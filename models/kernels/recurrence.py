@@ -31,7 +31,7 @@ class _Recurrence(torch.autograd.Function):
         steps, members, batch, features = x.shape
         units = weight.shape[2] // GATES[cell]
         tiles = members * -(-batch // LANES)
-        spaces = [make_space(cell, 1, features, units, steps, 1, True, True) for _ in range(tiles)]
+        spaces = [make_space(cell, 1, features, units, steps, 1, 0, True, True) for _ in range(tiles)]
         outputs = np.empty((steps, members, batch, units), dtype=np.float32)
         for i in range(tiles):
             _run(CELLS[cell], i, inputs, weights, begin, spaces[i], outputs)

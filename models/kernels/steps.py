@@ -9,10 +9,12 @@ from torch import Tensor
 from models.adam import BETAS, EPSILON
 from models.batches import Origins
 from models.kernels.adam import update
+from models.kernels.frames import PLACES
 from models.kernels.networks import Network, count_groups, run_items
 from models.kernels.recurrence import recurrence as recurrence
 from models.kernels.threads import count_threads, share_out
 from models.kernels.tiles import CELLS, STATES, Space, make_space
+from models.points import Points
 from models.population import Population
 from models.specs import FitSpec
 
@@ -24,16 +26,16 @@ NO_ANSWERS, NO_GRADIENTS = np.empty((0, 0, 0), np.float32), np.empty((0, 0), np.
 class CompiledSteps:
     """See `models.steps.Steps`; the same bits for any number of threads, and for members alone or together."""
 
-    def __init__(self, population: Population, values: Tensor, length: int, spec: FitSpec, threads: int | None = None):
-        self.runner = Runner(population, length, threads or count_threads(), learns=True)
-        self.flat, self.values, self.spec = population.flat.numpy(), values.numpy(), spec
+    def __init__(self, population: Population, points: Points, spec: FitSpec, threads: int | None = None):
+        self.runner = Runner(population, points, threads or count_threads(), learns=True, absolute=spec.loss == "mae")
+        self.flat, self.spec = population.flat.numpy(), spec
         self.mean, self.square = np.zeros_like(self.flat), np.zeros_like(self.flat)  # [K, P]
         self.count = np.zeros(len(self.flat), dtype=np.int64)  # [K]
 
     def step(self, origins: Tensor, counts: Tensor, rate: Tensor) -> Tensor:
         """See `Steps`."""
         index, real = origins.numpy(), counts.numpy()
-        losses, gradients = self.runner.learn(self.values, index, real)
+        losses, gradients = self.runner.learn(index, real)
         clip, decay = self.spec.clip or 0.0, self.spec.weight_decay
         update(self.flat, self.mean, self.square, gradients, self.count, rate.numpy(), real,
                BETAS, EPSILON, decay, clip)  # fmt: skip
@@ -41,69 +43,72 @@ class CompiledSteps:
 
     def gradient(self, origins: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
         """Losses [K] and gradient [K, P] of one batch, without a step."""
-        losses, gradients = self.runner.learn(self.values, origins.numpy(), counts.numpy())
+        losses, gradients = self.runner.learn(origins.numpy(), counts.numpy())
         whole = gradients.reshape(len(self.flat), -1, self.flat.shape[1]).sum(axis=1)
         return torch.from_numpy(losses), torch.from_numpy(whole)
 
     def evaluate(self, held_out: Origins) -> Tensor:
         """See `Steps`."""
         sizes = held_out.sizes.contiguous().numpy()
-        return torch.from_numpy(self.runner.score(self.values, held_out.index.long().numpy(), sizes))
+        return torch.from_numpy(self.runner.score(held_out.index.long().numpy(), sizes))
 
 
-def predict(population: Population, values: Tensor, origins: Tensor, length: int) -> Tensor:
-    """Forecasts [K, M, S] of every member from the `length` values before each of the origins [M]."""
-    runner = Runner(population, length, count_threads(), learns=False)
-    return torch.from_numpy(runner.forecast(values.numpy(), origins.long().unsqueeze(0).numpy()))
+def predict(population: Population, points: Points, origins: Tensor) -> Tensor:
+    """See `Population.predict`."""
+    runner = Runner(population, points, count_threads(), learns=False)
+    return torch.from_numpy(runner.forecast(origins.long().numpy()))
 
 
 class Runner:
     """Runs a population's networks, a share of the items on each thread."""
 
-    def __init__(self, population: Population, length: int, threads: int, learns: bool):
-        spec = population.spec
+    def __init__(self, population: Population, points: Points, threads: int, learns: bool, absolute: bool = False):
+        spec, sizes = population.spec, population.sizes
         self.flat, self.threads = population.flat.numpy(), threads
+        self.points = tuple(np.ascontiguousarray(part.numpy()) for part in points[:3])
+        self.usual = torch.cat(population.usual, dim=1).T.contiguous().numpy()  # [3, K]
         self.network = Network(
             CELLS[population.form], population.cell.gates, spec.layers, spec.hidden,
-            spec.hidden * STATES[population.form], length, population.horizon,
-            spec.reads == "relative", spec.answers == "change", population.unit, population.spread,
+            spec.hidden * STATES[population.form], sizes.length, population.steps, population.segment, sizes.horizon,
+            sizes.season, sizes.columns, sizes.known, population.highway, PLACES[spec.reads], PLACES[spec.answers],
+            spec.unit == "window", absolute,
         )  # fmt: skip
-        sizes = (spec.layers, 1, spec.hidden, length, population.horizon)
-        self.space = partial(make_space, population.form, *sizes, learns, learns and spec.layers > 1)
+        features = population.segment + sizes.columns
+        room = (spec.layers, features, spec.hidden, population.steps, sizes.horizon, population.highway)
+        self.space = partial(make_space, population.form, *room, learns, learns and spec.layers > 1)
         self.spaces: list[Space] = []  # one a thread that was needed so far
         self.gradients = NO_GRADIENTS
 
-    def learn(self, values: np.ndarray, origins: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def learn(self, origins: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Losses [K], and gradients [K * items, P], valid until the next call."""
         items = len(self.flat) * count_groups(origins.shape[1])
         if len(self.gradients) != items:
             self.gradients = np.zeros((items, self.flat.shape[1]), np.float32)
-        return self._run(values, origins, counts, NO_ANSWERS, self.gradients), self.gradients
+        return self._run(origins, counts, NO_ANSWERS, self.gradients), self.gradients
 
-    def score(self, values: np.ndarray, origins: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    def score(self, origins: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Losses [K]."""
-        return self._run(values, origins, counts, NO_ANSWERS, NO_GRADIENTS)
+        return self._run(origins, counts, NO_ANSWERS, NO_GRADIENTS)
 
-    def forecast(self, values: np.ndarray, origins: np.ndarray) -> np.ndarray:
+    def forecast(self, origins: np.ndarray) -> np.ndarray:
         """Forecasts [K, M, S]."""
         answers = np.empty((len(self.flat), origins.shape[1], self.network.horizon), np.float32)
-        self._run(values, origins, np.full(len(self.flat), origins.shape[1]), answers, NO_GRADIENTS)
+        self._run(origins, np.full(len(self.flat), origins.shape[1]), answers, NO_GRADIENTS)
         return answers
 
-    def _run(self, values: np.ndarray, origins: np.ndarray, counts: np.ndarray, answers: np.ndarray,
-             gradients: np.ndarray) -> np.ndarray:  # fmt: skip
+    def _run(self, origins: np.ndarray, counts: np.ndarray, answers: np.ndarray, gradients: np.ndarray) -> np.ndarray:
         members, batch = len(self.flat), origins.shape[1]
         items = members * count_groups(batch)
         losses = np.empty(items)
-        multiplications = members * batch * self.network.length * self.flat.shape[1] * (3 if len(gradients) else 1)
+        multiplications = members * batch * self.network.steps * self.flat.shape[1] * (3 if len(gradients) else 1)
         threads = min(self.threads, int(1 + multiplications / WORTH_A_THREAD), items)
         self.spaces += [self.space() for _ in range(threads - len(self.spaces))]
         parts = 1 if threads == 1 else min(items, 8 * threads)  # so that a thread that is held up takes fewer
 
         def work(part: int, thread: int) -> None:
             begin, end = items * part // parts, items * (part + 1) // parts
-            run_items(begin, end, self.network, self.flat, values, origins, counts, self.spaces[thread], losses,
-                      answers, gradients)  # fmt: skip
+            run_items(begin, end, self.network, self.flat, self.usual, self.points, origins, counts,
+                      self.spaces[thread], losses, answers, gradients)  # fmt: skip
 
         share_out(work, parts, threads)
         return losses.reshape(members, -1).sum(axis=1).astype(np.float32)

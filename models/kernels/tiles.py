@@ -28,18 +28,28 @@ KEPT = {"rnn": 0, "gru": 4, "lstm": 5}
 class Space(NamedTuple):
     """Room for one tile at a time; a thread has its own. What is for the backward pass is empty where none is made."""
 
+    frame: np.ndarray  # [4 + S, LANES], where a window is measured from and in what (frames.py)
     states: np.ndarray  # [layers, T + 1, R, LANES]
+    straight: np.ndarray  # [L, LANES], what goes straight to the head
     gates: np.ndarray  # [layers, T, KEPT * H, LANES]; [layers, 1, ...] where there is no backward pass
     forecast: np.ndarray  # [S, LANES]
     slope: np.ndarray  # [R, LANES], of the loss by the state at hand
     slopes: np.ndarray  # [T, widest, LANES], by a layer's outputs, then by its inputs; empty for a single layer
     deltas: np.ndarray  # [rows, LANES], by what goes into each gate, or by the answers
     turned: np.ndarray  # [LANES, rows], the same the other way round
-    gradient: np.ndarray  # [F + 2 + H, G * H] of the widest layer, with room for whole vectors
+    gradient: np.ndarray  # [F + 2 + H, G * H] of the widest layer, or the head's, with room for whole vectors
 
 
 def make_space(
-    cell: str, layers: int, features: int, units: int, steps: int, horizon: int, backward: bool, through: bool
+    cell: str,
+    layers: int,
+    features: int,
+    units: int,
+    steps: int,
+    horizon: int,
+    highway: int,
+    backward: bool,
+    through: bool,
 ) -> Space:
     """Room for a stack of layers over T `steps`, with a `backward` pass, `through` to the inputs of a layer."""
     widest = max(features, units) if layers > 1 else features
@@ -52,14 +62,16 @@ def make_space(
     states = _aligned(layers, steps + 1, rows, LANES)
     states[:, :, widest : widest + 2] = 1
     return Space(
+        _aligned(4 + horizon, LANES),
         states,
+        _aligned(highway, LANES),
         _aligned(layers, steps if backward else 1, KEPT[cell] * units, LANES),
         _aligned(horizon, LANES),
         _aligned(rows, LANES),
         _aligned(steps if through else 0, max(widest, units), LANES),
         _aligned(_upwards(deltas, WIDTH) if backward else 0, LANES),
         _aligned(LANES, turned if backward else 0),
-        _aligned(widest + 2 + units if backward else 0, columns),
+        _aligned(max(widest + 2 + units, highway) if backward else 0, columns),
     )
 
 

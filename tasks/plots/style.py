@@ -9,13 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import DAILY, HOURLY, MINUTELY, MONTHLY, SECONDLY, YEARLY, AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, ScalarFormatter, StrMethodFormatter
 
 Array = npt.NDArray[Any]
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart, and greys.
 BLUE, ORANGE, BLACK, GREY, PALE, BAND = "#0072B2", "#D55E00", "#222222", "#6E6E6E", "#ABABAB", "#FDF3DC"
+COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")  # of models side by side
 LARGEST = 1e100  # what an axis holds
+HEAD = 2.0  # inches; a figure grows by what its title and legend need beyond them
 DASHES = ((0, (6, 2)), (0, (2, 2)), (0, (8, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))  # lengths on and off, in widths
 
 
@@ -40,14 +43,18 @@ def panels(rows: int, columns: int, height: float = 5.5, **options: Any) -> tupl
 
 
 def finish(figure: Figure, title: str) -> Figure:
-    """Put the title, and one legend for all axes, into a head of their own, and fit the axes below it."""
+    """Put the title, and one legend for all axes, into a head of their own, and fit the axes below it.
+
+    A figure grows by the height of a head of many long names.
+    """
     entries: dict[str, Any] = {}
     for ax in figure.axes:
         for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(name, handle)
-    text, height = wrap(title, 76), figure.get_figheight()
-    head = 0.4 + 0.25 * text.count("\n")  # inches
-    figure.text(0.012, 1 - 0.1 / height, text, va="top", fontsize=14, weight="bold", parse_math=False)
+    height = figure.get_figheight()
+    text = figure.text(0.012, 1 - 0.1 / height, "", va="top", fontsize=14, weight="bold", parse_math=False)
+    fit(text, title, 76, 0.976 * figure.bbox.width)
+    top = head = 0.4 + 0.25 * text.get_text().count("\n")  # inches
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.006, 1 - head / height), "borderaxespad": 0}
     for rows in range(1, len(entries) + 1):
         columns = -(-len(entries) // rows)
@@ -59,6 +66,12 @@ def finish(figure: Figure, title: str) -> Figure:
             head += max(0.32, extent.height / figure.dpi)
             break
         legend.remove()
+    if head > HEAD:
+        height += head - HEAD
+        figure.set_figheight(height)
+        text.set_y(1 - 0.1 / height)
+        for legend in figure.legends:
+            legend.set_bbox_to_anchor((0.006, 1 - top / height))
     figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - head / height))
     return figure
 
@@ -80,11 +93,41 @@ def line(
     ax.plot(times, values, color=colour, lw=width, label=label, **look)
 
 
-def model_and_baselines(ax: Axes, times: Array, paths: dict[str, Any], dots: bool) -> None:
-    """The first of `paths`, the model, is blue and strong; over it lie the others, baselines, grey, thin and dashed."""
+def band(ax: Axes, times: Array, low: Any, high: Any, label: str) -> None:
+    """What lies between `low` and `high`, pale blue; a bar where a point stands alone."""
+    low, high = numbers(low), numbers(high)
+    known = np.isfinite(low) & np.isfinite(high)
+    alone = known & ~np.append(False, known[:-1]) & ~np.append(known[1:], False)
+    look: dict[str, Any] = {"color": BLUE, "alpha": 0.2}
+    ax.fill_between(times, low, high, where=(known & ~alone).tolist(), lw=0, label=label, **look)
+    if alone.any():
+        ax.vlines(times[alone], low[alone], high[alone], lw=6, **look)
+
+
+def model_and_baselines(
+    ax: Axes, times: Array, paths: dict[str, Any], dots: bool, interval: tuple[Any, Any, str] | None = None
+) -> None:
+    """The first of `paths`, the model, is blue and strong; over it lie the others, baselines, grey, thin and dashed.
+
+    None in place of a path stands for a baseline that other axes of the figure have. `interval` is the model's: its
+    ends, and its name in the legend.
+    """
     for rank, (name, values) in enumerate(paths.items()):
         colour, width, dash = (GREY, 1.5, DASHES[(rank - 1) % len(DASHES)]) if rank else (BLUE, 2.5, "-")
-        line(ax, times, values, colour, width, wrap(name, 40), dash, dots)
+        if values is not None:
+            line(ax, times, values, colour, width, entry(name), dash, dots)
+        if rank == 0 and interval:
+            band(ax, times, *interval)
+
+
+def interval_name(level: float | None) -> str:
+    """0.9 is a 90 % interval."""
+    return "interval" if level is None else f"{100 * level:g} % interval"
+
+
+def entry(name: str) -> str:
+    """A name as an entry of a legend, which would leave out one that begins with an underscore."""
+    return " " * name.startswith("_") + wrap(name, 40)
 
 
 def time_axis(ax: Axes, times: Array, most: int, name: str = "time step") -> None:
@@ -113,6 +156,18 @@ def digits(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 or value == 0 else f"{value:#.3g}".rstrip(".")
 
 
-def wrap(text: str, width: int) -> str:
-    """Lines of about `width` characters, broken at spaces and underscores where there are any."""
-    return "\n".join(line.replace("_ ", "_") for line in textwrap.wrap(text.replace("_", "_ "), width))
+def wrap(text: str, width: int, most: int | None = None) -> str:
+    """Lines of about `width` characters, broken at spaces and underscores where there are any; at most `most` lines."""
+    lines = [line.replace("_ ", "_") for line in textwrap.wrap(text.replace("_", "_ "), width)]
+    if most is not None and len(lines) > most:
+        lines[most - 1 :] = [lines[most - 1][: width - 1].rstrip() + "…"]
+    return "\n".join(lines)
+
+
+def fit(text: Text, words: str, width: int, room: float, most: int | None = None) -> None:
+    """Set `words` in lines of `width` characters, or of fewer where they are longer than `room` pixels."""
+    text.set_parse_math(False)
+    for fewer in range(width, 7, -4):
+        text.set_text(wrap(words, fewer, most))
+        if max(text.get_window_extent().size) <= room:  # upright texts, too
+            break

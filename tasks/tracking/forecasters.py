@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
@@ -42,12 +43,16 @@ def log_model(run_id: str, forecaster: Forecaster, series: Series) -> str:
 
 
 def _input_example(forecaster: Forecaster, series: Series) -> pd.DataFrame:
-    """The rows of the first series that a forecast needs."""
-    panel = series.panel
+    """The rows of the first series that a forecast needs, with as many behind as it needs of what is known ahead."""
+    panel, names, horizon = series.panel, forecaster.columns.names, forecaster.spec.window.horizon
     end = int(panel.ends[0])
-    count = min(end, max(forecaster.spec.window.length, 2))
-    values = panel.values[end - count : end]
-    return pd.DataFrame({"unique_id": panel.ids[0], "ds": panel.times(0, end - count, count), "y": values})
+    behind = min(horizon, end - 1) if forecaster.columns.known else 0
+    count = min(end, max(forecaster.spec.window.length, 2) + behind)
+    values = panel.values[end - count : end].copy()
+    values[count - behind :] = np.nan
+    table = pd.DataFrame({"unique_id": panel.ids[0], "ds": panel.times(0, end - count, count), "y": values})
+    covariates = panel.covariates_of(0, end - count, count)
+    return table.assign(**{name: covariates[:, n].astype(float) for n, name in enumerate(names)})
 
 
 def _signature(forecaster: Forecaster, series: Series) -> ModelSignature:
@@ -56,9 +61,9 @@ def _signature(forecaster: Forecaster, series: Series) -> ModelSignature:
         ColSpec("string", "unique_id"),
         ColSpec(time_type, "ds"),
         ColSpec("double", "y"),
+        *(ColSpec("double", name) for name in forecaster.columns.names),
     ]
     answer = [ColSpec("string", "unique_id"), ColSpec(time_type, "cutoff"), ColSpec(time_type, "ds")]
     horizon = ParamSpec("horizon", "long", forecaster.spec.window.horizon)
-    return ModelSignature(
-        Schema(rows), Schema([*answer, ColSpec("double", forecaster.spec.model)]), ParamSchema([horizon])
-    )
+    forecasts = [ColSpec("double", name) for name in forecaster.names()]
+    return ModelSignature(Schema(rows), Schema([*answer, *forecasts]), ParamSchema([horizon]))

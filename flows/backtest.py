@@ -1,0 +1,90 @@
+"""How good a model would have been: forecasts from rolling origins over the test part, scored beside the baselines."""
+
+import time
+from typing import Any
+
+from prefect import flow
+
+from flows.parameters import described
+from models.specs import (
+    Ahead,
+    Device,
+    ElmanSpec,
+    FitSpec,
+    IntervalSpec,
+    Models,
+    ModelSpec,
+    NumpyRNNSpec,
+    Output,
+    RecipeName,
+    RecurrentSpec,
+    RefitSpec,
+    Season,
+    Seed,
+    SeriesSpec,
+    SplitSpec,
+    Stride,
+    TestPoints,
+    WindowSpec,
+)
+
+
+@flow(name="backtest", flow_run_name="{recipe}")
+@described
+def backtest(
+    recipe: RecipeName = "custom",
+    models: Models = ["rnn", "gru", "lstm"],
+    series: SeriesSpec = SeriesSpec(),
+    horizon: Ahead = None,
+    test: TestPoints = None,
+    stride: Stride = 1,
+    season: Season = None,
+    window: WindowSpec = WindowSpec(),
+    split: SplitSpec = SplitSpec(),
+    recurrent: RecurrentSpec = RecurrentSpec(),
+    fit: FitSpec = FitSpec(),
+    refit: RefitSpec = RefitSpec(),
+    intervals: IntervalSpec = IntervalSpec(),
+    elman: ElmanSpec = ElmanSpec(),
+    numpy_rnn: NumpyRNNSpec = NumpyRNNSpec(),
+    seed: Seed = 0,
+    device: Device = "auto",
+    output: Output = None,
+) -> dict[str, Any]:
+    """Train models, forecast from rolling origins over the test part, and score them beside the naive baselines.
+
+    Returns the summary that `tidecast backtest --json` writes.
+    """
+    settings, began = dict(locals()), time.perf_counter()
+    kinds = {"recurrent": recurrent, "fit": fit, "elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
+    # Imported here, since it takes seconds, so that options can be read and a server started without it.
+    from models.baselines import BASELINES
+    from tasks.backtesting import direct_window, plan_backtest, roll_baseline, roll_model, with_test_points
+    from tasks.preparation import prepare_data
+    from tasks.recording import record_data, run_tags
+    from tasks.recording_backtest import record_backtest, record_rolled, summarize
+    from tasks.run_page import link_run
+    from tasks.scoring import plot_backtest, score_backtest
+    from tasks.series import read_series
+    from tasks.tracking.runs import tracked_run
+    from tasks.training import choose_device, fit_model
+
+    chosen_device, window = choose_device(device, models), direct_window(window, horizon)
+    data = prepare_data(read_series(series), window, with_test_points(split, test), season, "test")
+    experiment = f"{recipe if recipe != 'custom' else data.series.name} backtests"
+    tags = {**run_tags(data.series, chosen_device), "recipe": recipe}
+    with tracked_run(experiment, recipe, tags) as parent:
+        link_run(parent)
+        record_data(parent, data, settings)
+        plan = plan_backtest(data, horizon, stride)
+        rolled, runs = {name: roll_baseline(name, plan) for name in BASELINES}, {}
+        for name in models:
+            spec = ModelSpec(model=name, window=window, season=data.season, **kinds)
+            with tracked_run(experiment, name, {**tags, "model": name}, parent) as run_id:
+                training = fit_model(spec, data, intervals, run_id, chosen_device)
+                rolled[name] = roll_model(training, plan, refit, intervals)
+                runs[name] = record_rolled(run_id, training, rolled[name])
+        scores = score_backtest(plan, rolled, intervals.level)
+        figures = plot_backtest(plan, rolled, scores, intervals.level)
+        record_backtest(parent, plan, rolled, scores, runs, figures, intervals.level, output)
+    return summarize(recipe, experiment, parent, scores, runs, plan, output, time.perf_counter() - began)

@@ -1,0 +1,89 @@
+"""The command `tidecast backtest`: checked, run and reported."""
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+from flows.backtest import backtest as backtest_flow
+from flows.cli import BEGAN
+from flows.commands.running import changed_options, recipe_options, refuse_json_file, run_flow, write_summary
+from flows.commands.train import load_libraries, refuse_misfits
+from flows.parameters import options_of
+
+BacktestOptions: type[BaseModel] = options_of(backtest_flow.fn)
+
+
+def backtest(
+    recipe: str | None = None,
+    /,
+    *,
+    changes: Annotated[BacktestOptions | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+) -> None:
+    """What `tidecast backtest` does.
+
+    Parameters
+    ----------
+    recipe
+        A recipe of the catalogue, of `train` or of `backtest`; `sine` where no series is given either.
+    json_file
+        Write a summary for scripts to this file.
+    """
+    changed = changed_options(changes)
+    name = recipe or (None if "series" in changed else "sine")
+    options = recipe_options(BacktestOptions, "backtest", name, changed)
+    refuse_json_file(json_file)
+    refuse_mistakes(options)
+    given = {"recipe": name or "custom", **options}
+    summary = run_flow(backtest_flow, given, partial(load_libraries, options["models"]))
+    total = time.perf_counter() - BEGAN
+    summary["seconds"] |= {"start": total - summary["seconds"].pop("flow"), "total": total}
+    write_summary(summary, json_file)
+    show(summary)
+
+
+def refuse_mistakes(options: dict[str, Any]) -> None:
+    """Find the user's mistakes before anything is started or written.
+
+    **Raises:** `InputError`.
+    """
+    from tasks.backtesting import direct_window, plan_backtest, with_test_points
+    from tasks.forecasting import refuse_output
+
+    refuse_output(options["output"])
+    window = direct_window(options["window"], options["horizon"])
+    split = with_test_points(options["split"], options["test"])
+    data = refuse_misfits(options | {"window": window, "split": split, "free_run": "test"})
+    plan_backtest.fn(data, options["horizon"], options["stride"])
+
+
+def show(summary: dict[str, Any]) -> None:
+    """Show the scores to who waits for them, and say what lies where."""
+    from tasks.scoring import table_rows
+    from tasks.tracking.files import artifact_folder, near
+
+    scores = {name: model["metrics"] for name, model in summary["models"].items()} | summary["baselines"]
+    rows = table_rows(scores, summary["chosen"], summary["chosen_by"])
+    table = Table(title=f"{summary['experiment']}: {summary['described']}", title_justify="left", header_style="bold")
+    for name in (*rows[0], "seconds"):
+        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=name == "model")
+    for name, row in zip(scores, rows, strict=True):
+        model = summary["models"].get(name)
+        table.add_row(*row.values(), f"{model['seconds']:.1f}" if model else "")
+        if name == list(summary["models"])[-1]:
+            table.add_section()
+    screen, seconds = Console(), summary["seconds"]
+    screen.print(table)
+    lines = [
+        f"{seconds['total']:.1f} s in all: start {seconds['start']:.1f}, training {seconds['train']:.1f}, forecasting "
+        f"{seconds['forecast']:.1f}.",
+        f"Forecasts, scores by series and step, and plots: {near(artifact_folder(summary['parent_run_id']))}",
+        *([f"Forecasts written to {summary['output']}"] if summary["output"] else []),
+    ]
+    screen.print("\n".join(lines), highlight=False, soft_wrap=True)

@@ -1,0 +1,32 @@
+"""What every spec is: frozen, checked, and told with its bounds."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from models.bounds import tell_bounds
+
+
+class Spec(BaseModel):
+    """A frozen part of a recipe; unknown fields are refused, and the descriptions tell the bounds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **given: Any) -> None:
+        super().__pydantic_init_subclass__(**given)
+        tell_bounds(cls.model_fields)
+        cls.model_rebuild(force=True)  # so that the schema has them too
+
+
+def split_commas(names: object) -> object:
+    """`rnn,gru`, as typed on a command line, is two names."""
+    if isinstance(names, str):
+        names = [names]
+    if isinstance(names, list | tuple):
+        return [part.strip() for name in names for part in str(name).split(",") if part.strip()]
+    return names
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(split_commas)]
+"""Several names, separated by commas."""

@@ -1,0 +1,143 @@
+"""What the networks are, and how they are trained."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from models.errors import InputError
+from models.specs.base import Spec, split_commas
+from models.specs.data import WindowSpec
+
+RECURRENT = ("rnn", "gru", "lstm")
+MODELS = (*RECURRENT, "elman", "numpy_rnn")
+
+Precision = Literal["float32", "tf32", "bf16"]
+Seed = Annotated[int, Field(ge=0, le=2**53, description="Seed of the first weights and of the order of the windows.")]
+
+
+class RecurrentSpec(Spec):
+    """The network of rnn, gru and lstm."""
+
+    hidden: int = Field(32, ge=1, le=4096, description="Hidden units a layer (H).")
+    layers: int = Field(1, ge=1, le=16, description="Stacked layers.")
+    gru_form: Literal["torch", "chung2014"] = Field(
+        "torch", description="Which of the two published GRU equations to use; see models/cells.py."
+    )
+    reads: Literal["value", "from_last", "from_mean"] = Field(
+        "from_last",
+        description="Read a window's values as they are, or relative to its last one (for series that wander) or to "
+        "its mean.",
+    )
+    answers: Literal["value", "from_last", "from_mean", "from_season"] = Field(
+        "from_last",
+        description="Answer the value itself, or its difference from the window's last one, from the window's mean, or "
+        "from the value a season before.",
+    )
+    unit: Literal["usual", "window"] = Field(
+        "usual",
+        description="What these differences, and the loss, count in: what is usual in training, or each window's own "
+        "deviation (per-window scaling).",
+    )
+    segment: int = Field(
+        1, ge=1, le=10_000, description="Values that are read in one step: more make long windows short and fast."
+    )
+    highway: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="Number of a window's last values that also go straight to the head, as in an autoregression.",
+    )
+
+
+class FitSpec(Spec):
+    """How rnn, gru and lstm are trained: by Adam."""
+
+    epochs: int = Field(50, ge=1, le=1_000_000, description="Passes over the training windows, at most.")
+    batch: int = Field(64, ge=1, le=1_000_000, description="Windows a step (B).")
+    windows: int | None = Field(
+        None, ge=1, description="Training windows an epoch, drawn anew for each; by default all of them."
+    )
+    loss: Literal["mse", "mae"] = Field("mse", description="Minimise the mean squared or the mean absolute error.")
+    learning_rate: float = Field(0.005, gt=0, le=10, description="Adam's learning rate after the warm-up.")
+    schedule: Literal["constant", "cosine"] = Field("cosine", description="The learning rate's course over the epochs.")
+    warmup: float = Field(0.02, ge=0, lt=1, description="Share of the steps in which the learning rate rises.")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="Decoupled weight decay, as in AdamW.")
+    clip: float | None = Field(1.0, gt=0, description="Largest norm of a member's gradient.")
+    patience: int | None = Field(
+        None, ge=1, description="Stop a member after so many epochs without a better validation loss."
+    )
+    precision: Precision = Field("float32", description="Arithmetic of products on a GPU; on a CPU it is float32.")
+    deterministic: bool = Field(False, description="On a GPU, the same bits in every run, at some cost in speed.")
+    scope: Literal["global", "local"] = Field(
+        "global", description="Train one network for all series, or one for each series."
+    )
+    members: int = Field(
+        1, ge=1, le=100_000, description="Networks of one kind trained in lockstep, a seed each: an ensemble (K)."
+    )
+    combine: Literal["median", "mean"] = Field("median", description="What of an ensemble's answers is the forecast.")
+
+
+class ElmanSpec(Spec):
+    """The Elman network, trained online: one point, one step of gradient descent."""
+
+    hidden: int = Field(6, ge=1, le=4096, description="Context neurons.")
+    epochs: int = Field(300, ge=1, le=1_000_000, description="Passes over the series.")
+    learning_rate: float = Field(0.1, gt=0, le=10, description="Step of the gradient descent.")
+    input_deviation: float = Field(0.4, gt=0, description="Standard deviation of the first weights into the context.")
+    output_deviation: float = Field(0.3, gt=0, description="Standard deviation of the first weights of the readout.")
+
+
+class NumpyRNNSpec(Spec):
+    """The RNN from scratch: NumPy, truncated back-propagation through time."""
+
+    hidden: int = Field(100, ge=1, le=4096, description="Hidden units.")
+    epochs: int = Field(250, ge=1, le=1_000_000, description="Passes over the training windows.")
+    batch: int = Field(100, ge=1, le=1_000_000, description="Windows a step.")
+    learning_rate: float = Field(0.05, gt=0, le=10, description="Step of the gradient descent.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Share of a step that is taken again at the next one.")
+    truncate: int = Field(5, ge=1, description="Steps that the error travels back.")
+    clip: float = Field(10.0, gt=0, description="Bound of each gradient's entries, both ways.")
+
+
+def _known_models(names: list[str]) -> list[str]:
+    for name in names:
+        if name not in MODELS:
+            raise InputError(f"unknown model '{name}': choose from {', '.join(MODELS)}")
+        if names.count(name) > 1:
+            raise InputError(f"model '{name}' is named twice in {','.join(names)}")
+    if not names:
+        raise InputError(f"no model is named: choose from {', '.join(MODELS)}")
+    return names
+
+
+Models = Annotated[
+    list[str],
+    BeforeValidator(split_commas),
+    AfterValidator(_known_models),
+    Field(
+        description="Models to train: rnn, gru, lstm, elman, numpy_rnn.",
+        json_schema_extra={"items": {"type": "string", "enum": list(MODELS)}},
+    ),
+]
+
+
+class ModelSpec(Spec):
+    """Everything that makes one model what it is, and all that is kept beside its weights."""
+
+    model: Annotated[str, AfterValidator(lambda name: _known_models([name])[0])]
+    window: WindowSpec = WindowSpec()
+    season: int = Field(1, ge=1, description="Points a season.")
+    recurrent: RecurrentSpec = RecurrentSpec()
+    fit: FitSpec = FitSpec()
+    elman: ElmanSpec = ElmanSpec()
+    numpy_rnn: NumpyRNNSpec = NumpyRNNSpec()
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _season_in_window(self) -> Self:
+        if self.recurrent.answers == "from_season" and self.season > self.window.length:
+            raise InputError(
+                f"a window of {self.window.length} values holds no season of {self.season}: make --window.length at "
+                "least that, or choose another --recurrent.answers"
+            )
+        return self

@@ -1,0 +1,65 @@
+"""Error against step ahead."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, StrMethodFormatter
+
+from tasks.plots.style import COLOURS, DASHES, GREY, PALE, Array, entry, finish, fit, line, numbers, panels, time_axis
+
+MANY = 1000  # steps, of which thick lines would be a mass
+TOP, BOTTOM = 2 / 3, 0.1  # shares of an axis from 0: lines all above the one, or one of them below the other
+
+
+def error_by_step(title: str, errors: dict[str, Array], models: list[str], unit: str, measure: str = "RMSE") -> Figure:
+    """Error [S] by name at 1 to S steps ahead (NaN: a gap), in `unit`: `models` strong and coloured, the others grey.
+
+    The axis begins at 0, so that twice the height is twice the error. Where this would press all lines into its upper
+    third, it begins above 0; where it would press one into its lowest tenth, it is logarithmic. Its label says so.
+    One step is a row of dots side by side.
+    """
+    figure, ((ax,),) = panels(1, 1)
+    found = {name: numbers(values) for name, values in errors.items()}
+    baselines = [name for name in found if name not in models]
+    shown = [*(name for name in models if name in found), *baselines]
+    steps = max((len(values) for values in found.values()), default=0)
+    strong, thin = (2.5, 1.5) if steps <= MANY else (1.2, 1.0)
+    for place, name in enumerate(shown):
+        if name in models:
+            turn, rank = divmod(models.index(name), len(COLOURS))
+            colour, dash, mark, width = COLOURS[rank], ["-", *DASHES][turn % 5], "oPX*p"[turn % 5], strong
+        else:
+            turn, rank = divmod(baselines.index(name), len(DASHES))
+            colour, dash, mark, width = (GREY, PALE)[turn % 2], DASHES[rank], "s^Dv"[rank], thin
+        at = np.arange(1.0, len(found[name]) + 1)  # [S]
+        if steps == 1:
+            at += (place - (len(shown) - 1) / 2) * min(0.05, 0.9 / len(shown))
+        line(ax, at, found[name], colour, width, entry(name), dash)
+        if steps == 1:
+            ax.lines[-1].set(marker=mark, markersize=9, linestyle="")
+    note = _set_heights(ax, [values for name in shown if np.isfinite(values := found[name]).any()])
+    fit(ax.yaxis.label, f"{measure} ({unit})" if unit else measure, 28, 0.5 * figure.bbox.height, 3)
+    ax.set_ylabel(ax.get_ylabel() + note, parse_math=False)
+    time_axis(ax, np.array([1]), 10, "step ahead")
+    ax.set_xlim(1 - min(0.5, max(0.02 * steps, 0.25)), steps + max(0.02 * steps, 0.25))
+    if steps == 1:
+        ax.set(xlim=(0.5, 1.5), xticks=[1])
+    return finish(figure, f"{title}: {measure} by step ahead")
+
+
+def _set_heights(ax: Axes, found: list[Array]) -> str:
+    """Choose the axis on which no line is squeezed, and say what is unusual about it."""
+    if not found:
+        return ""
+    lowest, highest = min(np.nanmin(values) for values in found), max(np.nanmax(values) for values in found)
+    if lowest > 0 and min(np.nanmax(values) for values in found) < BOTTOM * highest:
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if highest < 300 * lowest else (1,), numticks=9))
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.minorticks_off()
+        return "\n(log scale)"
+    if highest > lowest > TOP * highest:
+        return "\n(the axis begins above 0)"
+    if lowest >= 0:
+        ax.set_ylim(0, 1.05 * highest if highest > 0 else 1)
+    return ""
