@@ -13,12 +13,14 @@ import signal
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from benchmarks.measuring import options, report
 
 POINTS, WINDOWS, TINY = (100_000, 1_000_000, 10_000_000), (32, 512), 20_000
+AHEAD = 96
 HIDDEN, BATCH, LONGEST = 8, 64, 20
 STAGES = ("panel", "windows", "scaling", "training")
 
@@ -27,8 +29,8 @@ class OutOfTimeError(Exception):
     """The epoch takes longer than the benchmark waits."""
 
 
-def stages(points: int, length: int) -> dict[str, int]:
-    """Peak memory in bytes at the end of each stage, for a series of so many points and windows of so many."""
+def stages(points: int, length: int, horizon: int = 1) -> dict[str, int]:
+    """Peak memory in bytes at the end of each stage, for so many points, windows of so many and steps ahead."""
     import numpy as np
 
     from models.panel import one_series
@@ -40,7 +42,7 @@ def stages(points: int, length: int) -> dict[str, int]:
 
     spec = ModelSpec(
         model="gru",
-        window=WindowSpec(length=length),
+        window=WindowSpec(length=length, horizon=horizon),
         recurrent=RecurrentSpec(hidden=HIDDEN),
         fit=FitSpec(epochs=1, batch=BATCH),
     )
@@ -72,27 +74,36 @@ def out_of_time(_number: int, _frame: FrameType | None) -> None:
 
 
 def peak() -> int:
-    """The most bytes of memory that this process has held so far."""
+    """The most bytes of memory that this process has held so far.
+
+    Linux counts into a child's `ru_maxrss` what its parent held when it was started, so its own figure is read there.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        return 1024 * int(status.read_text().split("VmHWM:")[1].split()[0])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def in_a_process(points: int, length: int) -> dict[str, int]:
+def in_a_process(points: int, length: int, horizon: int = 1) -> dict[str, int]:
     """`stages` in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.memory", "--stages", str(points), str(length)]
+    command = [sys.executable, "-m", "benchmarks.memory", "--stages", str(points), str(length), str(horizon)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def row_of(points: int, length: int, base: dict[str, int]) -> dict[str, Any]:
+def row_of(points: int, length: int, horizon: int, base: dict[str, int]) -> dict[str, Any]:
     """The growth of the peak over the base's, in multiples of the series' bytes."""
-    found = in_a_process(points, length)
+    found = in_a_process(points, length, horizon)
     times = {stage: max(0, found[stage] - base[stage]) / (8 * points) for stage in STAGES}
-    return {"points": points, "window": length, "series MB": 8e-6 * points, "peak MB": found["training"] / 1e6, **times}
+    sizes = {"points": points, "window": length, "horizon": horizon, "series MB": 8e-6 * points}
+    return {**sizes, "peak MB": found["training"] / 1e6, **times}
 
 
 def main() -> None:
     """Measure, print and write."""
     parser = options(__doc__)
-    parser.add_argument("--stages", nargs=2, type=int, metavar=("POINTS", "WINDOW"), help="one process's own work")
+    parser.add_argument(
+        "--stages", nargs=3, type=int, metavar=("POINTS", "WINDOW", "STEPS"), help="one process's own work"
+    )
     given = parser.parse_args()
     if given.stages:
         print(json.dumps(stages(*given.stages)))
@@ -101,7 +112,9 @@ def main() -> None:
     rows = []
     for length in WINDOWS:
         base = in_a_process(TINY, length)
-        rows += [row_of(points, length, base) for points in POINTS]
+        rows += [row_of(points, length, 1, base) for points in POINTS]
+    longest, largest = WINDOWS[-1], POINTS[-1]
+    rows.append(row_of(largest, longest, AHEAD, in_a_process(TINY, longest, AHEAD)))
     model = f"gru of {HIDDEN} units, batches of {BATCH}, at most {LONGEST} s of training"
     report("memory", {"rows": rows}, given.json, model=model)
 

@@ -1,4 +1,4 @@
-"""Draw the README's pictures again: two trainings and a forecast of `co2` through a `tidecast up` of their own.
+"""Draw the README's pictures again: two trainings, a backtest and a forecast of `co2` through a `tidecast up`.
 
 What the runs have drawn is copied, and their pages in Prefect and MLflow are taken by Debian's `chromium`.
 """
@@ -85,7 +85,10 @@ def main() -> None:
         (_, first) = stack.parents("co2")
         inner = f"tags.mlflow.parentRunId = '{first.info.run_id}' and tags.model = '{first.data.tags['chosen']}'"
         (chosen,) = stack.mlflow.search_runs([first.info.experiment_id], inner)
-        for run, plot in ((first, "comparison"), (chosen, "free_run"), (forecast, "forecast")):
+        stack.run("backtest/co2")
+        (backtest,) = stack.parents("co2 backtests")
+        kept = [(first, "comparison"), (chosen, "free_run"), (forecast, "forecast")]
+        for run, plot in (*kept, (backtest, "forecasts"), (backtest, "error_by_step")):
             keep_plot(stack, run.info.run_id, plot)
         with chromium() as browser, new_page(browser) as page:
             page_of_run = f"http://127.0.0.1:{up.prefect}/runs/flow-run/{flow_runs[0].id}"

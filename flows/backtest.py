@@ -59,7 +59,8 @@ def backtest(
     kinds = {"recurrent": recurrent, "fit": fit, "elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
     # Imported here, since it takes seconds, so that options can be read and a server started without it.
     from models.baselines import BASELINES
-    from tasks.backtesting import direct_window, plan_backtest, roll_baseline, roll_model, with_test_points
+    from tasks.backtesting import roll_baseline, roll_model
+    from tasks.planning import direct_window, plan_backtest, with_test_points
     from tasks.preparation import prepare_data
     from tasks.recording import record_data, run_tags
     from tasks.recording_backtest import record_backtest, record_rolled, summarize
@@ -82,7 +83,7 @@ def backtest(
             spec = ModelSpec(model=name, window=window, season=data.season, **kinds)
             with tracked_run(experiment, name, {**tags, "model": name}, parent) as run_id:
                 training = fit_model(spec, data, intervals, run_id, chosen_device)
-                rolled[name] = roll_model(training, plan, refit, intervals)
+                rolled[name] = roll_model(training, plan, refit, intervals, chosen_device)
                 runs[name] = record_rolled(run_id, training, rolled[name])
         scores = score_backtest(plan, rolled, intervals.level)
         figures = plot_backtest(plan, rolled, scores, intervals.level)

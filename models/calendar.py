@@ -5,13 +5,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from models.errors import InputError
-from models.specs import Moment
 
 MONDAY = 3
 """Weekday of the first of January 1970, a Thursday, counted from Monday."""
 
 
-def calendar_columns(times: np.ndarray, moments: Sequence[Moment]) -> np.ndarray:
+def calendar_columns(times: np.ndarray, moments: Sequence[str]) -> np.ndarray:
     """Sine and cosine of where each time stands in its hour, day, week, month or year: float32 [P, 2 * moments].
 
     **Arguments:** `times`, datetime64 [P]; `moments`, where "minute" stands for the hour, "hour" for the day (both go
@@ -30,7 +29,7 @@ def calendar_columns(times: np.ndarray, moments: Sequence[Moment]) -> np.ndarray
     return columns
 
 
-def calendar_names(moments: Sequence[Moment]) -> tuple[str, ...]:
+def calendar_names(moments: Sequence[str]) -> tuple[str, ...]:
     """The columns' names, such as "hour_sin" and "hour_cos"."""
     return tuple(f"{moment}_{wave}" for moment in moments for wave in ("sin", "cos"))
 
@@ -57,7 +56,7 @@ def _of_the_year(times: np.ndarray) -> np.ndarray:
     return times.astype("datetime64[M]").astype(np.int64) % 12 / 12
 
 
-SHARES: dict[Moment, Callable[[np.ndarray], np.ndarray]] = {
+SHARES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "minute": _of_the_hour,
     "hour": _of_the_day,
     "weekday": _of_the_week,

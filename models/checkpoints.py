@@ -32,6 +32,7 @@ def save_forecaster(forecaster: Forecaster, folder: Path) -> None:
         "column_scaling": [part.tolist() for part in scaling.columns],
         "layout": forecaster.network.layout._asdict(),
         "intervals": intervals and {"level": intervals.level, "sizes": intervals.sizes.tolist()},
+        "units": forecaster.units,
     }
     weights = {name: np.asarray(weight, order="C") for name, weight in forecaster.network.state().items()}
     write_whole(folder / WEIGHTS, save(weights))
@@ -56,10 +57,10 @@ def load_forecaster(folder: Path, device: str = "cpu") -> Forecaster:
         scaling = Scaling(spec.window, tuple(description["scaling"]), pairs[:, 0], pairs[:, 1], columns)
         names = Columns(**{role: tuple(given) for role, given in description["columns"].items()})
         kept = description["intervals"]
-        intervals = kept and Intervals(kept["level"], np.array(kept["sizes"], float))
+        intervals, units = kept and Intervals(kept["level"], np.array(kept["sizes"], float)), description["units"]
     except (ValueError, LookupError, RuntimeError, TypeError, SafetensorError) as error:
         raise InputError(f"{folder} holds a forecaster that cannot be read ({error}); train it again") from error
-    return Forecaster(spec, scaling, network, description["fill"], names, intervals)
+    return Forecaster(spec, scaling, network, description["fill"], names, intervals, units)
 
 
 def write_whole(path: Path, content: bytes) -> None:

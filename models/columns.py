@@ -8,7 +8,6 @@ import numpy as np
 from models.calendar import calendar_columns, calendar_names
 from models.covariates import Covariates
 from models.panel import Panel
-from models.specs import Moment
 
 
 class ColumnScaling(NamedTuple):
@@ -31,7 +30,7 @@ def fit_columns(panel: Panel, train_ends: np.ndarray) -> ColumnScaling:
     return ColumnScaling(rows.mean(axis=0), np.where(deviation > 0, deviation, 1).astype(np.float32))
 
 
-def told_columns(panel: Panel, moments: Sequence[Moment], scaling: ColumnScaling, steps: int) -> Covariates | None:
+def told_columns(panel: Panel, moments: Sequence[str], scaling: ColumnScaling, steps: int) -> Covariates | None:
     """The calendar of every point and the scaled covariates, also at least `steps` rows beyond each series' end."""
     own = panel.covariates
     if own is None and not moments:
@@ -51,7 +50,7 @@ def told_columns(panel: Panel, moments: Sequence[Moment], scaling: ColumnScaling
 NOTHING = np.empty((0, 0), np.float32)
 
 
-def _calendar(times: np.ndarray, moments: Sequence[Moment]) -> np.ndarray:
+def _calendar(times: np.ndarray, moments: Sequence[str]) -> np.ndarray:
     return calendar_columns(times, moments) if moments else np.empty((len(times), 0), np.float32)
 
 

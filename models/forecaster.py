@@ -20,7 +20,10 @@ from models.specs import RECURRENT, ModelSpec
 
 @dataclass
 class Forecaster:
-    """What is kept of a training: enough to forecast from raw rows, anywhere."""
+    """What is kept of a training: enough to forecast from raw rows, anywhere.
+
+    `intervals` count in `units`, one a series of the training by its name; those of other series come from their rows.
+    """
 
     spec: ModelSpec
     scaling: Scaling
@@ -28,6 +31,7 @@ class Forecaster:
     fill: Fill = "last"
     columns: Columns = field(default_factory=Columns)
     intervals: Intervals | None = None
+    units: dict[str, float] = field(default_factory=dict)
 
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
         """Forecasts [M, S] of the S values from each origin on, from the values before it alone."""
@@ -53,7 +57,9 @@ class Forecaster:
         """Forecasts [N, steps] beyond the end of each series, by column."""
         answers = [self.extend(panel, steps)]
         if self.intervals is not None:
-            answers += self.intervals.around(answers[0], interval_units(panel, panel.ends, self.spec.season))
+            strange = interval_units(panel, panel.ends, self.spec.season)  # [N]
+            units = [self.units.get(name, unit) for name, unit in zip(panel.ids, strange.tolist(), strict=True)]
+            answers += self.intervals.around(answers[0], np.array(units))
         return dict(zip(self.names(), answers, strict=True))
 
     def forecast(self, frame: pd.DataFrame, horizon: int) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LEAST = 10
-"""Fewest known errors that a rolling size is taken from."""
+"""Fewest known errors that a size is taken from."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,13 @@ def conformal_sizes(errors: np.ndarray, level: int) -> np.ndarray:
 def fixed_sizes(actual: np.ndarray, forecast: np.ndarray, unit: np.ndarray, level: int) -> np.ndarray:
     """The size of each step ahead, [S] in units, from all origins and series of a part that was not trained on.
 
+    A step with fewer than 10 known errors has none, NaN.
+
     **Arguments:** `actual` [M, S], NaN where not known; `forecast` [M, S]; `unit` [M] of each origin's series, above 0;
     `level` in percent.
     """
-    return conformal_sizes((actual - forecast) / unit[:, None], level)
+    enough = (~np.isnan(actual)).sum(axis=0) >= LEAST  # [S]
+    return np.where(enough, conformal_sizes((actual - forecast) / unit[:, None], level), np.nan)
 
 
 def rolling_sizes(

@@ -72,16 +72,17 @@ def naive_scale(panel: Panel, ends: np.ndarray, season: int) -> np.ndarray:
     Pairs with a value that was missing are left out. A series that is not longer than a season takes its neighbours;
     one without a pair, or whose pairs are all equal, has no scale, NaN.
     """
-    count = len(panel.ids)
-    lags = np.where(ends - panel.starts > season, season, 1)  # [N]
-    points = np.arange(len(panel.values))
-    series = np.repeat(np.arange(count), panel.ends - panel.starts)  # [P]
-    later = points[(points - lags[series] >= panel.starts[series]) & (points < ends[series])]  # [pairs]
-    earlier = later - lags[series[later]]
-    paired = panel.observed[later] & panel.observed[earlier]
-    later, earlier = later[paired], earlier[paired]
-    sums = np.bincount(series[later], np.abs(panel.values[later] - panel.values[earlier]), count)  # [N]
-    return _ratio(sums, np.where(sums > 0, np.bincount(series[later], minlength=count), 0))
+    scales = [
+        _usual_change(panel.values[start:end], panel.observed[start:end], season if end - start > season else 1)
+        for start, end in zip(panel.starts, ends, strict=True)
+    ]
+    return np.array(scales)
+
+
+def _usual_change(values: np.ndarray, observed: np.ndarray, lag: int) -> float:
+    changes = values[lag:] - values[:-lag]
+    changes = np.abs(changes, out=changes)[observed[lag:] & observed[:-lag]]
+    return float(changes.mean()) if changes.any() else np.nan
 
 
 @dataclass(frozen=True)

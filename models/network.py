@@ -78,7 +78,11 @@ class WindowedNetwork(ABC):
         """Forecasts [M, S] from windows [M, T]."""
 
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
-        """Forecasts [M, S] of the S values from each origin on."""
+        """Forecasts [M, S] of the S values from each origin on.
+
+        **Raises:** `InputError` where a series has fewer than T values before an origin.
+        """
+        refuse_short_past(panel, origins, self.length)
         parts = [self.predict_windows(windows) for windows in contexts(panel.values, origins, self.length)]
         return np.concatenate(parts) if parts else np.empty((0, self.horizon))
 

@@ -44,7 +44,8 @@ def fit_parts(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel,
     """The parts of a panel in which every series has room for a window, and what was done to get there.
 
     As `window.short` says, a series that is too short is an error, left out, or gets its first value repeated in
-    front; one whose training part is constant, or holds nothing but gaps to learn, is an error, left out, or kept.
+    front of its training part, and may then have no window in the others. One whose training part is constant, or
+    holds nothing but gaps to learn, is an error, left out, or kept.
 
     **Raises:** `InputError`.
     """
@@ -64,7 +65,6 @@ def fit_parts(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel,
         padded = panel.padded(panel.ends - panel.starts + lack)
         shift = padded.ends - panel.ends  # [N]
         parts = Parts(parts.train + shift, parts.validation + shift, parts.test + shift)
-        _refuse_short_series(padded, parts, spec, window)
         count = int((lack > 0).sum())
         return padded, parts, [f"repeated the first value of {count} of {len(lack)} series in front"] if count else []
     parts = _cut(panel, spec)

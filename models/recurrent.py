@@ -14,7 +14,7 @@ from models.panel import Panel
 from models.points import Points, lined_up, points_of
 from models.population import Population, Sizes
 from models.specs import ModelSpec
-from models.windows import contexts, outcomes, recurse
+from models.windows import contexts, outcomes, recurse, refuse_short_past
 
 MOST_ANSWERS = 1 << 22
 """Most answers that are held at once, over all members."""
@@ -83,7 +83,11 @@ class Recurrent(WindowedNetwork):
         return [own[name] for name in self.layout.ids for _ in range(self.spec.fit.members)]
 
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
-        """Forecasts [M, S] of the S values from each origin on."""
+        """Forecasts [M, S] of the S values from each origin on.
+
+        **Raises:** `InputError` where a series has fewer than T values before an origin.
+        """
+        refuse_short_past(panel, origins, self.length)
         over = origins + self.horizon > panel.ends[panel.series_of(origins - 1)]  # [M]
         if self.layout.known and over.any():  # what is known ahead there stands behind the panel's end
             return self.extend(panel, self.horizon, origins)

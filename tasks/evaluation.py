@@ -49,6 +49,8 @@ def evaluate(name: str, network: Network, data: Dataset) -> Evaluation:  # noqa:
     }
     truth = data.series.truth(data.free_run, FREE_RUN_STEPS[-1])  # [N, 1000]
     known = int(np.flatnonzero([0, *np.isfinite(truth).any(axis=0)]).max(initial=0))  # steps up to the last known value
+    if data.panel.covariates is not None:  # which are known no further than the shortest series goes
+        known = min(known, int((data.panel.ends - data.free_run).min()))
     path = network.extend(data.panel, known, data.free_run)  # [N, known]
     scores |= {f"free_run_rmse_{steps}": score for steps, score in free_run_scores(truth[:, :known], path).items()}
     return Evaluation(scores, forecasts, path, truth[:, :known])
@@ -80,7 +82,8 @@ def evaluate_baselines(data: Dataset) -> dict[str, Evaluation]:
 
 def choose(scores: dict[str, dict[str, float]]) -> str:
     """The model with the lowest validation RMSE, or training RMSE where there is no validation part."""
-    return min(scores, key=lambda name: scores[name][chosen_by(scores[name])])
+    found = {name: own[chosen_by(own)] for name, own in scores.items()}
+    return min(found, key=lambda name: found[name] if np.isfinite(found[name]) else np.inf)
 
 
 def chosen_by(scores: dict[str, float]) -> str:

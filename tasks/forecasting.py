@@ -16,6 +16,7 @@ from models.baselines import NAIVE, SeasonalNaive
 from models.checkpoints import write_whole
 from models.errors import InputError
 from models.forecaster import future_table
+from models.panel import Panel
 from models.specs import SeriesSpec, change_source
 from models.windows import refuse_short_past
 from tasks import plots
@@ -50,21 +51,30 @@ def source_of(version: Version, given: SeriesSpec) -> SeriesSpec:
     return SeriesSpec.model_validate(change_source(version.trained_on["series"], changes))
 
 
-def refuse_output(output: str | None) -> None:
-    """**Raises:** `InputError` where a table could not be written there for lack of the folder."""
-    if output and "://" not in output and not Path(output).parent.is_dir():
-        raise InputError(f"--output {output}: there is no folder {Path(output).parent}; make it first")
-
-
 def spoken(moment: Any) -> str:
     """A time as a person writes it: a midnight is a day."""
     return str(pd.Timestamp(moment)).removesuffix(" 00:00:00") if isinstance(moment, MOMENTS) else str(moment)
 
 
-def refuse_short_series(version: Version, series: Series) -> None:
-    """**Raises:** `InputError` where a series has fewer values than the version reads."""
+def steps_ahead(version: Version, panel: Panel, horizon: int | None) -> int:
+    """How far to forecast: as asked, or as far as covariates are told, else a season or all that the model answers."""
+    told = panel.covariates
+    if horizon is None and told is not None and told.known > told.static and min(map(len, told.ahead)) > 0:
+        return min(map(len, told.ahead))
+    return horizon or max(int(version.trained_on["season"]), int(version.trained_on["answers"]))
+
+
+def refuse_missing_rows(version: Version, series: Series, horizon: int | None) -> None:
+    """Find what a forecast would lack.
+
+    **Raises:** `InputError` where a series has fewer values than the version reads, or covariates are not told as far
+    ahead as it needs them.
+    """
+    panel, steps = series.panel, steps_ahead(version, series.panel, horizon)
     if not version.trained_on["pads"]:
-        refuse_short_past(series.panel, series.panel.ends, version.trained_on["reads"])
+        refuse_short_past(panel, panel.ends, version.trained_on["reads"])
+    for n, length in enumerate((panel.ends - panel.starts).tolist()):
+        panel.covariates_of(n, length, steps)
 
 
 def run_name(version: Version, series: Series) -> str:
@@ -74,12 +84,12 @@ def run_name(version: Version, series: Series) -> str:
 
 @task(task_run_name="make_forecast", cache_policy=NO_CACHE)
 def make_forecast(version: Version, series: Series, horizon: int | None) -> Forecast:
-    """Forecast every series `horizon` steps beyond its last row, by default a season, or the model's own steps if more.
+    """Forecast every series `horizon` steps beyond its last row, by default as `steps_ahead` says.
 
     **Raises:** `InputError` where a series is shorter than what the model reads.
     """
     forecaster, season = load_version(version), int(version.trained_on["season"])
-    panel, steps = forecaster.fitting(series.panel), horizon or max(season, forecaster.spec.window.horizon)
+    panel, steps = forecaster.fitting(series.panel), steps_ahead(version, series.panel, horizon)
     answers = forecaster.columns_ahead(panel, steps)  # [N, steps] each
     for name, period in zip(NAIVE, (1, season), strict=True):
         answers[name] = SeasonalNaive(period, steps).extend(panel, steps)

@@ -63,6 +63,7 @@ def register_model(recipe: str, outcome: Outcome, data: Dataset, source: SeriesS
         "series": source.model_dump(exclude_defaults=True),
         "season": data.season,
         "reads": data.window.length,
+        "answers": data.window.horizon,
         "pads": data.window.short == "pad",
         "seen_until": seen_until(data),
     }

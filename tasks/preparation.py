@@ -59,7 +59,10 @@ def prepare_data(
     }
     for part, found in origins.items():
         if len(found) == 0:
-            raise InputError(f"every value to forecast in the {FULL_NAMES[part]} part is missing; move the parts")
+            raise InputError(
+                f"no window fits into the {FULL_NAMES[part]} part of any series, or every value to forecast there is "
+                "missing; make --window.horizon smaller or move the parts"
+            )
     if season is None:
         season = wave_season(series.wave) if series.wave else usual_season(panel.step)
     start = np.minimum(panel.starts + window.length, parts.test) if free_run == "first" else parts.validation

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.backtesting import Plan, Rolled, forecast_table
+from tasks.backtesting import Rolled, forecast_table
 from tasks.forecasting import write_forecast
+from tasks.planning import Plan
 from tasks.report import markdown_table
 from tasks.run_page import show_table
 from tasks.scoring import Scores, skills, table_rows
@@ -81,7 +83,7 @@ def record_backtest(
 
 def described(plan: Plan, scores: Scores) -> str:
     """What was forecast, in a sentence, and how the model was chosen."""
-    ids, count = len(plan.data.panel.ids), len(plan.origins["test"])
+    ids, count = len(np.unique(plan.series("test"))), len(plan.origins["test"])
     of = f" of {ids:,} series" if ids > 1 else ""
     chosen = f"has the lowest {scores.chosen_by} of the models" if scores.chosen_by else "is the first model"
     return (
@@ -114,7 +116,7 @@ def summarize(
         "baselines": scores.baselines,
         "skill": skills(scores),
         "described": described(plan, scores),
-        "series": len(plan.data.panel.ids),
+        "series": len(np.unique(plan.series("test"))),
         "horizon": plan.horizon,
         "origins": len(plan.origins["test"]),
         "output": output,

@@ -11,8 +11,9 @@ from prefect.cache_policies import NO_CACHE
 from models.baselines import BASELINES, NAIVE
 from models.metrics import ScoreTable, score_table, skill
 from tasks import plots
-from tasks.backtesting import Plan, Rolled
+from tasks.backtesting import Rolled
 from tasks.forecasting import spoken
+from tasks.planning import Plan
 from tasks.plots import Excerpt
 from tasks.report import number
 
@@ -21,7 +22,6 @@ SHOWN = 2
 PANELS = 6
 READ = {
     "test_rmse": "RMSE",
-    "test_mae": "MAE",
     "test_smape": "sMAPE",
     "test_mase": "MASE",
 }
@@ -44,8 +44,8 @@ class Scores:
 def score_backtest(plan: Plan, rolled: dict[str, Rolled], level: int) -> Scores:
     """Scores in the series' own units; a model's skill is over each baseline, by RMSE and, of many series, by MASE.
 
-    The model is chosen by its validation RMSE, or where several series have scales of their own, by MASE. Without a
-    validation part nothing can choose, and the first model is taken.
+    The model is chosen by its validation RMSE, or where several series have scales of their own, by MASE. Without such
+    a score nothing can choose, and the first model is taken.
     """
     intervals = {name: run.interval for name, run in rolled.items() if run.interval is not None}
     tables: dict[str, ScoreTable] = {}
@@ -65,12 +65,13 @@ def score_backtest(plan: Plan, rolled: dict[str, Rolled], level: int) -> Scores:
     }
     models = {name: scores for name, scores in found.items() if name not in BASELINES}
     baselines = {name: found[name] for name in BASELINES}
-    by = f"val_{'mase' if len(plan.data.panel.ids) > 1 else 'rmse'}" if "val" in tables else None
-    chosen = min(models, key=lambda name: models[name][by]) if by else next(iter(models))
+    by = "val_mase" if len(plan.data.panel.ids) > 1 else "val_rmse"
+    judged = {name: own[by] for name, own in models.items() if np.isfinite(own.get(by, np.nan))}
+    chosen = min(judged, key=lambda name: judged[name]) if judged else next(iter(models))
     ids = np.array(plan.data.panel.ids, dtype=object)
     by_series = tables["test"].by_series
     by_series.insert(0, "unique_id", ids[by_series.pop("series")])
-    return Scores(models, baselines, by_series, tables["test"].by_step, chosen, by)
+    return Scores(models, baselines, by_series, tables["test"].by_step, chosen, by if judged else None)
 
 
 def _complete(plan: Plan, part: str) -> np.ndarray:
@@ -110,8 +111,7 @@ def plot_backtest(plan: Plan, rolled: dict[str, Rolled], scores: Scores, level: 
             level / 100,
         ),
     }
-    if many:
-        worst = worst_series(scores)
+    if worst := worst_series(scores) if many else {}:
         rows = np.array([np.flatnonzero(plan.series("test") == plan.data.panel.ids.index(id_))[0] for id_ in worst])
         labels = [f"{id_}: MASE {number(mase)}" for id_, mase in worst.items()]
         figures["worst_series"] = plots.excerpts(
@@ -170,6 +170,11 @@ def table_rows(table: dict[str, dict[str, float]], chosen: str, chosen_by: str |
         shown |= {measure: f"{said} {measure.rsplit('_', 1)[1]} %" for measure in sorted(found)}
     return [
         {"model": f"{name} *" if name == chosen else name}
-        | {said: number(own.get(measure, np.nan)) for measure, said in shown.items()}
+        | {said: _cell(measure, own.get(measure, np.nan)) for measure, said in shown.items()}
         for name, own in table.items()
     ]
+
+
+def _cell(measure: str, score: float) -> str:
+    share = measure.startswith("test_coverage") and np.isfinite(score)
+    return f"{100 * score:.1f} %" if share else number(score)

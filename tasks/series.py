@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from pyarrow import ArrowException
 
 from models.errors import InputError
 from models.panel import Fill, Panel, one_series, panel_from_frame
@@ -102,6 +103,8 @@ def _read_once(spec: SeriesSpec, _changed: int) -> Series:
         panel, notes = panel_from_frame(read_table(path, spec), spec.fill, covariate_columns(spec))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {shown(error.strerror or error, 200)}") from error
+    except ArrowException as error:  # of damaged text, where it is first looked at
+        raise InputError(f"{path} is damaged: {shown(error, 200)}; write it again") from error
     except InputError as error:
         raise InputError(f"{path}: {' '.join(str(error).split())}") from error
     return Series(

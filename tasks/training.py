@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from models.errors import InputError
 from models.forecaster import Forecaster, build_network, columns_of, interval_units, layout_of
-from models.intervals import LEAST, Intervals, fixed_sizes
+from models.intervals import Intervals, fixed_sizes
 from models.network import Epoch
 from models.scaling import fit_scaling
 from models.specs import RECURRENT, Device, IntervalSpec, ModelSpec
@@ -58,13 +58,14 @@ def fit_model(spec: ModelSpec, data: Dataset, intervals: IntervalSpec, run_id: s
 
 
 def untrained(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster:
-    """A forecaster with its first weights, its scaling fitted on the training part.
+    """A forecaster with its first weights, its scaling and its intervals' units fitted on the training part.
 
     **Raises:** `InputError` where the model cannot do what is asked of it.
     """
     scaling = fit_scaling(data.panel, data.parts.train, spec.window)
     network = build_network(spec, device, layout_of(spec, data.panel))
-    return Forecaster(spec, scaling, network, data.series.fill, columns_of(data.panel))
+    units = dict(zip(data.panel.ids, interval_units(data.panel, data.parts.train, data.season).tolist(), strict=True))
+    return Forecaster(spec, scaling, network, data.series.fill, columns_of(data.panel), units=units)
 
 
 def calibrate(forecaster: Forecaster, data: Dataset, level: int, steps: int) -> Intervals | None:
@@ -76,13 +77,12 @@ def calibrate(forecaster: Forecaster, data: Dataset, level: int, steps: int) -> 
     origins = origins_within(panel, parts.train, parts.validation, data.window.length, 1)
     origins = origins[:: -(-len(origins) // MOST_ORIGINS) or 1]
     actual = outcomes(panel, origins, steps, parts.validation)  # [M, steps]
-    met = (~np.isnan(actual)).sum(axis=0) >= LEAST  # [steps]
-    if not met.any():
+    reach = int(np.flatnonzero([1, *(~np.isnan(actual)).any(axis=0)]).max())  # the last step whose outcome is known
+    units = np.array([forecaster.units[name] for name in panel.ids])[panel.series_of(origins - 1)]  # [M]
+    if reach == 0:
         return None
-    units = interval_units(panel, parts.train, data.season)[panel.series_of(origins - 1)]  # [M]
-    reach = int(np.flatnonzero(met).max()) + 1
     sizes = fixed_sizes(actual[:, :reach], forecaster.extend(panel, reach, origins), units, level)
-    return Intervals(level, np.where(met[:reach], sizes, np.nan))
+    return None if np.isnan(sizes).all() else Intervals(level, sizes)
 
 
 def epoch_losses(epoch: Epoch) -> dict[str, float]:

@@ -3,30 +3,34 @@
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from flows.catalogue import CATALOGUE, ROOT, change, recipe_parameters, recipes
+from flows.backtest import backtest
+from flows.catalogue import CATALOGUE, OF_ONE_ALONE, ROOT, all_recipes, change, recipe_parameters, recipes
 from flows.parameters import options_of
 from flows.train import train
 from models.errors import InputError
 
 DEPLOYMENTS = yaml.safe_load(CATALOGUE.read_text())["deployments"]
 KEYS = {"name", "description", "entrypoint", "tags", "work_pool", "schedules", "concurrency_limit", "parameters"}
+NO_DATA = "bring-your-data"
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda given: f"{given['entrypoint']}/{given['name']}")
-def test_every_deployment_fits_its_flow(deployment: dict[str, object]) -> None:
-    assert set(deployment) - {"triggers"} == KEYS
-    path, function = str(deployment["entrypoint"]).split(":")
+def test_every_deployment_fits_its_flow(deployment: dict[str, Any]) -> None:
+    assert set(deployment) - {"triggers"} == KEYS - ({"schedules"} if NO_DATA in deployment["tags"] else set())
+    path, function = deployment["entrypoint"].split(":")
     assert (ROOT / path).is_file()
     module = __import__(path.removesuffix(".py").replace("/", "."), fromlist=[function])
     flow = getattr(module, function)
     assert flow.name == function
-    parameters = dict(deployment["parameters"])  # type: ignore[call-overload]
+    parameters = dict(deployment["parameters"])
     assert set(parameters) <= set(inspect.signature(flow.fn).parameters)
-    assert parameters.pop("recipe", None) == (deployment["name"] if function == "train" else None)
+    named = function in ("train", "backtest")
+    assert parameters.pop("recipe", None) == (deployment["name"] if named else None)
     options_of(flow.fn).model_validate(parameters)
 
 
@@ -38,7 +42,44 @@ def test_names_are_said_once_and_can_be_typed() -> None:
 
 def test_schedules_are_shipped_inactive() -> None:
     for deployment in DEPLOYMENTS:
-        assert [schedule["active"] for schedule in deployment["schedules"]] == [False]
+        assert all(not schedule["active"] for schedule in deployment.get("schedules", []))
+
+
+def test_what_brings_no_data_has_no_schedule_and_no_file_and_all_else_has_both() -> None:
+    for deployment in DEPLOYMENTS:
+        of_another = deployment["entrypoint"].endswith(("forecast", "monitor"))  # whose model knows its file
+        has_data = of_another or {"path", "wave"} & set(deployment["parameters"].get("series", {}))
+        assert bool(has_data) == ("schedules" in deployment) == (NO_DATA not in deployment["tags"])
+    assert [d["name"] for d in DEPLOYMENTS if NO_DATA in d["tags"]] == ["etth1", "m4-hourly", "dysts"]
+
+
+def test_train_and_backtest_share_their_recipes() -> None:
+    assert list(all_recipes()) == [*recipes("train"), *(name for name in recipes("backtest") if name != "co2")]
+    assert all_recipes()["co2"] == recipes("train")["co2"]
+    for name in all_recipes():
+        for flow in (train, backtest):
+            parameters = recipe_parameters(flow.name, name)
+            assert "recipe" not in parameters
+            options_of(flow.fn).model_validate(parameters)
+
+
+def test_a_recipe_without_data_takes_a_file_of_its_form() -> None:
+    given = change(recipe_parameters("backtest", "etth1"), {"series": {"path": "a.csv"}})
+    assert given["series"] == {"path": "a.csv", "time": "date", "value": "OT"}
+
+
+def test_what_only_the_other_flow_knows_is_left_out() -> None:
+    assert recipes("train")["gru-sine"].parameters["free_run"] == "first"
+    assert "free_run" not in recipe_parameters("backtest", "gru-sine")
+    assert not {"horizon", "refit"} & set(recipe_parameters("train", "dysts"))
+    own, shared = ({*inspect.signature(flow.fn).parameters} for flow in (train, backtest))
+    assert own ^ shared == set(OF_ONE_ALONE)
+
+
+def test_a_recipe_of_both_flows_trains_the_same_networks_on_the_same_file() -> None:
+    trained, backtested = recipe_parameters("train", "co2"), recipe_parameters("backtest", "co2")
+    assert (backtested.pop("horizon"), backtested.pop("stride")) == (52, 4)
+    assert backtested == trained
 
 
 def test_a_recipes_own_file_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,8 +94,9 @@ def test_the_two_waves_of_the_gru_differ_in_the_wave_alone() -> None:
 
 
 def test_an_unknown_recipe_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"'tango'.*gru-sine"):
-        recipe_parameters("train", "tango")
+    for flow in ("train", "backtest"):
+        with pytest.raises(InputError, match=r"'tango'.*gru-sine.*dysts|'tango'.*dysts.*gru-sine"):
+            recipe_parameters(flow, "tango")
     assert next(iter(recipes("train"))) == "sine"
 
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 import yaml
 
+from flows.backtest import backtest
 from flows.catalogue import CATALOGUE, recipes
 from flows.forecast import forecast
 from flows.monitor import monitor
@@ -49,7 +50,9 @@ def test_the_reference_of_options_is_what_the_code_says() -> None:
     (recipe,) = re.findall(r"^docs:.*\n\t@\$\(BIN\)/(.*) > docs/cli.md", (ROOT / "Makefile").read_text(), re.M)
     done = subprocess.run([BIN / "python", *shlex.split(recipe)[1:]], capture_output=True, text=True, check=True)
     assert written == done.stdout, "run make docs"
-    options = [leaf for flow in (train, forecast, monitor) for leaf in leaves(dict(options_of(flow.fn).model_fields))]
+    options = [
+        leaf for flow in (train, backtest, forecast, monitor) for leaf in leaves(dict(options_of(flow.fn).model_fields))
+    ]
     assert len(options) > 60
     for option in [*options, "--json"]:
         assert re.search(rf"^\* `{option}[ `]", written, re.M), option

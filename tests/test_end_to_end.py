@@ -54,6 +54,16 @@ def test_every_run_is_recorded_and_registered(stack: Stack, finished: dict[str, 
         assert version.tags["recipe"] == name
 
 
+def test_a_backtest_runs_on_a_worker_and_leaves_its_scores(stack: Stack) -> None:
+    run = stack.run("backtest/co2", models=["gru"], horizon=4, stride=20, fit={"epochs": 2})
+    parent = stack.parent_of(run, "co2 backtests")
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["chosen"] == "gru"
+    assert {"val_rmse", "test_mase", "test_coverage_90", "baseline_linear_ar_test_rmse"} <= set(parent.data.metrics)
+    rows = json.loads(stack.artifacts(run)["backtest"]["data"])
+    assert [row["model"] for row in rows] == ["gru *", "last_value", "seasonal_naive", "linear_ar"]
+
+
 def test_both_pages_lead_to_each_other(stack: Stack, finished: dict[str, FlowRun]) -> None:
     parent = stack.parent_of(finished["sine"], "sine")
     shown = stack.artifacts(finished["sine"])

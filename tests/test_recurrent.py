@@ -14,7 +14,7 @@ from models.panel import Panel, one_series, panel_from_frame
 from models.parts import split_panel
 from models.recurrent import Recurrent
 from models.scaling import fit_scaling
-from models.specs import ModelSpec, SplitSpec, WindowSpec
+from models.specs import ModelSpec, SplitSpec
 from models.windows import origins_within
 
 LENGTH, HORIZON = 6, 3

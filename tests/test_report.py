@@ -51,7 +51,8 @@ def test_the_training_score_is_shown_where_there_is_no_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("score", "text"), [(0.123456, "0.123"), (12345.6, "1.23e+04"), (float("nan"), "–"), (float("inf"), "–")]
+    ("score", "text"),
+    [(0.123456, "0.123"), (12345.6, "12,300"), (1.2e7, "1.2e+07"), (float("nan"), "–"), (float("inf"), "–")],
 )
 def test_numbers_have_three_digits(score: float, text: str) -> None:
     assert number(score) == text

@@ -120,7 +120,7 @@ def test_the_logged_model_forecasts_from_raw_rows_without_a_pickle(
     model = mlflow.pyfunc.load_model(f"models:/{model_id}")
     rows = two_series().rename(columns={"place": "unique_id", "hour": "ds", "load": "y"})
     forecast = model.predict(rows, params={"horizon": 30})
-    assert list(forecast.columns) == ["unique_id", "cutoff", "ds", "gru"]
+    assert list(forecast.columns) == ["unique_id", "cutoff", "ds", "gru", "gru-lo-90", "gru-hi-90"]
     assert forecast.groupby("unique_id")["gru"].count().to_dict() == {"north": 30, "south": 30}
     assert forecast["ds"].iloc[0] == pd.Timestamp("2024-01-11 00:00")
     for name, level in (("north", 20), ("south", 500)):  # each comes back in its own scale

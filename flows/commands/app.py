@@ -17,7 +17,7 @@ from models.errors import InputError
 
 def shown_default(default: Any) -> Any:
     """A default as the help shows it; none where there is none."""
-    return ",".join(default) if isinstance(default, list) else default
+    return (",".join(default) or None) if isinstance(default, list | tuple) else default
 
 
 app = App(

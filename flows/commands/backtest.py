@@ -12,7 +12,14 @@ from rich.table import Table
 
 from flows.backtest import backtest as backtest_flow
 from flows.cli import BEGAN
-from flows.commands.running import changed_options, recipe_options, refuse_json_file, run_flow, write_summary
+from flows.commands.running import (
+    changed_options,
+    recipe_options,
+    refuse_json_file,
+    refuse_output,
+    run_flow,
+    write_summary,
+)
 from flows.commands.train import load_libraries, refuse_misfits
 from flows.parameters import options_of
 
@@ -53,8 +60,7 @@ def refuse_mistakes(options: dict[str, Any]) -> None:
 
     **Raises:** `InputError`.
     """
-    from tasks.backtesting import direct_window, plan_backtest, with_test_points
-    from tasks.forecasting import refuse_output
+    from tasks.planning import direct_window, plan_backtest, with_test_points
 
     refuse_output(options["output"])
     window = direct_window(options["window"], options["horizon"])

@@ -12,6 +12,7 @@ from flows.commands.running import (
     find_model,
     recipe_options,
     refuse_json_file,
+    refuse_output,
     run_flow,
     write_summary,
 )
@@ -50,12 +51,12 @@ def refuse_mistakes(options: dict[str, Any]) -> None:
 
     **Raises:** `InputError`.
     """
-    from tasks.forecasting import refuse_output, refuse_short_series, source_of
+    from tasks.forecasting import refuse_missing_rows, source_of
     from tasks.series import read_series
 
     refuse_output(options["output"])
     version = find_model(options)
-    refuse_short_series(version, read_series.fn(source_of(version, options["series"])))
+    refuse_missing_rows(version, read_series.fn(source_of(version, options["series"])), options["horizon"])
 
 
 def load_libraries() -> None:

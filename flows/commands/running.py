@@ -6,6 +6,7 @@ it while Prefect's server starts.
 
 import gc
 import json
+import math
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +48,12 @@ def refuse_json_file(path: Path | None) -> None:
         raise InputError(f"--json {path} is a folder; name a file in it")
     if path and not path.parent.is_dir():
         raise InputError(f"--json {path}: there is no folder {path.parent}; make it first")
+
+
+def refuse_output(output: str | None) -> None:
+    """**Raises:** `InputError` where a table could not be written there for lack of the folder."""
+    if output and "://" not in output and not Path(output).parent.is_dir():
+        raise InputError(f"--output {output}: there is no folder {Path(output).parent}; make it first")
 
 
 def find_model(options: dict[str, Any]) -> "Version":
@@ -110,4 +117,11 @@ def write_summary(summary: Summary, path: Path | None) -> None:
     from models.checkpoints import write_whole
 
     if path:
-        write_whole(path, json.dumps(summary, indent=2).encode())
+        write_whole(path, json.dumps(_finite(summary), indent=2, allow_nan=False).encode())
+
+
+def _finite(part: Any) -> Any:
+    """The same with null in place of a score that is no number, for which JSON has no word."""
+    if isinstance(part, dict):
+        return {name: _finite(value) for name, value in part.items()}
+    return None if isinstance(part, float) and not math.isfinite(part) else part

@@ -1,7 +1,7 @@
 """What a user can set: the same models are the command line's options and Prefect's form."""
 
 from models.specs.base import Spec
-from models.specs.data import Moment, Season, SeriesSpec, SplitSpec, WindowSpec, change_source
+from models.specs.data import Season, SeriesSpec, SplitSpec, WindowSpec, change_source
 from models.specs.networks import (
     MODELS,
     RECURRENT,
@@ -46,7 +46,6 @@ __all__ = [
     "IntervalSpec",
     "ModelSpec",
     "Models",
-    "Moment",
     "Most",
     "NumpyRNNSpec",
     "Output",

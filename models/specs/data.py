@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
-from models.specs.base import Names, Spec, split_commas
+from models.errors import InputError
+from models.specs.base import Names, Spec
 
 Season = Annotated[
     int | None,
@@ -54,7 +55,14 @@ def change_source(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return {field: old[field] for field in old if field in kept} | new
 
 
-Moment = Literal["minute", "hour", "weekday", "day", "month"]
+MOMENTS = ("minute", "hour", "weekday", "day", "month")
+
+
+def _known_moments(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in MOMENTS:
+            raise InputError(f"unknown --window.calendar '{name}': choose from {', '.join(MOMENTS)}")
+    return names
 
 
 class WindowSpec(Spec):
@@ -70,8 +78,10 @@ class WindowSpec(Spec):
     transform: Literal["none", "log", "difference"] = Field(
         "none", description="Before that, take logarithms (of positive values), or changes from point to point."
     )
-    calendar: Annotated[tuple[Moment, ...], BeforeValidator(split_commas)] = Field(
-        (), description="Read these of each timestamp as well, as sine and cosine: minute, hour, weekday, day, month."
+    calendar: Annotated[Names, AfterValidator(_known_moments)] = Field(
+        (),
+        description="Read these of each timestamp as well, as sine and cosine: minute, hour, weekday, day, month.",
+        json_schema_extra={"items": {"type": "string", "enum": list(MOMENTS)}},
     )
     short: Literal["error", "leave_out", "pad"] = Field(
         "error",

@@ -23,7 +23,12 @@ Reference = Annotated[
 ]
 Horizon = Annotated[
     int | None,
-    Field(ge=1, le=100_000, description="Number of steps to forecast beyond the last row; by default one season."),
+    Field(
+        ge=1,
+        le=100_000,
+        description="Number of steps to forecast beyond the last row; by default one season, or all that the model "
+        "answers at once, or as far as covariates are told.",
+    ),
 ]
 
 
@@ -75,9 +80,15 @@ class IntervalSpec(Spec):
 class RefitSpec(Spec):
     """Training again while a backtest goes on, from the weights that are there."""
 
-    every: int = Field(0, ge=0, description="Origins from one training to the next, the first before any; 0: never.")
+    every: int = Field(
+        0,
+        ge=0,
+        description="Origins from one training to the next, the first before any, counted by their times; 0: never.",
+    )
     epochs: int = Field(5, ge=1, le=1_000_000, description="Passes over all windows that are known by then.")
-    learning_rate: float | None = Field(None, gt=0, le=10, description="By default that of the fit.")
+    learning_rate: float | None = Field(
+        None, gt=0, le=10, description="Of rnn, gru and lstm; by default that of the fit."
+    )
 
 
 class GateSpec(Spec):

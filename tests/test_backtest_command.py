@@ -1,0 +1,236 @@
+"""The command `tidecast backtest` as a user runs it: what it shows, writes and records, and what it refuses."""
+
+import contextlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from flows.commands.app import run
+from models.metrics import rmse
+from tests.test_bad_input import good, refused
+
+HORIZON, ORIGINS = 12, 22  # a series; from every second hour of the last 54 that has 12 before the end
+MODELS = ["gru", "rnn"]
+INTERVALS = [f"{name}-{side}-80" for name in MODELS for side in ("lo", "hi")]
+BASELINES = ["last_value", "seasonal_naive", "linear_ar"]
+
+
+def loads() -> pd.DataFrame:
+    """Two noisy daily waves by the hour, the second two days shorter and much higher."""
+    random, tables = np.random.default_rng(0), []
+    for name, points, level in (("north", 360, 20.0), ("south", 312, 500.0)):
+        values = level + 5 * np.sin(np.arange(points) * np.pi / 12) + random.normal(0, 0.5, points)
+        times = pd.date_range("2024-01-01", periods=points, freq="h")
+        tables.append(pd.DataFrame({"place": name, "hour": times, "load": values}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def backtest(line: str) -> str:
+    """Runs the command, which has to succeed: what it shows."""
+    with contextlib.redirect_stdout(io.StringIO()) as screen, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "120")  # so that no heading is wrapped
+        assert run(["backtest", *line.split()]) == 0
+    return screen.getvalue()
+
+
+@pytest.fixture(scope="module")
+def screen(prefect_server: None, mlflow_folder: Path) -> str:
+    """One backtest of the user's own file, twelve hours ahead by heads of six."""
+    loads().to_csv("loads.csv", index=False)
+    return backtest(
+        "--series.path loads.csv --series.id place --series.time hour --series.value load --models gru,rnn "
+        "--window.length 24 --window.horizon 6 --horizon 12 --test 54 --stride 2 --fit.epochs 3 --recurrent.hidden 8 "
+        "--refit.every 11 --refit.epochs 1 --intervals.level 80 --intervals.recent 20 "
+        "--json summary.json --output out.parquet"
+    )
+
+
+@pytest.fixture(scope="module")
+def summary(screen: str) -> dict[str, Any]:
+    return json.loads(Path("summary.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def forecasts(screen: str) -> pd.DataFrame:
+    return pd.read_parquet("out.parquet")
+
+
+@pytest.fixture(scope="module")
+def parent(summary: dict[str, Any]) -> Run:
+    return MlflowClient().get_run(summary["parent_run_id"])
+
+
+def artifact(run_id: str, path: str) -> Path:
+    return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path))
+
+
+def test_the_screen_shows_every_model_and_baseline_and_what_lies_where(screen: str, summary: dict[str, Any]) -> None:
+    for name in (*MODELS, *BASELINES):
+        assert name in screen
+    assert f"{summary['chosen']} *" in screen
+    for column in ("val MASE", "RMSE", "sMAPE", "cover 80 %"):
+        assert column in screen
+    assert "12 steps ahead from 44 origins of 2 series" in " ".join(screen.split())
+    assert "Forecasts written to out.parquet" in screen
+    folder = next(line.split(": ")[1] for line in screen.splitlines() if line.startswith("Forecasts, scores"))
+    assert Path(folder, "backtest", "forecasts.parquet").is_file()
+
+
+def test_the_summary_tells_scripts_all_of_it(summary: dict[str, Any]) -> None:
+    assert (summary["recipe"], summary["experiment"]) == ("custom", "loads backtests")
+    assert (summary["series"], summary["horizon"], summary["origins"]) == (2, HORIZON, 2 * ORIGINS)
+    assert set(summary["models"]) == set(MODELS)
+    assert set(summary["baselines"]) == set(BASELINES)
+    assert set(summary["seconds"]) == {"start", "train", "forecast", "total"}
+    assert summary["seconds"]["total"] >= summary["seconds"]["start"] > 0
+    for model in summary["models"].values():
+        assert set(model) == {"run_id", "seconds", "metrics"}
+        assert {"val_mase", "test_rmse", "test_mase", "test_coverage_80", "test_width_80"} <= set(model["metrics"])
+    spent = sum(model["seconds"] for model in summary["models"].values())
+    assert spent == pytest.approx(summary["seconds"]["train"] + summary["seconds"]["forecast"])
+
+
+def test_the_model_is_chosen_by_its_validation_mase(summary: dict[str, Any]) -> None:
+    scores = {name: model["metrics"]["val_mase"] for name, model in summary["models"].items()}
+    assert (summary["chosen"], summary["chosen_by"]) == (min(scores, key=lambda name: scores[name]), "val_mase")
+    own = summary["models"][summary["chosen"]]["metrics"]["test_mase"]
+    expected = 1 - own / summary["baselines"]["seasonal_naive"]["test_mase"]
+    assert summary["skill"]["skill_seasonal_naive_test_mase"] == pytest.approx(expected)
+
+
+def test_the_forecasts_are_written_in_long_form(forecasts: pd.DataFrame) -> None:
+    bounds = [[name, f"{name}-lo-80", f"{name}-hi-80"] for name in MODELS]
+    assert list(forecasts) == ["unique_id", "cutoff", "ds", "y", *bounds[0], *bounds[1], *BASELINES]
+    assert forecasts.groupby("unique_id").size().to_dict() == dict.fromkeys(("north", "south"), ORIGINS * HORIZON)
+    cutoffs = forecasts.groupby("unique_id")["cutoff"]
+    assert cutoffs.min().to_dict() == {  # the hour before the last 54
+        "north": pd.Timestamp("2024-01-01") + pd.Timedelta(360 - 55, "h"),
+        "south": pd.Timestamp("2024-01-01") + pd.Timedelta(312 - 55, "h"),
+    }
+    hours = (forecasts["ds"] - forecasts["cutoff"]).dt.total_seconds() / 3600
+    assert hours.tolist() == [*range(1, HORIZON + 1)] * (2 * ORIGINS)
+    for name in MODELS:
+        assert (forecasts[f"{name}-lo-80"] <= forecasts[name]).all()
+        assert (forecasts[name] <= forecasts[f"{name}-hi-80"]).all()
+
+
+def test_actuals_and_baselines_are_those_of_the_file(forecasts: pd.DataFrame) -> None:
+    truth = loads().rename(columns={"place": "unique_id", "hour": "ds"})
+    merged = forecasts.merge(truth, on=["unique_id", "ds"])
+    assert len(merged) == len(forecasts)
+    np.testing.assert_allclose(merged["y"], merged["load"])
+    seen = truth.rename(columns={"ds": "cutoff", "load": "seen"})
+    np.testing.assert_allclose(forecasts["last_value"], forecasts.merge(seen, on=["unique_id", "cutoff"])["seen"])
+    day = truth.assign(ds=truth["ds"] + pd.Timedelta(24, "h")).rename(columns={"load": "before"})
+    np.testing.assert_allclose(forecasts["seasonal_naive"], forecasts.merge(day, on=["unique_id", "ds"])["before"])
+
+
+def test_scores_can_be_computed_again_from_the_forecasts(forecasts: pd.DataFrame, summary: dict[str, Any]) -> None:
+    scores = {name: model["metrics"] for name, model in summary["models"].items()} | summary["baselines"]
+    for name, own in scores.items():
+        assert rmse(forecasts["y"].to_numpy(), forecasts[name].to_numpy()) == pytest.approx(own["test_rmse"])
+    for name in MODELS:
+        held = forecasts["y"].between(forecasts[f"{name}-lo-80"], forecasts[f"{name}-hi-80"]).mean()
+        assert held == pytest.approx(scores[name]["test_coverage_80"])
+
+
+def test_the_parent_run_keeps_scores_plots_and_forecasts(
+    parent: Run, summary: dict[str, Any], forecasts: pd.DataFrame
+) -> None:
+    client, run_id = MlflowClient(), parent.info.run_id
+    assert parent.info.status == "FINISHED"
+    assert client.get_experiment(parent.info.experiment_id).name == summary["experiment"]
+    assert (parent.data.tags["chosen"], parent.data.tags["chosen_by"]) == (summary["chosen"], "val_mase")
+    assert f"| {summary['chosen']} * |" in parent.data.tags["mlflow.note.content"]
+    assert (parent.data.params["horizon"], parent.data.params["refit.every"]) == ("12", "11")
+    own = summary["models"][summary["chosen"]]["metrics"]
+    expected = (
+        own | summary["skill"] | {"baseline_last_value_test_mase": summary["baselines"]["last_value"]["test_mase"]}
+    )
+    assert {name: parent.data.metrics[name] for name in expected} == pytest.approx(expected)
+    found = {file.path for folder in ("plots", "backtest") for file in client.list_artifacts(run_id, folder)}
+    plots = {f"plots/{name}.png" for name in ("error_by_step", "forecasts", "worst_series")}
+    tables = {f"backtest/{name}.parquet" for name in ("forecasts", "scores_by_series", "scores_by_step")}
+    assert found == plots | tables
+    pd.testing.assert_frame_equal(pd.read_parquet(artifact(run_id, "backtest/forecasts.parquet")), forecasts)
+
+
+def test_scores_are_kept_by_series_and_by_step(parent: Run, summary: dict[str, Any]) -> None:
+    by_series = pd.read_parquet(artifact(parent.info.run_id, "backtest/scores_by_series.parquet"))
+    by_step = pd.read_parquet(artifact(parent.info.run_id, "backtest/scores_by_step.parquet"))
+    assert len(by_series) == 2 * 5
+    assert len(by_step) == HORIZON * 5
+    mase = by_series.groupby("model")["mase"].mean()
+    assert mase["gru"] == pytest.approx(summary["models"]["gru"]["metrics"]["test_mase"])
+    assert set(by_series["unique_id"]) == {"north", "south"}
+    assert sorted(set(by_step["step"])) == [*range(1, HORIZON + 1)]
+
+
+def test_every_model_has_a_run_of_its_own_below(parent: Run, summary: dict[str, Any]) -> None:
+    for name, model in summary["models"].items():
+        run = MlflowClient().get_run(model["run_id"])
+        assert run.info.status == "FINISHED"
+        assert run.info.run_name == name
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.params["window.horizon"] == "6"
+        assert {score: run.data.metrics[score] for score in model["metrics"]} == pytest.approx(model["metrics"])
+        epochs = MlflowClient().get_metric_history(model["run_id"], "train_loss")
+        assert [metric.step for metric in epochs] == [1, 2, 3]
+
+
+def test_a_recipe_of_train_is_backtested_as_it_is(screen: str) -> None:
+    shown = backtest("sine --models gru --fit.epochs 2 --split.validation 0 --output sine.csv --json sine.json")
+    summary, table = json.loads(Path("sine.json").read_text()), pd.read_csv("sine.csv")
+    assert (summary["recipe"], summary["experiment"]) == ("sine", "sine backtests")
+    assert (summary["chosen"], summary["chosen_by"], summary["horizon"]) == ("gru", None, 1)
+    assert "is the first model" in " ".join(shown.split())
+    assert list(table) == ["unique_id", "cutoff", "ds", "y", "gru", *BASELINES]  # no validation, no intervals
+    assert table["cutoff"].tolist() == [*range(849, 999)]  # the last 150 of 1,000 points, one step ahead
+    assert table["ds"].tolist() == [*range(850, 1000)]
+    np.testing.assert_allclose(table["y"], np.sin(table["ds"] * 100 / 999), atol=1e-12)
+    plots = {file.path for file in MlflowClient().list_artifacts(summary["parent_run_id"], "plots")}
+    assert plots == {"plots/error_by_step.png", "plots/forecasts.png"}
+
+
+OWN = "--series.path f.csv"
+MISTAKES: dict[str, list[str]] = {
+    # a command line: what the line must say
+    "etth1": ["no series is given", "--series.path"],
+    f"{OWN} --series.id place": ["'place'", "--series.id"],
+    f"{OWN} --series.value load": ["'load'", "--series.value"],
+    f"{OWN} --window.transform log": ["has no logarithm", "--window.transform"],
+    f"{OWN} --test 4 --window.horizon 5": ["test part has 4 points", "--window.horizon"],
+    f"{OWN} --test 4 --horizon 5": ["no room for 5 steps ahead", "--test", "--horizon"],
+    f"{OWN} --test 70": ["80 points", "test part of 70", "--split.test"],
+    f"{OWN} --split.test 0": ["no room for 1 step", "--test"],
+    f"{OWN} --horizon 13": ["no room for 13 steps ahead", "--horizon"],
+    f"{OWN} --horizon 0": ["--horizon", "'0'"],
+    f"{OWN} --stride 0": ["--stride", "'0'"],
+    f"{OWN} --test 0": ["--test", "'0'"],
+    f"{OWN} --refit.every -1": ["--refit.every", "'-1'"],
+    f"{OWN} --intervals.level 100": ["--intervals.level", "'100'"],
+    f"{OWN} --intervals.recent 9": ["--intervals.recent", "'9'"],
+    f"{OWN} --output out.txt": ["--output out.txt", ".parquet or .csv"],
+    f"{OWN} --output no/such/out.csv": ["--output no/such/out.csv", "no folder no/such"],
+    f"{OWN} --json .": ["--json .", "is a folder"],
+    f"{OWN} --models elman --window.horizon 2": ["elman", "--window.horizon"],
+    f"{OWN} --free-run first": ["--free-run"],
+    "elman-sine": ["no room for 1 step", "--test"],
+    "etth": ["'etth'", "etth1", "--series.path"],
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_mistake_is_refused_in_one_clear_line_before_anything_is_written(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good().to_csv(tmp_path / "f.csv", index=False)
+    refused(["backtest", *line.split()], MISTAKES[line], tmp_path, monkeypatch, capsys)

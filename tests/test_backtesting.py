@@ -1,0 +1,463 @@
+"""Forecasts from rolling origins: where they start, what they know, how they go on learning, and their intervals."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.baselines import BASELINES, fit_baseline
+from models.covariates import NO_COLUMNS, Columns
+from models.errors import InputError
+from models.metrics import coverage
+from models.panel import panel_from_frame
+from models.specs import (
+    ElmanSpec,
+    FitSpec,
+    IntervalSpec,
+    ModelSpec,
+    NumpyRNNSpec,
+    RecurrentSpec,
+    RefitSpec,
+    SplitSpec,
+    WindowSpec,
+)
+from tasks.backtesting import Rolled, forecast_table, interval_of, roll_baseline, roll_model, train_again
+from tasks.planning import Plan, direct_window, plan_backtest, with_test_points
+from tasks.preparation import Dataset, prepare_data
+from tasks.series import Series
+from tasks.training import Training, untrained
+
+NEVER = RefitSpec()
+
+
+def waves(*lengths: int, noise: float = 0.2) -> pd.DataFrame:
+    """Series "a", "b" ... at the times 0, 1, ..., each a wave of 8 points with noise, the next one always higher."""
+    random, tables = np.random.default_rng(0), []
+    for number, points in enumerate(lengths):
+        values = 10 * number + np.sin(np.arange(points) * np.pi / 4) + random.normal(0, noise, points)
+        tables.append(pd.DataFrame({"unique_id": "abcdef"[number], "ds": np.arange(points), "y": values}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def prepared(
+    frame: pd.DataFrame, window: WindowSpec, split: SplitSpec, season: int = 8, columns: Columns = NO_COLUMNS
+) -> Dataset:
+    panel, _ = panel_from_frame(frame, "last", columns)
+    return prepare_data.fn(Series("s", panel, (), "", "y", "s"), window, split, season, "test")
+
+
+def ramp(*lengths: int, validation: int = 4, test: float = 6, length: int = 3, horizon: int = 2) -> Dataset:
+    """Series whose value at point p of the panel is p."""
+    tables = [pd.DataFrame({"unique_id": f"s{n}", "ds": np.arange(points)}) for n, points in enumerate(lengths)]
+    frame = pd.concat(tables, ignore_index=True)
+    split = SplitSpec(validation=validation, test=test)
+    return prepared(frame.assign(y=np.arange(float(len(frame)))), WindowSpec(length=length, horizon=horizon), split, 1)
+
+
+def trained(data: Dataset, model: str = "gru", **fit: Any) -> Training:
+    """A small network after two epochs."""
+    spec = ModelSpec(
+        model=model,
+        window=data.window,
+        season=data.season,
+        recurrent=RecurrentSpec(hidden=4),
+        fit=FitSpec(**{"epochs": 2, "batch": 16, "learning_rate": 0.02} | fit),
+        elman=ElmanSpec(epochs=2),
+        numpy_rnn=NumpyRNNSpec(hidden=4, epochs=2),
+    )
+    forecaster = untrained(spec, data)
+    scaled = forecaster.scaling.scale(data.panel, forecaster.network.dtype)
+    for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins.get("val")):
+        pass
+    return Training(forecaster, {}, 0.0)
+
+
+def weights(training: Training) -> np.ndarray:
+    """All weights of a network, end to end."""
+    return np.concatenate([weight.ravel() for weight in training.forecaster.network.state().values()])
+
+
+# Where forecasts start
+
+
+def test_every_point_with_room_for_the_horizon_behind_it_is_an_origin() -> None:
+    plan = plan_backtest.fn(ramp(20), None, 1)
+    assert plan.horizon == 2
+    assert plan.origins["test"].tolist() == [14, 15, 16, 17, 18]
+    assert plan.actual["test"].tolist() == [[14, 15], [15, 16], [16, 17], [17, 18], [18, 19]]
+
+
+def test_validation_ends_where_the_test_part_begins() -> None:
+    plan = plan_backtest.fn(ramp(20), None, 1)
+    assert plan.origins["val"].tolist() == [10, 11, 12, 13]
+    np.testing.assert_array_equal(plan.actual["val"], [[10, 11], [11, 12], [12, 13], [13, np.nan]])
+
+
+def test_the_stride_counts_from_each_series_own_first_origin() -> None:
+    plan = plan_backtest.fn(ramp(20, 15), None, 3)
+    assert plan.origins["test"].tolist() == [14, 17, 29, 32]
+    assert plan.series("test").tolist() == [0, 0, 1, 1]
+    assert plan.origins["val"].tolist() == [10, 13, 25, 28]
+
+
+def test_a_share_gives_series_of_other_lengths_test_parts_of_other_lengths() -> None:
+    data = ramp(40, 20, test=0.25)
+    assert plan_backtest.fn(data, 4, 2).origins["test"].tolist() == [30, 32, 34, 36, 55]
+
+
+def test_a_stride_beyond_the_test_part_leaves_one_origin_a_series() -> None:
+    assert plan_backtest.fn(ramp(20, 15), None, 1000).origins["test"].tolist() == [14, 29]
+
+
+def test_an_origin_with_nothing_observed_ahead_is_passed_over() -> None:
+    frame = pd.DataFrame({"unique_id": "s", "ds": np.arange(20), "y": np.arange(20.0)})
+    frame.loc[[16, 17], "y"] = np.nan
+    plan = plan_backtest.fn(prepared(frame, WindowSpec(length=3, horizon=2), SplitSpec(validation=4, test=6)), None, 1)
+    assert plan.origins["test"].tolist() == [14, 15, 17, 18]
+    np.testing.assert_array_equal(plan.actual["test"], [[14, 15], [15, np.nan], [np.nan, 18], [18, 19]])
+
+
+def test_a_test_part_without_room_is_refused_in_one_line() -> None:
+    with pytest.raises(InputError, match=r"no room for 7 steps ahead; make --test larger or --horizon smaller$"):
+        plan_backtest.fn(ramp(20), 7, 1)
+
+
+def test_without_a_test_part_there_is_nothing_to_backtest() -> None:
+    with pytest.raises(InputError, match=r"no room for 2 steps ahead; make --test larger"):
+        plan_backtest.fn(ramp(20, test=0), None, 1)
+
+
+def test_a_shorter_horizon_makes_a_smaller_head_and_a_longer_one_leaves_it() -> None:
+    window = WindowSpec(length=6, horizon=4)
+    assert [direct_window(window, horizon).horizon for horizon in (None, 1, 4, 9)] == [4, 1, 4, 4]
+    assert direct_window(window, 1).length == 6
+
+
+def test_test_points_take_the_place_of_the_test_part_alone() -> None:
+    split = SplitSpec(train=30, validation=0.2, test=0.1)
+    assert with_test_points(split, 5) == SplitSpec(train=30, validation=0.2, test=5)
+    assert with_test_points(split, 1).test == 1  # a point, not the whole
+    assert with_test_points(split, None) == split
+
+
+# How far they reach
+
+
+@pytest.mark.parametrize("horizon", [2, 3, 7])
+def test_a_model_forecasts_as_far_as_it_is_asked(horizon: int) -> None:
+    window = direct_window(WindowSpec(length=6, horizon=3), horizon)
+    data = prepared(waves(80, 60), window, SplitSpec(validation=12, test=12))
+    plan, training = plan_backtest.fn(data, horizon, 1), trained(data)
+    rolled = roll_model.fn(training, plan, NEVER, IntervalSpec(), "cpu")
+    assert rolled.forecasts["test"].shape == plan.actual["test"].shape == (2 * (13 - horizon), horizon)
+    direct = training.forecaster.predict(data.panel, plan.origins["test"])  # the head's own steps
+    np.testing.assert_array_equal(rolled.forecasts["test"][:, : direct.shape[1]], direct)
+
+
+def test_steps_beyond_the_head_come_from_the_models_own_forecasts() -> None:
+    data = prepared(waves(80), WindowSpec(length=6, horizon=2, scale="none"), SplitSpec(validation=12, test=12))
+    plan, training = plan_backtest.fn(data, 4, 1), trained(data)
+    found = roll_model.fn(training, plan, NEVER, IntervalSpec(), "cpu").forecasts["test"]
+    first = int(plan.origins["test"][0])
+    values = data.panel.values.copy()
+    values[first : first + 2] = found[0, :2]
+    onward = training.forecaster.predict(data.panel.with_values(values), np.array([first + 2]))
+    np.testing.assert_allclose(found[0, 2:], onward[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["gru", "elman", "numpy_rnn", *BASELINES])
+def test_all_origins_in_one_pass_are_forecast_as_one_at_a_time(name: str) -> None:
+    lengths = (70,) if name == "elman" else (70, 50)
+    data = prepared(waves(*lengths), WindowSpec(length=6), SplitSpec(validation=12, test=12))
+    plan = plan_backtest.fn(data, 4, 1)
+    if name in BASELINES:
+        network: Any = fit_baseline(name, data.panel, data.origins["train"], 6, 4, data.season)
+        found = roll_baseline.fn(name, plan).forecasts["test"]
+    else:
+        training = trained(data, name)
+        network, found = (
+            training.forecaster,
+            roll_model.fn(training, plan, NEVER, IntervalSpec(), "cpu").forecasts["test"],
+        )
+    alone = [network.extend(data.panel, 4, plan.origins["test"][row : row + 1]) for row in range(len(found))]
+    np.testing.assert_allclose(found, np.concatenate(alone), rtol=1e-5, atol=1e-6)
+
+
+def test_the_naive_baselines_repeat_what_came_before_each_origin() -> None:
+    plan = plan_backtest.fn(replace(ramp(20), season=4), 6, 1)
+    assert roll_baseline.fn("last_value", plan).forecasts["test"].tolist() == [[13] * 6]
+    assert roll_baseline.fn("seasonal_naive", plan).forecasts["test"].tolist() == [[10, 11, 12, 13, 10, 11]]
+    assert roll_baseline.fn("linear_ar", plan).forecasts["test"] == pytest.approx(plan.actual["test"])
+
+
+def test_baselines_have_no_intervals() -> None:
+    assert all(roll_baseline.fn(name, plan_backtest.fn(ramp(20), None, 1)).interval is None for name in BASELINES)
+
+
+# What they know
+
+
+SPLIT = SplitSpec(validation=24, test=16)
+WINDOW = WindowSpec(length=6, horizon=3)
+AHEAD = 5
+
+
+def roll(
+    data: Dataset, refit: RefitSpec, recent: int | None, model: str = "gru", **fit: Any
+) -> tuple[Plan, dict[str, Rolled]]:
+    """A whole backtest of one model and all baselines."""
+    plan = plan_backtest.fn(data, AHEAD, 1)
+    rolled = {name: roll_baseline.fn(name, plan) for name in BASELINES}
+    return plan, rolled | {
+        model: roll_model.fn(trained(data, model, **fit), plan, refit, IntervalSpec(recent=recent), "cpu")
+    }
+
+
+def spoilt(data: Dataset, point: int) -> Dataset:
+    """Every value of a series from a point on, moved by 100."""
+    values, end = data.panel.values.copy(), data.panel.ends[data.panel.series_of(np.array(point))]
+    values[point:end] += 100
+    return replace(data, series=replace(data.series, panel=data.panel.with_values(values)))
+
+
+def differs(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Which of the rows [M] changed by a single bit."""
+    return (before != after).any(axis=1)
+
+
+@pytest.mark.parametrize("every", [0, 4])
+@pytest.mark.parametrize("recent", [None, 10])
+@pytest.mark.parametrize("number", [0, 5, 11])
+@pytest.mark.parametrize("scope", ["global", "local"])
+def test_what_comes_at_an_origin_or_later_changes_no_forecast_from_it_or_an_earlier_one(
+    every: int, recent: int | None, number: int, scope: str
+) -> None:
+    refit = RefitSpec(every=every, epochs=1)
+    data = prepared(waves(120, 90), WINDOW, SPLIT, season=AHEAD)  # so that the seasonal naive reads the last value
+    plan, before = roll(data, refit, recent, scope=scope)
+    origin = int(plan.origins["test"][number])  # of the first series
+    _, after = roll(spoilt(data, origin), refit, recent, scope=scope)
+    first = plan.series("test") == 0
+    ranks = np.tile(np.arange(12), 2)
+    for name, run in before.items():
+        changed = differs(run.forecasts["test"], after[name].forecasts["test"])
+        if run.interval and (bounds := after[name].interval):
+            changed |= differs(run.interval[0], bounds[0]) | differs(run.interval[1], bounds[1])
+        assert not changed[first & (ranks <= number)].any(), name
+        if every and scope == "global" and name == "gru":  # one network for both series
+            assert not changed[~first & (ranks // 4 <= number // 4)].any()
+        else:
+            assert not changed[~first].any(), name
+        assert changed[first & (ranks > number)].all(), name
+
+
+@pytest.mark.parametrize(("every", "expected"), [(0, [False, False, False]), (4, [False, False, True])])
+def test_with_refit_alone_later_forecasts_of_another_series_learn_from_what_came(
+    every: int, expected: list[bool]
+) -> None:
+    data, refit = prepared(waves(120, 90), WINDOW, SPLIT), RefitSpec(every=every, epochs=1)
+    plan, before = roll(data, refit, None)
+    _, after = roll(spoilt(data, int(plan.origins["test"][5])), refit, None)
+    changed = differs(before["gru"].forecasts["test"], after["gru"].forecasts["test"])[12:]  # of the second series
+    assert [group.tolist() for group in changed.reshape(3, 4)] == [[group] * 4 for group in expected]
+
+
+@pytest.mark.parametrize("model", ["elman", "numpy_rnn"])
+@pytest.mark.parametrize("every", [0, 4])
+def test_the_two_historical_networks_do_not_look_ahead_either(model: str, every: int) -> None:
+    data, refit = prepared(waves(120), WindowSpec(length=6), SPLIT), RefitSpec(every=every, epochs=1)
+    plan, before = roll(data, refit, 10, model)
+    _, after = roll(spoilt(data, int(plan.origins["test"][5])), refit, 10, model)
+    changed = differs(before[model].forecasts["test"], after[model].forecasts["test"])
+    assert changed.tolist() == [False] * 6 + [True] * 6
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"transform": "log"}, {"transform": "difference"}, {"scale": "robust"}, {"scale": "none", "short": "pad"}],
+    ids=lambda changes: ", ".join(changes.values()),
+)
+@pytest.mark.parametrize("horizon", [3, 5])
+def test_no_scaling_tells_what_is_to_come(changes: dict[str, str], horizon: int) -> None:
+    frame = waves(120, 100)
+    frame["y"] += 5  # which has a logarithm
+    frame.loc[[50, 51, 106], "y"] = np.nan
+    window = WindowSpec.model_validate({"length": 6, "horizon": horizon} | changes)
+    data, refit = prepared(frame, window, SPLIT), RefitSpec(every=4, epochs=1)
+    plan, before = roll(data, refit, 10)
+    _, after = roll(spoilt(data, int(plan.origins["test"][5])), refit, 10)
+    changed = differs(before["gru"].forecasts["test"], after["gru"].forecasts["test"])
+    assert changed[:12].tolist() == [False] * 6 + [True] * 6
+    assert changed[12:].tolist() == [False] * 8 + [True] * 4  # of the second series, by the third training
+
+
+def test_covariates_of_the_past_are_not_known_ahead() -> None:
+    frame = waves(120)
+    frame["heat"] = np.cos(np.arange(120) * np.pi / 4)
+    data = prepared(frame, WINDOW, SPLIT, columns=Columns(past=("heat",)))
+    plan, before = roll(data, NEVER, None)
+    frame.loc[plan.origins["test"][5] :, "heat"] += 100
+    _, after = roll(prepared(frame, WINDOW, SPLIT, columns=Columns(past=("heat",))), NEVER, None)
+    changed = differs(before["gru"].forecasts["test"], after["gru"].forecasts["test"])
+    assert changed.tolist() == [False] * 6 + [True] * 6
+
+
+# Training again on the way
+
+
+@pytest.mark.parametrize("scope", ["global", "local"])
+def test_the_origins_of_a_group_share_one_training_on_all_that_its_first_ones_know(scope: str) -> None:
+    # Points 0 to 39 and 40 to 59, of which the last 8 and 4 are tested one step ahead.
+    data = prepared(waves(40, 20), WindowSpec(length=4), SplitSpec(validation=0.2, test=0.2), 1)
+    plan, refit, training = plan_backtest.fn(data, None, 1), RefitSpec(every=3, epochs=2), trained(data, scope=scope)
+    assert plan.origins["test"].tolist() == [*range(32, 40), *range(56, 60)]
+    found = roll_model.fn(training, plan, refit, IntervalSpec(), "cpu").forecasts["test"]
+    groups = [
+        ([0, 1, 2, 8, 9, 10], [*range(4, 32), *range(44, 56)]),
+        ([3, 4, 5, 11], [*range(4, 35), *range(44, 59)]),
+        ([6, 7], [*range(4, 38)]),  # of the second series, whose origins are used up, nothing more is learnt
+    ]
+    forecaster = training.forecaster
+    for rows, known in groups:
+        forecaster = train_again(forecaster, data, np.array(known), refit)
+        expected = forecaster.extend(data.panel, 1, plan.origins["test"][rows])
+        assert np.isfinite(expected).all()
+        np.testing.assert_array_equal(found[rows], expected)
+
+
+def test_training_again_goes_on_from_the_weights_and_leaves_the_scaling() -> None:
+    data = prepared(waves(80), WINDOW, SPLIT)
+    training = trained(data)
+    before, known = weights(training), data.origins["train"]
+    hardly = train_again(training.forecaster, data, known, RefitSpec(every=1, epochs=1, learning_rate=1e-9))
+    fully = train_again(training.forecaster, data, known, RefitSpec(every=1, epochs=1))
+    np.testing.assert_allclose(weights(Training(hardly, {}, 0)), before, atol=1e-7)
+    assert np.abs(weights(Training(fully, {}, 0)) - before).max() > 1e-3
+    np.testing.assert_array_equal(weights(training), before)  # the first network is still what it was
+    assert fully.scaling is training.forecaster.scaling
+
+
+def test_training_again_takes_the_epochs_and_the_learning_rate_of_the_refit() -> None:
+    data = prepared(waves(80), WINDOW, SPLIT)
+    forecaster, known = trained(data, patience=1).forecaster, data.origins["train"]
+    again = train_again(forecaster, data, known, RefitSpec(every=1, epochs=7, learning_rate=0.001))
+    assert (again.spec.fit.epochs, again.spec.fit.learning_rate, again.spec.fit.patience) == (7, 0.001, None)
+    assert again.spec.elman.epochs == again.spec.numpy_rnn.epochs == 7
+    as_before = train_again(forecaster, data, known, RefitSpec(every=1))
+    assert (as_before.spec.fit.epochs, as_before.spec.fit.learning_rate) == (5, 0.02)
+    assert as_before.spec.recurrent == forecaster.spec.recurrent
+
+
+def test_the_first_forecasts_of_the_test_part_are_made_after_a_first_refit() -> None:
+    data = prepared(waves(120), WINDOW, SPLIT)
+    plan, training = plan_backtest.fn(data, AHEAD, 1), trained(data)
+    once = roll_model.fn(training, plan, NEVER, IntervalSpec(), "cpu")
+    often = roll_model.fn(training, plan, RefitSpec(every=1000, epochs=1), IntervalSpec(), "cpu")
+    np.testing.assert_array_equal(once.forecasts["val"], often.forecasts["val"])
+    assert differs(once.forecasts["test"], often.forecasts["test"]).all()
+
+
+# Intervals
+
+
+def off_by(plan: Plan, validation: float, test: float) -> dict[str, np.ndarray]:
+    """Forecasts of a ramp that are too low by so much."""
+    steps = np.arange(plan.horizon)
+    errors = {"val": validation, "test": test}
+    return {part: origins[:, None] + steps - errors[part] for part, origins in plan.origins.items()}
+
+
+def test_intervals_are_as_wide_as_the_errors_in_validation() -> None:
+    plan = plan_backtest.fn(ramp(60, validation=12), None, 1)  # a step of the ramp is the unit, 1
+    forecasts = off_by(plan, validation=2, test=5)
+    interval = interval_of(forecasts, plan, IntervalSpec())
+    assert interval is not None
+    assert interval[0].tolist() == (forecasts["test"] - 2).tolist()
+    assert interval[1].tolist() == (forecasts["test"] + 2).tolist()
+
+
+def test_intervals_of_recent_errors_follow_what_an_origin_knows() -> None:
+    plan = plan_backtest.fn(ramp(60, validation=12), None, 1)
+    forecasts = off_by(plan, validation=2, test=5)
+    interval = interval_of(forecasts, plan, IntervalSpec(recent=10))
+    assert interval is not None
+    # Of the last 10 errors the largest counts. The first value of the test part is known to its second origin, and
+    # its second value, which tells of step 2, to the third.
+    reach = [[2, 2], [5, 2], [5, 5], [5, 5], [5, 5]]
+    assert (interval[1] - forecasts["test"]).tolist() == reach
+    assert (forecasts["test"] - interval[0]).tolist() == reach
+
+
+def test_where_fewer_than_ten_errors_are_known_the_intervals_are_those_of_validation() -> None:
+    plan = plan_backtest.fn(ramp(60, validation=8), None, 1)
+    forecasts = off_by(plan, validation=2, test=5)
+    interval = interval_of(forecasts, plan, IntervalSpec(recent=10))
+    assert interval is not None
+    # Step 1: 8 errors in validation and 2 in the test part are 10 at the third origin. Step 2 comes one later.
+    assert (interval[1] - forecasts["test"]).tolist() == [[2, 2], [2, 2], [5, 2], [5, 5], [5, 5]]
+
+
+def test_the_interval_of_a_series_counts_in_its_own_unit() -> None:
+    frame = pd.DataFrame({"unique_id": np.repeat(["s0", "s1"], 60), "ds": np.tile(np.arange(60), 2)})
+    frame["y"] = np.concatenate([np.arange(60.0), 10 * np.arange(60.0)])
+    plan = plan_backtest.fn(prepared(frame, WindowSpec(length=3), SplitSpec(validation=12, test=6), 1), None, 1)
+    unit = np.repeat([1.0, 10.0], 6)[:, None]
+    forecasts = {"val": plan.actual["val"] - 2 * np.repeat([1.0, 10.0], 12)[:, None], "test": plan.actual["test"]}
+    interval = interval_of(forecasts, plan, IntervalSpec())
+    assert interval is not None
+    np.testing.assert_allclose(interval[1] - interval[0], 4 * unit)
+
+
+def test_without_a_validation_part_there_are_no_intervals() -> None:
+    data = prepared(waves(80), WINDOW, SplitSpec(validation=0, test=16))
+    plan = plan_backtest.fn(data, AHEAD, 1)
+    assert set(plan.origins) == {"test"}
+    rolled = roll_model.fn(trained(data), plan, RefitSpec(every=4, epochs=1), IntervalSpec(recent=10), "cpu")
+    assert rolled.interval is None
+    assert set(rolled.forecasts) == {"test"}
+
+
+@pytest.mark.parametrize("recent", [None, 200])
+@pytest.mark.parametrize("level", [50, 90])
+def test_intervals_hold_about_their_level_of_a_noisy_wave_and_always_the_forecast(
+    level: int, recent: int | None
+) -> None:
+    data = prepared(waves(4000), WINDOW, SplitSpec(validation=1000, test=1000))
+    plan = plan_backtest.fn(data, AHEAD, 1)
+    training = trained(data, epochs=8)
+    rolled = roll_model.fn(training, plan, NEVER, IntervalSpec(level=level, recent=recent), "cpu")
+    assert rolled.interval is not None
+    (low, high), forecast = rolled.interval, rolled.forecasts["test"]
+    assert (low <= forecast).all()
+    assert (forecast <= high).all()
+    for step in range(AHEAD):
+        held = coverage(plan.actual["test"][:, step], low[:, step], high[:, step])
+        assert held == pytest.approx(level / 100, abs=0.07)
+
+
+# As a table
+
+
+def test_the_table_has_a_row_a_forecast_with_the_last_time_seen() -> None:
+    plan = plan_backtest.fn(ramp(20, 15), None, 4)  # from the points 14 and 18 of the first, 9 and 13 of the second
+    gru = np.arange(8.0).reshape(4, 2)
+    table = forecast_table(plan, {"gru": gru, "gru-lo-90": gru - 1, "gru-hi-90": gru + 1, "last_value": -gru})
+    assert list(table) == ["unique_id", "cutoff", "ds", "y", "gru", "gru-lo-90", "gru-hi-90", "last_value"]
+    assert table["unique_id"].tolist() == ["s0"] * 4 + ["s1"] * 4
+    assert table["cutoff"].tolist() == [13, 13, 17, 17, 8, 8, 12, 12]
+    assert table["ds"].tolist() == [14, 15, 18, 19, 9, 10, 13, 14]
+    assert table["y"].tolist() == [14, 15, 18, 19, 29, 30, 33, 34]
+    assert table["gru-hi-90"].tolist() == list(range(1, 9))
+
+
+def test_the_table_has_the_times_of_the_series_and_no_value_where_none_was() -> None:
+    days = pd.date_range("2024-01-01", periods=20, freq="D")
+    frame = pd.DataFrame({"unique_id": "s", "ds": days, "y": np.arange(20.0)})
+    frame.loc[15, "y"] = np.nan
+    plan = plan_backtest.fn(prepared(frame, WindowSpec(length=3, horizon=2), SplitSpec(validation=4, test=6)), None, 3)
+    table = forecast_table(plan, {})
+    assert table["cutoff"].tolist() == [days[13], days[13], days[16], days[16]]
+    assert table["ds"].tolist() == [days[14], days[15], days[17], days[18]]
+    np.testing.assert_array_equal(table["y"], [14, np.nan, 17, 18])

@@ -1,0 +1,208 @@
+"""The scores of a backtest: chosen by validation alone, on forecasts whose errors are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.baselines import BASELINES
+from models.panel import panel_from_frame
+from models.specs import SplitSpec, WindowSpec
+from tasks.backtesting import Rolled, roll_baseline
+from tasks.planning import Plan, plan_backtest
+from tasks.preparation import prepare_data
+from tasks.scoring import Scores, excerpt, plot_backtest, score_backtest, skills, spread, table_rows, worst_series
+from tasks.series import Series
+
+
+def ramps(*slopes: float, horizon: int | None = None, validation: int = 4, gap: int | None = None) -> Plan:
+    """Series "a", "b" ... of 24 points, which grow by a slope each: the last 6 are tested 2 steps ahead.
+
+    With season 1 the slope is what MASE divides by.
+    """
+    times = np.arange(24)
+    tables = [
+        pd.DataFrame({"unique_id": "abcdefgh"[number], "ds": times, "y": slope * times})
+        for number, slope in enumerate(slopes)
+    ]
+    frame = pd.concat(tables, ignore_index=True).astype({"y": float})
+    frame.loc[frame["ds"] == gap, "y"] = np.nan
+    series = Series("s", panel_from_frame(frame, "last")[0], (), "", "y", "s")
+    split = SplitSpec(validation=validation, test=6)
+    return plan_backtest.fn(prepare_data.fn(series, WindowSpec(length=3, horizon=2), split, 1, "test"), horizon, 1)
+
+
+def off_by(plan: Plan, validation: list[float], test: list[float], reach: float | None = None) -> Rolled:
+    """Forecasts that are too high by so much, a number a series, with an interval that reaches so far."""
+    panel, forecasts = plan.data.panel, {}
+    errors = {"val": np.array(validation), "test": np.array(test)}
+    for part, origins in plan.origins.items():
+        points = np.minimum(origins[:, None] + np.arange(plan.horizon), len(panel.values) - 1)
+        forecasts[part] = panel.values[points] + errors[part][plan.series(part), None]
+    found = forecasts["test"]
+    return Rolled(forecasts, None if reach is None else (found - reach, found + reach), 1.0)
+
+
+def scored(plan: Plan, **models: Rolled) -> Scores:
+    return score_backtest.fn(plan, models | {name: roll_baseline.fn(name, plan) for name in BASELINES}, 90)
+
+
+# Which model
+
+
+def test_one_series_is_chosen_for_by_its_validation_error_whatever_the_test_says() -> None:
+    plan = ramps(1)
+    scores = scored(plan, rnn=off_by(plan, [2], [1]), gru=off_by(plan, [1], [9]))
+    assert (scores.chosen, scores.chosen_by) == ("gru", "val_rmse")
+    assert scores.models["gru"]["val_rmse"] == pytest.approx(1)
+    assert scores.models["gru"]["test_rmse"] == pytest.approx(9)
+    assert scores.models["rnn"]["test_rmse"] == pytest.approx(1)
+
+
+def test_of_several_series_each_counts_in_its_own_scale() -> None:
+    plan = ramps(1, 100)
+    rnn = off_by(plan, [3, 100], [0, 0])  # MASE 3 and 1, RMSE about 71
+    gru = off_by(plan, [1, 150], [9, 900])  # MASE 1 and 1.5, RMSE about 106
+    scores = scored(plan, rnn=rnn, gru=gru)
+    assert (scores.chosen, scores.chosen_by) == ("gru", "val_mase")
+    assert scores.models["rnn"]["val_mase"] == pytest.approx(2)
+    assert scores.models["gru"]["val_mase"] == pytest.approx(1.25)
+    assert scores.models["rnn"]["val_rmse"] == pytest.approx(np.sqrt((9 + 10_000) / 2))
+
+
+def test_a_baseline_is_never_chosen() -> None:
+    plan = ramps(1)
+    scores = scored(plan, gru=off_by(plan, [1000], [1000]))
+    assert scores.chosen == "gru"
+    assert scores.baselines["linear_ar"]["val_rmse"] < 1e-9
+
+
+def test_without_a_validation_part_the_first_model_is_taken() -> None:
+    plan = ramps(1, validation=0)
+    scores = scored(plan, rnn=off_by(plan, [0], [2]), gru=off_by(plan, [0], [1]))
+    assert (scores.chosen, scores.chosen_by) == ("rnn", None)
+    assert {name.split("_")[0] for name in scores.models["rnn"]} == {"test"}
+    rows = table_rows(scores.models | scores.baselines, scores.chosen, scores.chosen_by)
+    assert list(rows[0]) == ["model", "RMSE", "sMAPE", "MASE"]
+
+
+def test_validation_is_scored_at_the_origins_whose_every_step_it_holds() -> None:
+    plan = ramps(1)
+    gru = off_by(plan, [1], [1])
+    gru.forecasts["val"][-1] += 1000  # the last origin, whose second step is in the test part
+    assert scored(plan, gru=gru).models["gru"]["val_rmse"] == pytest.approx(1)
+
+
+def test_a_validation_part_shorter_than_the_horizon_is_scored_by_the_steps_it_holds() -> None:
+    plan = ramps(1, horizon=5)
+    assert plan.actual["val"].shape == (4, 5)
+    gru = off_by(plan, [1], [1])
+    gru.forecasts["val"][0] += 1  # four of its 4 + 3 + 2 + 1 steps
+    assert scored(plan, gru=gru).models["gru"]["val_rmse"] == pytest.approx(np.sqrt((4 * 4 + 6 * 1) / 10))
+
+
+# Scores
+
+
+def test_a_model_and_the_last_value_are_scored_by_series_and_by_step() -> None:
+    plan = ramps(1, 10)  # the last value is 1 and 2 slopes behind at the two steps
+    scores = scored(plan, gru=off_by(plan, [0, 0], [3, 20], reach=5))
+    by_series = scores.by_series.set_index(["unique_id", "model"])
+    assert list(scores.by_series["unique_id"].unique()) == ["a", "b"]
+    assert by_series.loc[("a", "gru"), "rmse"] == pytest.approx(3)
+    assert by_series.loc[("b", "gru"), "mase"] == pytest.approx(2)
+    assert by_series.loc[("b", "last_value"), "mae"] == pytest.approx(15)
+    assert by_series.loc[("a", "last_value"), "mase"] == pytest.approx(1.5)
+    by_step = scores.by_step.set_index(["step", "model"])
+    assert list(scores.by_step["step"].unique()) == [1, 2]
+    assert by_step.loc[(1, "last_value"), "mase"] == pytest.approx(1)
+    assert by_step.loc[(2, "last_value"), "mase"] == pytest.approx(2)
+    assert by_step.loc[(2, "gru"), "mae"] == pytest.approx((3 + 20) / 2)
+
+
+def test_intervals_are_scored_where_a_model_has_them() -> None:
+    plan = ramps(1, 10)
+    scores = scored(plan, gru=off_by(plan, [0, 0], [3, 20], reach=5), rnn=off_by(plan, [1, 1], [1, 1]))
+    assert scores.models["gru"]["test_coverage_90"] == pytest.approx(0.5)  # 3 is within 5, 20 is not
+    assert scores.models["gru"]["test_width_90"] == pytest.approx(10)
+    assert not any("coverage" in measure for measure in scores.models["rnn"] | scores.baselines["last_value"])
+
+
+def test_what_was_not_observed_is_not_scored() -> None:
+    plan = ramps(1, gap=20)
+    gru = off_by(plan, [1], [1])
+    gru.forecasts["test"][plan.origins["test"][:, None] + np.arange(2) == 20] = 1e6
+    assert scored(plan, gru=gru).models["gru"]["test_mae"] == pytest.approx(1)
+
+
+def test_errors_count_in_what_was_usual_before_the_test_part_and_intervals_in_what_was_in_training() -> None:
+    slopes = np.repeat([1.0, 3.0, 50.0], [13, 4, 6])  # from point to point, in training, validation and test
+    frame = pd.DataFrame({"unique_id": "a", "ds": np.arange(24), "y": np.cumsum([0, *slopes])})
+    series = Series("s", panel_from_frame(frame, "last")[0], (), "", "y", "s")
+    data = prepare_data.fn(series, WindowSpec(length=3), SplitSpec(validation=4, test=6), 1, "test")
+    plan = plan_backtest.fn(data, None, 1)
+    assert plan.scale().tolist() == pytest.approx([(13 * 1 + 4 * 3) / 17])
+    assert plan.units().tolist() == [1]
+    assert scored(plan, gru=off_by(plan, [5], [5])).models["gru"]["test_mase"] == pytest.approx(5 / (25 / 17))
+
+
+def test_skill_is_over_each_baseline_that_errs() -> None:
+    baselines = {"last_value": {"val_rmse": 4.0, "test_rmse": 8.0, "test_mase": 2.0}, "linear_ar": {"test_rmse": 0.0}}
+    chosen = {"val_rmse": 1.0, "test_rmse": 2.0, "test_mase": 3.0}
+    models = {"gru": chosen, "rnn": {"val_rmse": 9.0, "test_rmse": 9.0, "test_mase": 9.0}}
+    scores = Scores(models, baselines, pd.DataFrame(), pd.DataFrame(), "gru", "val_rmse")
+    assert skills(scores) == {
+        "skill_last_value_val_rmse": 0.75,
+        "skill_last_value_test_rmse": 0.75,
+        "skill_last_value_test_mase": -0.5,
+    }
+
+
+def test_the_worst_series_of_the_chosen_model_come_first() -> None:
+    plan = ramps(*[1] * 8)
+    gru = off_by(plan, [1] * 8, [3, 1, 4, 1.5, 5, 9, 2, 6])
+    rnn = off_by(plan, [2] * 8, [8, 7, 6, 5, 4, 3, 2, 1])
+    worst = worst_series(scored(plan, gru=gru, rnn=rnn))
+    assert list(worst) == ["f", "h", "e", "c", "a", "g"]
+    assert list(worst.values()) == pytest.approx([9, 6, 5, 4, 3, 2])
+
+
+# What a person sees
+
+
+def test_a_star_marks_the_chosen_and_the_measure_that_chose_comes_first() -> None:
+    plan = ramps(1)
+    scores = scored(plan, rnn=off_by(plan, [2], [1]), gru=off_by(plan, [1], [9], reach=10))
+    rows = table_rows(scores.models | scores.baselines, scores.chosen, scores.chosen_by)
+    assert [row["model"] for row in rows] == ["rnn", "gru *", *BASELINES]
+    assert list(rows[0]) == ["model", "val RMSE", "RMSE", "sMAPE", "MASE", "cover 90 %", "width 90 %"]
+    assert [float(rows[1][name]) for name in ("val RMSE", "RMSE", "width 90 %")] == [1, 9, 20]
+
+
+def test_several_series_have_a_figure_of_the_worst() -> None:
+    one, many = ramps(1), ramps(1, 10)
+    for plan, expected in ((one, set()), (many, {"worst_series"})):
+        count = len(plan.data.panel.ids)
+        gru = off_by(plan, [1.0] * count, [1.0] * count, reach=2)
+        rolled = {"gru": gru} | {name: roll_baseline.fn(name, plan) for name in BASELINES}
+        figures = plot_backtest.fn(plan, rolled, score_backtest.fn(plan, rolled, 90), 90)
+        assert set(figures) == {"error_by_step", "forecasts"} | expected
+
+
+def test_the_forecasts_that_are_drawn_are_spread_over_the_test_part() -> None:
+    assert spread(ramps(1, 10)).tolist() == [0, 2, 4, 5, 7, 9]
+    assert spread(ramps(1, horizon=6)).tolist() == [0]
+
+
+def test_a_forecast_is_drawn_with_its_past_and_with_what_came() -> None:
+    plan = ramps(1, 10, gap=17)
+    rolled = {"gru": off_by(plan, [0, 0], [1, 1], reach=2), "seasonal_naive": roll_baseline.fn("seasonal_naive", plan)}
+    drawn = excerpt(plan, rolled, "gru", 5)  # the first of the second series, from time 18 on
+    assert drawn.label == "b, from 17"
+    assert drawn.context_times.tolist() == list(range(18))
+    np.testing.assert_array_equal(drawn.context, [*np.arange(0.0, 170, 10), np.nan])
+    assert drawn.times.tolist() == [18, 19]
+    assert drawn.actual.tolist() == [180, 190]
+    assert drawn.forecast.tolist() == [181, 191]
+    assert drawn.low is not None
+    assert drawn.low.tolist() == [179, 189]
+    assert drawn.baselines["seasonal_naive"].tolist() == [160, 160]  # the last value that was there
