@@ -40,7 +40,7 @@ pictures: install  ## the README's pictures, drawn again; needs chromium
 	@$(BIN)/python -m docs.pictures
 
 bench: install  ## speed and memory, as ratios within one run
-	@for name in training memory overhead gpu; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	@for name in training memory backtest overhead gpu; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 $(PEERS)/.installed: benchmarks/peers-constraints.txt
 	@echo "Installing neuralforecast and darts into $(PEERS) (a few minutes, once)"

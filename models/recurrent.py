@@ -18,8 +18,8 @@ from models.windows import contexts, outcomes, recurse, refuse_short_past
 
 MOST_ANSWERS = 1 << 22
 """Most answers that are held at once, over all members."""
-SAMPLE = 1 << 21
-"""Values, 16 MiB of them, in the windows that tell what is usual."""
+SAMPLE = 1 << 18
+"""Values, 2 MiB of them, in the windows that tell what is usual."""
 
 
 class Recurrent(WindowedNetwork):

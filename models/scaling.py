@@ -103,14 +103,16 @@ def fit_scaling(panel: Panel, train_ends: np.ndarray, window: WindowSpec) -> Sca
 
 
 def _measured(panel: Panel, series: int, end: int, window: WindowSpec) -> tuple[float, float]:
-    """Centre and size of one series up to the point `end`."""
-    own = _transformed(panel, np.arange(panel.starts[series], end), window)
-    seen = panel.observed[panel.starts[series] : end]
-    own = own[seen] if seen.any() else own
+    """Centre and size of one series up to the point `end`, by what was observed."""
+    span = slice(int(panel.starts[series]), end)
+    own = panel.values[span] if window.transform == "none" else _transformed(panel, np.arange(span.start, end), window)
+    seen = panel.observed[span]
+    if not seen.all() and seen.any():
+        own = own[seen]
     if window.scale == "robust":
         low, centre, high = np.quantile(own, [0.25, 0.5, 0.75])
         return float(centre), float((high - low) / NORMAL_QUARTERS or own.std() or 1.0)
-    largest = max(float(np.abs(own).max()), 1.0)  # of values that are divided by it, no square overflows
+    largest = max(float(own.max()), -float(own.min()), 1.0)  # of values that are divided by it, no square overflows
     size = float(own.std()) if largest < LARGE else float((own / largest).std()) * largest
     return float(own.mean()), size or 1.0
 

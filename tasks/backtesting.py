@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from threadpoolctl import threadpool_limits
 
 from models.baselines import fit_baseline
 from models.forecaster import Forecaster, build_network
@@ -34,7 +35,9 @@ def roll_baseline(name: str, plan: Plan) -> Rolled:
     """The forecasts of a baseline, fitted on the training part where it has anything to fit."""
     began, data = time.perf_counter(), plan.data
     network = fit_baseline(name, data.panel, data.origins["train"], data.window.length, plan.horizon, data.season)
-    return Rolled(_forecasts(network, plan), None, time.perf_counter() - began)
+    with threadpool_limits(1, user_api="blas"):  # as its products are small, and threads would wait for each other
+        forecasts = _forecasts(network, plan)
+    return Rolled(forecasts, None, time.perf_counter() - began)
 
 
 @task(task_run_name="roll_model: {training.forecaster.spec.model}", cache_policy=NO_CACHE)
@@ -99,18 +102,16 @@ def train_again(
 def interval_of(forecasts: dict[str, np.ndarray], plan: Plan, spec: IntervalSpec) -> Interval | None:
     """Bounds [M, H] of the test part's forecasts, from the errors in validation, or the latest before each origin.
 
-    None without a validation part.
+    None without a validation part, or where that is too short to tell any.
     """
     if "val" not in forecasts:
         return None
     units, level = plan.units(), spec.level
     of_val, of_test = units[plan.series("val")], units[plan.series("test")]  # [M]
     fixed = fixed_sizes(plan.actual["val"], forecasts["val"], of_val, level)  # [H]
-    if np.isnan(fixed).all() and spec.recent is None:
-        return None
     low, high = Intervals(level, fixed).around(forecasts["test"], of_test)
     if spec.recent is None:
-        return low, high
+        return _bounds(low, high)
     both = [np.concatenate([plan.origins[part] for part in ("val", "test")])]
     forecast = np.concatenate([forecasts["val"], forecasts["test"]])
     actual = outcomes(plan.data.panel, both[0], plan.horizon, plan.data.parts.test)
@@ -118,10 +119,15 @@ def interval_of(forecasts: dict[str, np.ndarray], plan: Plan, spec: IntervalSpec
     sizes = rolling_sizes(actual, forecast, units[series], both[0], series, level, spec.recent)
     reach = sizes[len(plan.origins["val"]) :] * of_test[:, None]  # [M, H]
     there = np.isfinite(reach)
-    return (
+    return _bounds(
         np.where(there, forecasts["test"] - reach, low),
         np.where(there, forecasts["test"] + reach, high),
     )
+
+
+def _bounds(low: np.ndarray, high: np.ndarray) -> Interval | None:
+    """Both, where there is any."""
+    return None if np.isnan(low).all() else (low, high)
 
 
 def forecast_table(plan: Plan, columns: dict[str, np.ndarray]) -> pd.DataFrame:

@@ -61,7 +61,7 @@ def steps_ahead(version: Version, panel: Panel, horizon: int | None) -> int:
     told = panel.covariates
     if horizon is None and told is not None and told.known > told.static and min(map(len, told.ahead)) > 0:
         return min(map(len, told.ahead))
-    return horizon or max(int(version.trained_on["season"]), int(version.trained_on["answers"]))
+    return horizon or max(int(version.trained_on["season"]), int(version.trained_on.get("answers", 1)))
 
 
 def refuse_missing_rows(version: Version, series: Series, horizon: int | None) -> None:
@@ -71,7 +71,7 @@ def refuse_missing_rows(version: Version, series: Series, horizon: int | None) -
     ahead as it needs them.
     """
     panel, steps = series.panel, steps_ahead(version, series.panel, horizon)
-    if not version.trained_on["pads"]:
+    if not version.trained_on.get("pads"):
         refuse_short_past(panel, panel.ends, version.trained_on["reads"])
     for n, length in enumerate((panel.ends - panel.starts).tolist()):
         panel.covariates_of(n, length, steps)

@@ -14,7 +14,7 @@ from models.windows import origins_within, outcomes
 from tasks.preparation import Dataset
 
 MOST_ORIGINS = 50_000
-"""Origins of the validation part; of more, so many are evenly drawn."""
+"""Origins of the validation part; of more, about so many are evenly drawn, and one of each series at least."""
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,10 @@ def test_the_screen_shows_every_model_and_baseline_and_what_lies_where(screen: s
     assert f"{summary['chosen']} *" in screen
     for column in ("val MASE", "RMSE", "sMAPE", "cover 80 %"):
         assert column in screen
+    assert "MAE" not in screen
+    for model in summary["models"].values():
+        assert f"{100 * model['metrics']['test_coverage_80']:.1f} %" in screen
+        assert "test_mae" in model["metrics"]
     assert "12 steps ahead from 44 origins of 2 series" in " ".join(screen.split())
     assert "Forecasts written to out.parquet" in screen
     folder = next(line.split(": ")[1] for line in screen.splitlines() if line.startswith("Forecasts, scores"))
@@ -149,7 +153,9 @@ def test_the_parent_run_keeps_scores_plots_and_forecasts(
     assert parent.info.status == "FINISHED"
     assert client.get_experiment(parent.info.experiment_id).name == summary["experiment"]
     assert (parent.data.tags["chosen"], parent.data.tags["chosen_by"]) == (summary["chosen"], "val_mase")
-    assert f"| {summary['chosen']} * |" in parent.data.tags["mlflow.note.content"]
+    note = parent.data.tags["mlflow.note.content"]
+    assert f"| {summary['chosen']} * |" in note
+    assert f"| {100 * summary['models'][summary['chosen']]['metrics']['test_coverage_80']:.1f} % |" in note
     assert (parent.data.params["horizon"], parent.data.params["refit.every"]) == ("12", "11")
     own = summary["models"][summary["chosen"]]["metrics"]
     expected = (
@@ -200,6 +206,30 @@ def test_a_recipe_of_train_is_backtested_as_it_is(screen: str) -> None:
     assert plots == {"plots/error_by_step.png", "plots/forecasts.png"}
 
 
+def test_what_repeats_to_the_last_digit_has_no_mase_and_json_says_null(screen: str) -> None:
+    wave = np.tile([1.0, 2, 3, 4, 3, 2, 1, 0], 10)
+    tables = [pd.DataFrame({"unique_id": f"s{n}", "ds": np.arange(80), "y": wave + 10 * n}) for n in range(2)]
+    pd.concat(tables).to_csv("exact.csv", index=False)
+    shown = backtest(
+        "--series.path exact.csv --models gru,rnn --season 8 --window.length 8 --split.validation 16 --test 16 "
+        "--fit.epochs 2 --recurrent.hidden 4 --json exact.json"
+    )
+
+    def refuse(word: str) -> float:
+        raise AssertionError(f"{word} is no JSON")
+
+    summary = json.loads(Path("exact.json").read_text(), parse_constant=refuse)
+    assert (summary["chosen"], summary["chosen_by"]) == ("gru", None)
+    metrics = [model["metrics"] for model in summary["models"].values()] + list(summary["baselines"].values())
+    assert [(own["val_mase"], own["test_mase"]) for own in metrics] == [(None, None)] * 5
+    assert all(own["test_rmse"] > 0 for own in metrics[:2])
+    assert summary["baselines"]["seasonal_naive"]["test_rmse"] == 0
+    assert "is the first model" in " ".join(shown.split())
+    plots = {file.path for file in MlflowClient().list_artifacts(summary["parent_run_id"], "plots")}
+    assert plots == {"plots/error_by_step.png", "plots/forecasts.png"}
+    assert MlflowClient().get_run(summary["parent_run_id"]).data.tags["chosen_by"] == "order"
+
+
 OWN = "--series.path f.csv"
 MISTAKES: dict[str, list[str]] = {
     # a command line: what the line must say
@@ -211,7 +241,7 @@ MISTAKES: dict[str, list[str]] = {
     f"{OWN} --test 4 --horizon 5": ["no room for 5 steps ahead", "--test", "--horizon"],
     f"{OWN} --test 70": ["80 points", "test part of 70", "--split.test"],
     f"{OWN} --split.test 0": ["no room for 1 step", "--test"],
-    f"{OWN} --horizon 13": ["no room for 13 steps ahead", "--horizon"],
+    f"{OWN} --horizon 13": ["series 'f'", "no room for 13 steps ahead", "--test", "--horizon", "--window.short"],
     f"{OWN} --horizon 0": ["--horizon", "'0'"],
     f"{OWN} --stride 0": ["--stride", "'0'"],
     f"{OWN} --test 0": ["--test", "'0'"],

@@ -48,12 +48,16 @@ def prepared(
     return prepare_data.fn(Series("s", panel, (), "", "y", "s"), window, split, season, "test")
 
 
-def ramp(*lengths: int, validation: int = 4, test: float = 6, length: int = 3, horizon: int = 2) -> Dataset:
-    """Series whose value at point p of the panel is p."""
+def ramp(
+    *lengths: int, validation: int = 4, test: float = 6, missing: tuple[int, ...] = (), short: str = "error"
+) -> Dataset:
+    """Series "s0", "s1" ... whose value at point p of the panel is p, but for those that are missing."""
     tables = [pd.DataFrame({"unique_id": f"s{n}", "ds": np.arange(points)}) for n, points in enumerate(lengths)]
     frame = pd.concat(tables, ignore_index=True)
-    split = SplitSpec(validation=validation, test=test)
-    return prepared(frame.assign(y=np.arange(float(len(frame)))), WindowSpec(length=length, horizon=horizon), split, 1)
+    frame["y"] = np.arange(float(len(frame)))
+    frame.loc[list(missing), "y"] = np.nan
+    window = WindowSpec.model_validate({"length": 3, "horizon": 2, "short": short})
+    return prepared(frame, window, SplitSpec(validation=validation, test=test), 1)
 
 
 def trained(data: Dataset, model: str = "gru", **fit: Any) -> Training:
@@ -99,7 +103,20 @@ def test_the_stride_counts_from_each_series_own_first_origin() -> None:
     plan = plan_backtest.fn(ramp(20, 15), None, 3)
     assert plan.origins["test"].tolist() == [14, 17, 29, 32]
     assert plan.series("test").tolist() == [0, 0, 1, 1]
-    assert plan.origins["val"].tolist() == [10, 13, 25, 28]
+
+
+def test_validation_takes_every_origin_whatever_the_stride() -> None:
+    plan = plan_backtest.fn(ramp(20, 15), None, 3)
+    assert plan.origins["val"].tolist() == [*range(10, 14), *range(25, 29)]
+    assert plan.series("val").tolist() == [0] * 4 + [1] * 4
+
+
+def test_of_a_validation_part_with_more_than_50_000_origins_every_second_is_taken() -> None:
+    few = plan_backtest.fn(ramp(50_016, validation=50_000), None, 1)
+    assert few.origins["val"].tolist() == list(range(10, 50_010))
+    many = plan_backtest.fn(ramp(50_017, validation=50_001), None, 1)
+    assert many.origins["val"].tolist() == list(range(10, 50_011, 2))
+    assert many.actual["val"].shape == (25_001, 2)
 
 
 def test_a_share_gives_series_of_other_lengths_test_parts_of_other_lengths() -> None:
@@ -112,21 +129,47 @@ def test_a_stride_beyond_the_test_part_leaves_one_origin_a_series() -> None:
 
 
 def test_an_origin_with_nothing_observed_ahead_is_passed_over() -> None:
-    frame = pd.DataFrame({"unique_id": "s", "ds": np.arange(20), "y": np.arange(20.0)})
-    frame.loc[[16, 17], "y"] = np.nan
-    plan = plan_backtest.fn(prepared(frame, WindowSpec(length=3, horizon=2), SplitSpec(validation=4, test=6)), None, 1)
+    plan = plan_backtest.fn(ramp(20, missing=(16, 17)), None, 1)
     assert plan.origins["test"].tolist() == [14, 15, 17, 18]
     np.testing.assert_array_equal(plan.actual["test"], [[14, 15], [15, np.nan], [np.nan, 18], [18, 19]])
 
 
+NO_ROOM = (
+    r"^the test part of series '{}' has no room for {} steps ahead, or no value there; make --test larger or --horizon "
+    r"smaller, or see --window.short$"
+)
+
+
 def test_a_test_part_without_room_is_refused_in_one_line() -> None:
-    with pytest.raises(InputError, match=r"no room for 7 steps ahead; make --test larger or --horizon smaller$"):
+    with pytest.raises(InputError, match=NO_ROOM.format("s0", 7)):
         plan_backtest.fn(ramp(20), 7, 1)
 
 
 def test_without_a_test_part_there_is_nothing_to_backtest() -> None:
-    with pytest.raises(InputError, match=r"no room for 2 steps ahead; make --test larger"):
+    with pytest.raises(InputError, match=NO_ROOM.format("s0", 2)):
         plan_backtest.fn(ramp(20, test=0), None, 1)
+
+
+def test_a_series_whose_test_part_has_no_room_is_named_or_has_no_origin_where_short_series_may_be_left_out() -> None:
+    lengths = 40, 20, 36  # of which 10, 5 and 9 points are tested
+    with pytest.raises(InputError, match=NO_ROOM.format("s1", 6)):
+        plan_backtest.fn(ramp(*lengths, test=0.25), 6, 1)
+    for short in ("leave_out", "pad"):
+        data = ramp(*lengths, test=0.25, short=short)
+        plan = plan_backtest.fn(data, 6, 2)
+        assert data.panel.ids == ("s0", "s1", "s2")
+        assert plan.origins["test"].tolist() == [30, 32, 34, 87, 89]
+        assert plan.series("test").tolist() == [0, 0, 0, 2, 2]
+        assert set(plan.series("val")) == {0, 1, 2}
+        with pytest.raises(InputError, match=NO_ROOM.format("s0", 11)):  # there is none at all
+            plan_backtest.fn(data, 11, 1)
+
+
+def test_a_series_without_a_value_in_its_test_part_is_named_or_has_no_origin_either() -> None:
+    with pytest.raises(InputError, match=NO_ROOM.format("s1", 2)):
+        plan_backtest.fn(ramp(20, 15, missing=tuple(range(29, 35))), None, 1)
+    plan = plan_backtest.fn(ramp(20, 15, missing=tuple(range(29, 35)), short="leave_out"), None, 1)
+    assert plan.origins["test"].tolist() == [14, 15, 16, 17, 18]
 
 
 def test_a_shorter_horizon_makes_a_smaller_head_and_a_longer_one_leaves_it() -> None:
@@ -246,22 +289,36 @@ def test_what_comes_at_an_origin_or_later_changes_no_forecast_from_it_or_an_earl
         if run.interval and (bounds := after[name].interval):
             changed |= differs(run.interval[0], bounds[0]) | differs(run.interval[1], bounds[1])
         assert not changed[first & (ranks <= number)].any(), name
-        if every and scope == "global" and name == "gru":  # one network for both series
-            assert not changed[~first & (ranks // 4 <= number // 4)].any()
-        else:
-            assert not changed[~first].any(), name
+        assert not changed[~first].any(), name  # of the second series, whose end comes before
         assert changed[first & (ranks > number)].all(), name
 
 
-@pytest.mark.parametrize(("every", "expected"), [(0, [False, False, False]), (4, [False, False, True])])
-def test_with_refit_alone_later_forecasts_of_another_series_learn_from_what_came(
-    every: int, expected: list[bool]
+def overlapping() -> Dataset:
+    """Series with the times 0 to 119 and 24 to 113, whose origins have the times 104 to 115 and 98 to 109."""
+    frame = waves(120, 90)
+    frame.loc[frame["unique_id"] == "b", "ds"] += 24
+    return prepared(frame, WINDOW, SPLIT)
+
+
+@pytest.mark.parametrize("scope", ["global", "local"])
+@pytest.mark.parametrize("every", [0, 1, 4])
+@pytest.mark.parametrize("moment", [104, 105, 106, 109, 110, 113])
+@pytest.mark.parametrize("number", [0, 1])
+def test_with_refit_alone_a_series_learns_from_another_and_nothing_that_came_later(
+    number: int, moment: int, every: int, scope: str
 ) -> None:
-    data, refit = prepared(waves(120, 90), WINDOW, SPLIT), RefitSpec(every=every, epochs=1)
-    plan, before = roll(data, refit, None)
-    _, after = roll(spoilt(data, int(plan.origins["test"][5])), refit, None)
-    changed = differs(before["gru"].forecasts["test"], after["gru"].forecasts["test"])[12:]  # of the second series
-    assert [group.tolist() for group in changed.reshape(3, 4)] == [[group] * 4 for group in expected]
+    data, refit = overlapping(), RefitSpec(every=every, epochs=1)
+    plan, before = roll(data, refit, None, scope=scope)
+    _, after = roll(spoilt(data, [0, 120 - 24][number] + moment), refit, None, scope=scope)
+    changed = differs(before["gru"].forecasts["test"], after["gru"].forecasts["test"])
+    times, own = data.panel.all_times()[plan.origins["test"]], plan.series("test") == number
+    assert times.tolist() == [*range(104, 116), *range(98, 110)]
+    assert changed[own].tolist() == (times[own] > moment).tolist()
+    if every == 0 or scope == "local":
+        assert not changed[~own].any()
+    else:  # a training comes before the times 98, 98 + every ... and sees what came before them
+        training = times - (times - 98) % every
+        assert changed[~own].tolist() == (training > moment)[~own].tolist()
 
 
 @pytest.mark.parametrize("model", ["elman", "numpy_rnn"])
@@ -290,7 +347,7 @@ def test_no_scaling_tells_what_is_to_come(changes: dict[str, str], horizon: int)
     _, after = roll(spoilt(data, int(plan.origins["test"][5])), refit, 10)
     changed = differs(before["gru"].forecasts["test"], after["gru"].forecasts["test"])
     assert changed[:12].tolist() == [False] * 6 + [True] * 6
-    assert changed[12:].tolist() == [False] * 8 + [True] * 4  # of the second series, by the third training
+    assert not changed[12:].any()  # of the second series, whose end comes before
 
 
 def test_covariates_of_the_past_are_not_known_ahead() -> None:
@@ -308,16 +365,19 @@ def test_covariates_of_the_past_are_not_known_ahead() -> None:
 
 
 @pytest.mark.parametrize("scope", ["global", "local"])
-def test_the_origins_of_a_group_share_one_training_on_all_that_its_first_ones_know(scope: str) -> None:
-    # Points 0 to 39 and 40 to 59, of which the last 8 and 4 are tested one step ahead.
+def test_origins_are_grouped_by_their_times_and_share_one_training_on_what_was_known_before_the_first(
+    scope: str,
+) -> None:
+    # Points 0 to 39 and 40 to 59, both from time 0 on, of which the last 8 and 4 are tested one step ahead.
     data = prepared(waves(40, 20), WindowSpec(length=4), SplitSpec(validation=0.2, test=0.2), 1)
     plan, refit, training = plan_backtest.fn(data, None, 1), RefitSpec(every=3, epochs=2), trained(data, scope=scope)
     assert plan.origins["test"].tolist() == [*range(32, 40), *range(56, 60)]
     found = roll_model.fn(training, plan, refit, IntervalSpec(), "cpu").forecasts["test"]
     groups = [
-        ([0, 1, 2, 8, 9, 10], [*range(4, 32), *range(44, 56)]),
-        ([3, 4, 5, 11], [*range(4, 35), *range(44, 59)]),
-        ([6, 7], [*range(4, 38)]),  # of the second series, whose origins are used up, nothing more is learnt
+        ([8, 9, 10], [*range(4, 16), *range(44, 56)]),  # the times 16 to 18
+        ([11, 0, 1], [*range(4, 19), *range(44, 59)]),  # 19, 32 and 33
+        ([2, 3, 4], [*range(4, 34), *range(44, 60)]),  # 34 to 36
+        ([5, 6, 7], [*range(4, 37), *range(44, 60)]),  # 37 to 39
     ]
     forecaster = training.forecaster
     for rows, known in groups:
@@ -325,6 +385,18 @@ def test_the_origins_of_a_group_share_one_training_on_all_that_its_first_ones_kn
         expected = forecaster.extend(data.panel, 1, plan.origins["test"][rows])
         assert np.isfinite(expected).all()
         np.testing.assert_array_equal(found[rows], expected)
+
+
+def test_origins_of_several_series_at_one_time_count_once() -> None:
+    data = prepared(waves(40, 40), WindowSpec(length=4), SplitSpec(validation=8, test=4), 1)
+    plan, refit, training = plan_backtest.fn(data, None, 1), RefitSpec(every=3, epochs=1), trained(data)
+    found = roll_model.fn(training, plan, refit, IntervalSpec(), "cpu").forecasts["test"]
+    first = train_again(training.forecaster, data, np.array([*range(4, 36), *range(44, 76)]), refit)
+    second = train_again(first, data, np.array([*range(4, 39), *range(44, 79)]), refit)
+    np.testing.assert_array_equal(
+        found[[0, 1, 2, 4, 5, 6]], first.extend(data.panel, 1, plan.origins["test"])[[0, 1, 2, 4, 5, 6]]
+    )
+    np.testing.assert_array_equal(found[[3, 7]], second.extend(data.panel, 1, plan.origins["test"])[[3, 7]])
 
 
 def test_training_again_goes_on_from_the_weights_and_leaves_the_scaling() -> None:
@@ -390,13 +462,33 @@ def test_intervals_of_recent_errors_follow_what_an_origin_knows() -> None:
     assert (forecasts["test"] - interval[0]).tolist() == reach
 
 
-def test_where_fewer_than_ten_errors_are_known_the_intervals_are_those_of_validation() -> None:
-    plan = plan_backtest.fn(ramp(60, validation=8), None, 1)
+def test_where_fewer_than_ten_errors_of_a_series_are_known_its_intervals_are_those_of_validation() -> None:
+    plan = plan_backtest.fn(ramp(60, 60, validation=8), None, 1)
     forecasts = off_by(plan, validation=2, test=5)
     interval = interval_of(forecasts, plan, IntervalSpec(recent=10))
     assert interval is not None
     # Step 1: 8 errors in validation and 2 in the test part are 10 at the third origin. Step 2 comes one later.
-    assert (interval[1] - forecasts["test"]).tolist() == [[2, 2], [2, 2], [5, 2], [5, 5], [5, 5]]
+    assert (interval[1] - forecasts["test"]).tolist() == [[2, 2], [2, 2], [5, 2], [5, 5], [5, 5]] * 2
+
+
+def test_where_fewer_than_ten_errors_are_known_there_either_there_is_no_interval_yet() -> None:
+    plan = plan_backtest.fn(ramp(60, validation=8), None, 1)
+    forecasts = off_by(plan, validation=2, test=5)
+    interval = interval_of(forecasts, plan, IntervalSpec(recent=10))
+    assert interval is not None
+    reach = [[np.nan, np.nan], [np.nan, np.nan], [5, np.nan], [5, 5], [5, 5]]
+    np.testing.assert_array_equal(interval[1] - forecasts["test"], reach)
+    np.testing.assert_array_equal(forecasts["test"] - interval[0], reach)
+
+
+def test_a_step_has_an_interval_from_ten_errors_in_validation_on() -> None:
+    plan = plan_backtest.fn(ramp(60, validation=10), None, 1)  # 10 errors one step ahead, 9 two
+    forecasts = off_by(plan, validation=2, test=5)
+    interval = interval_of(forecasts, plan, IntervalSpec())
+    assert interval is not None
+    np.testing.assert_array_equal(interval[1] - forecasts["test"], [[2, np.nan]] * 5)
+    plan = plan_backtest.fn(ramp(60, validation=9), None, 1)
+    assert interval_of(off_by(plan, validation=2, test=5), plan, IntervalSpec()) is None
 
 
 def test_the_interval_of_a_series_counts_in_its_own_unit() -> None:

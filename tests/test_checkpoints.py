@@ -70,8 +70,8 @@ def told(scope: str, transform: str) -> tuple[Forecaster, Panel, pd.DataFrame]:
     origins = np.concatenate([np.arange(5, 30), np.arange(45, 70)])
     for _ in network.fit(scaling.scale(panel, network.dtype), origins, None):
         pass
-    intervals = Intervals(80, np.array([0.1, 1 / 3, np.nan]))
-    return Forecaster(spec, scaling, network, "linear", columns_of(panel), intervals), panel, frame
+    intervals, units = Intervals(80, np.array([0.1, 1 / 3, np.nan])), {"a": 0.1, "b": 7.0}
+    return Forecaster(spec, scaling, network, "linear", columns_of(panel), intervals, units), panel, frame
 
 
 @pytest.mark.parametrize("transform", ["none", "log", "difference"])
@@ -84,6 +84,7 @@ def test_covariates_intervals_and_networks_for_each_series_come_back_to_the_bit(
     again = load_forecaster(tmp_path)
     assert (again.spec, again.fill, again.columns) == (forecaster.spec, "linear", forecaster.columns)
     assert again.columns == Columns(past=("heat",), known=("sale",), static=("size",))
+    assert again.units == forecaster.units == {"a": 0.1, "b": 7.0}
     assert again.network.layout == forecaster.network.layout
     assert again.network.layout.ids == (panel.ids if scope == "local" else ())
     origins = np.array([9, 38, 50, 79])
@@ -91,6 +92,7 @@ def test_covariates_intervals_and_networks_for_each_series_come_back_to_the_bit(
     expected = forecaster.forecast(frame, 1)
     assert list(expected.columns) == ["unique_id", "cutoff", "ds", "lstm", "lstm-lo-80", "lstm-hi-80"]
     pd.testing.assert_frame_equal(again.forecast(frame, 1), expected, check_exact=True)
+    assert (expected["lstm-hi-80"] - expected["lstm-lo-80"]).tolist() == pytest.approx([2 * 0.1 * 0.1, 2 * 0.1 * 7])
 
 
 @pytest.mark.parametrize("scope", ["global", "local"])

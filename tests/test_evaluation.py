@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from models.baselines import SeasonalNaive
-from models.forecaster import interval_units
+from models.forecaster import Forecaster, interval_units
+from models.intervals import Intervals
 from models.metrics import coverage, rmse, skill
 from models.panel import one_series
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, SplitSpec, WindowSpec
@@ -45,6 +47,7 @@ def test_the_model_is_chosen_by_validation_whatever_the_test_says() -> None:
     scores = {"rnn": {"val_rmse": 2.0, "test_rmse": 1.0}, "gru": {"val_rmse": 1.0, "test_rmse": 9.0}}
     assert choose(scores) == "gru"
     assert choose({"rnn": {"train_rmse": 1.0}, "gru": {"train_rmse": 2.0}}) == "rnn"
+    assert choose({"rnn": {"val_rmse": np.nan}, "gru": {"val_rmse": 2.0}}) == "gru"
 
 
 def test_a_gap_in_the_truth_shortens_no_free_run() -> None:
@@ -103,15 +106,59 @@ def test_intervals_come_from_errors_within_the_validation_part_and_need_ten_a_st
     forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
     intervals = calibrate(forecaster, data, 90, 6)
     assert intervals is not None
-    assert len(intervals.sizes) == 3  # 12 errors one step ahead, 11 two, 10 three
+    assert np.isnan(intervals.sizes).tolist() == [False] * 3 + [True] * 3  # 12 errors one step ahead, 11, 10, 9 ...
     spoilt = data.panel.values.copy()
     spoilt[data.parts.validation[0] :] = 1e6
     series = replace(data.series, panel=data.panel.with_values(spoilt))
     again = calibrate(forecaster, replace(data, series=series), 90, 6)
     assert again is not None
-    assert again.sizes.tolist() == intervals.sizes.tolist()
+    np.testing.assert_array_equal(again.sizes, intervals.sizes)
+
+
+def test_no_step_reaches_beyond_the_validation_part_and_without_ten_errors_at_any_there_is_no_interval() -> None:
+    for validation, expected in ((12, 12), (10, 10), (9, None)):
+        data = noisy(80, validation)
+        forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
+        intervals = calibrate(forecaster, data, 90, 20)
+        assert (intervals and len(intervals.sizes)) == expected
 
 
 def test_without_a_validation_part_there_is_no_interval() -> None:
     data = noisy(80, 0)
     assert calibrate(untrained(ModelSpec(model="gru", window=data.window), data), data, 90, 3) is None
+
+
+def rows(name: str, values: np.ndarray) -> pd.DataFrame:
+    """A table of one series at the times 0, 1, ..."""
+    return pd.DataFrame({"unique_id": name, "ds": np.arange(len(values)), "y": values})
+
+
+def widths(forecaster: Forecaster, table: pd.DataFrame) -> list[float]:
+    """Of the intervals of the next three steps."""
+    found = forecaster.forecast(table, 3)
+    return (found["gru-hi-90"] - found["gru-lo-90"]).tolist()
+
+
+def test_intervals_of_a_series_of_the_training_are_as_wide_whatever_rows_are_given() -> None:
+    data = noisy(80, 12)
+    forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
+    (unit,) = interval_units(data.panel, data.parts.train, 21)
+    assert forecaster.units == {"s": unit}  # 48 points are trained on
+    changes = np.abs(data.panel.values[21:48] - data.panel.values[:27])
+    assert unit == pytest.approx(changes.mean())
+    forecaster.intervals = Intervals(90, np.array([1.0, 2.0, 3.0]))
+    for points in (12, 30, 80):
+        found = widths(forecaster, rows("s", data.panel.values[-points:]))
+        assert found == pytest.approx([2 * unit, 4 * unit, 6 * unit])
+        assert widths(forecaster, rows("s", 100 * data.panel.values[-points:])) == pytest.approx(found)
+
+
+def test_intervals_of_a_series_that_was_never_seen_count_in_what_its_own_rows_tell() -> None:
+    data = noisy(80, 12)
+    forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
+    forecaster.intervals = Intervals(90, np.array([1.0, 2.0, 3.0]))
+    # A ramp changes by 21 in a season of 21 points, and where it is no longer than that, by 1 from point to point.
+    for points, unit in ((30, 21), (20, 1)):
+        assert widths(forecaster, rows("new", np.arange(float(points)))) == pytest.approx(
+            [2 * unit, 4 * unit, 6 * unit]
+        )

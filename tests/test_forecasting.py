@@ -15,9 +15,12 @@ from flows.commands.app import run
 from flows.forecast import forecast
 from flows.monitor import monitor
 from flows.train import train
+from models.covariates import NO_COLUMNS, Columns
 from models.errors import InputError
+from models.panel import panel_from_frame
 from models.specs import FitSpec, GateSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec, change_source
-from tasks.forecasting import source_of
+from tasks.forecasting import refuse_missing_rows, source_of, steps_ahead
+from tasks.series import Series
 from tasks.tracking.registry import Version, find_version
 
 HOURS = 400
@@ -153,6 +156,108 @@ def test_a_file_takes_the_place_of_a_wave_and_the_reverse() -> None:
     assert change_source(wave, {"path": "b.csv"}) == {"path": "b.csv"}
     assert change_source(file, {"wave": "cosine"}) == {"wave": "cosine"}
     assert change_source(wave, {"points": 70}) == {**wave, "points": 70}
+
+
+# How far
+
+
+def version(**told: Any) -> Version:
+    """A version whose model reads 3 values and answers 2, of series with a season of 7."""
+    noted = {"season": 7, "reads": 3, "answers": 2, "pads": False} | told
+    return Version("days", 1, "0", {"trained_on": json.dumps(noted)})
+
+
+def days(columns: Columns = NO_COLUMNS, ahead: tuple[int, int] = (3, 2), values: int = 4) -> Series:
+    """Series "a" and "b" of so many days, and further rows ahead that tell their covariates alone."""
+    tables = [
+        pd.DataFrame({"unique_id": name, "ds": pd.date_range("2024-01-01", periods=values + more, freq="D")})
+        for name, more in zip("ab", ahead, strict=True)
+    ]
+    frame = pd.concat(tables, ignore_index=True)
+    day = frame["ds"].dt.day
+    frame = frame.assign(y=day.where(day <= values).astype(float), sale=day % 2.0, size=1.0)
+    return Series("days", panel_from_frame(frame, "last", columns)[0], (), "", "y", "s")
+
+
+SALE, SIZE = Columns(known=("sale",)), Columns(static=("size",))
+
+
+def test_a_version_knows_how_far_its_model_answers_and_whether_it_pads(trained: dict[str, Any]) -> None:
+    told = find_version("loads").trained_on
+    assert (told["season"], told["reads"], told["answers"], told["pads"]) == (24, 48, 1, False)
+
+
+def test_a_horizon_left_out_is_a_season_or_all_that_the_model_answers() -> None:
+    plain = days(ahead=(0, 0)).panel
+    assert steps_ahead(version(), plain, None) == 7
+    assert steps_ahead(version(answers=12), plain, None) == 12
+    assert steps_ahead(version(answers=12), plain, 5) == 5
+
+
+def test_a_horizon_left_out_is_as_far_as_known_covariates_are_told_of_every_series() -> None:
+    assert steps_ahead(version(), days(SALE).panel, None) == 2
+    assert steps_ahead(version(), days(SALE, (9, 20)).panel, None) == 9
+    assert steps_ahead(version(), days(SALE).panel, 3) == 3
+
+
+def test_covariates_that_need_no_telling_ahead_shorten_no_forecast() -> None:
+    for columns in (SIZE, Columns(past=("sale",))):
+        series = days(columns, (0, 0))
+        assert steps_ahead(version(), series.panel, None) == 7
+        refuse_missing_rows(version(), series, None)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "horizon", "line"),
+    [
+        ((3, 2), 3, "series 'b' has no 'sale' at 2024-01-07.*give rows up to 2024-01-07"),
+        ((3, 2), 4, "series 'a' has no 'sale' at 2024-01-08.*give rows up to 2024-01-08"),
+        ((3, 0), None, "series 'a' has no 'sale' at 2024-01-08.*give rows up to 2024-01-11"),  # a season then
+        ((0, 0), 1, "series 'a' has no 'sale' at 2024-01-05.*without a value but with 'sale'$"),
+    ],
+)
+def test_covariates_that_are_not_told_far_enough_are_named(
+    ahead: tuple[int, int], horizon: int | None, line: str
+) -> None:
+    with pytest.raises(InputError, match=line):
+        refuse_missing_rows(version(), days(SALE, ahead), horizon)
+
+
+def test_what_is_told_far_enough_is_not_refused() -> None:
+    refuse_missing_rows(version(), days(SALE), None)
+    refuse_missing_rows(version(), days(SALE), 2)
+
+
+def test_a_series_shorter_than_what_a_model_reads_is_refused_unless_it_pads() -> None:
+    series = days(ahead=(0, 0), values=2)
+    with pytest.raises(InputError, match=r"series 'a' has 2 values, but the model reads the last 3"):
+        refuse_missing_rows(version(), series, None)
+    refuse_missing_rows(version(pads=True), series, None)
+
+
+def test_the_command_forecasts_as_far_as_covariates_are_told_and_says_where_they_are_missing(
+    trained: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = loads(105)
+    frame["sale"] = np.arange(len(frame)) % 3.0
+    frame.loc[frame.groupby("place").cumcount() >= 100, "load"] = np.nan
+    frame.to_csv("sales.csv", index=False)
+    train(
+        models=["gru"],
+        series=SeriesSpec(path="sales.csv", id="place", time="hour", value="load", known=("sale",)),
+        window=WindowSpec(length=6, horizon=2),
+        split=SplitSpec(validation=12, test=12),
+        recurrent=RecurrentSpec(hidden=4),
+        fit=FitSpec(epochs=1),
+    )
+    capsys.readouterr()
+    assert run(["forecast", "--model", "sales/1", "--output", "sales_out.csv"]) == 0
+    table = pd.read_csv("sales_out.csv")
+    assert table.groupby("unique_id").size().to_dict() == {"north": 5, "south": 5}
+    capsys.readouterr()
+    assert run(["forecast", "--model", "sales/1", "--horizon", "6"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("tidecast: series 'north' has no 'sale' at 2024-01-05")
 
 
 @pytest.mark.parametrize(

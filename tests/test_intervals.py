@@ -76,9 +76,17 @@ def test_fixed_and_rolling_sizes_hold_about_their_level_of_white_noise() -> None
 
 
 def test_fixed_sizes_pool_origins_and_series_in_units() -> None:
-    actual = np.array([[1.0, 0.0], [0.0, -4.0], [30.0, 20.0]])
-    sizes = fixed_sizes(actual, np.zeros((3, 2)), np.array([1.0, 1.0, 10.0]), 50)
-    assert sizes.tolist() == [1, 2]  # the middle ones of 1, 0, 3 and of 0, 4, 2
+    actual = np.array([[n, -n] for n in range(1, 7)] + [[10 * n, 100 * n] for n in range(7, 12)], float)  # [11, 2]
+    sizes = fixed_sizes(actual, np.zeros((11, 2)), np.repeat([1.0, 10.0], [6, 5]), 50)
+    assert sizes.tolist() == [6, 6]  # the middle ones of 1 to 6, 7 to 11 and of 1 to 6, 70 to 110
+
+
+def test_a_step_with_fewer_than_ten_known_errors_has_no_fixed_size() -> None:
+    actual = np.repeat(np.arange(1.0, 12.0)[:, None], 4, axis=1)  # [11, 4]
+    actual[0, 1:] = actual[1, 2:] = actual[:, 3] = NAN
+    sizes = fixed_sizes(actual, np.zeros((11, 4)), np.ones(11), 50)
+    assert sizes.tolist() == pytest.approx([6, 7, NAN, NAN], nan_ok=True)  # the 6th of 1 to 11, of 2 to 11
+    assert np.isnan(fixed_sizes(np.empty((0, 2)), np.empty((0, 2)), np.empty(0), 50)).tolist() == [True, True]
 
 
 def test_intervals_lie_around_a_forecast_in_the_units_of_its_series() -> None:

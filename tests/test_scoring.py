@@ -10,6 +10,7 @@ from models.specs import SplitSpec, WindowSpec
 from tasks.backtesting import Rolled, roll_baseline
 from tasks.planning import Plan, plan_backtest
 from tasks.preparation import prepare_data
+from tasks.recording_backtest import ModelRun, described, summarize
 from tasks.scoring import Scores, excerpt, plot_backtest, score_backtest, skills, spread, table_rows, worst_series
 from tasks.series import Series
 
@@ -26,9 +27,26 @@ def ramps(*slopes: float, horizon: int | None = None, validation: int = 4, gap: 
     ]
     frame = pd.concat(tables, ignore_index=True).astype({"y": float})
     frame.loc[frame["ds"] == gap, "y"] = np.nan
-    series = Series("s", panel_from_frame(frame, "last")[0], (), "", "y", "s")
     split = SplitSpec(validation=validation, test=6)
-    return plan_backtest.fn(prepare_data.fn(series, WindowSpec(length=3, horizon=2), split, 1, "test"), horizon, 1)
+    return planned(frame, WindowSpec(length=3, horizon=2), split, 1, horizon)
+
+
+def planned(frame: pd.DataFrame, window: WindowSpec, split: SplitSpec, season: int, horizon: int | None = None) -> Plan:
+    series = Series("s", panel_from_frame(frame, "last")[0], (), "", "y", "s")
+    return plan_backtest.fn(prepare_data.fn(series, window, split, season, "test"), horizon, 1)
+
+
+def seasonal(noise: float = 0.0) -> Plan:
+    """Ten times the same eight points as "a", and higher, and with noise, as "b": the last 16 are tested 2 ahead.
+
+    What repeats to the last digit has no scale that MASE could divide by.
+    """
+    wave, random = np.tile([1.0, 2, 3, 4, 3, 2, 1, 0], 10), np.random.default_rng(0)
+    tables = [
+        pd.DataFrame({"unique_id": name, "ds": np.arange(80), "y": values})
+        for name, values in (("a", wave), ("b", wave + 10 + random.normal(0, noise, 80)))
+    ]
+    return planned(pd.concat(tables), WindowSpec(length=8, horizon=2), SplitSpec(validation=16, test=16), 8)
 
 
 def off_by(plan: Plan, validation: list[float], test: list[float], reach: float | None = None) -> Rolled:
@@ -83,6 +101,38 @@ def test_without_a_validation_part_the_first_model_is_taken() -> None:
     assert {name.split("_")[0] for name in scores.models["rnn"]} == {"test"}
     rows = table_rows(scores.models | scores.baselines, scores.chosen, scores.chosen_by)
     assert list(rows[0]) == ["model", "RMSE", "sMAPE", "MASE"]
+
+
+def test_what_went_wrong_is_not_chosen() -> None:
+    plan = ramps(1)
+    scores = scored(plan, rnn=off_by(plan, [np.nan], [0]), gru=off_by(plan, [5], [9]), lstm=off_by(plan, [6], [1]))
+    assert (scores.chosen, scores.chosen_by) == ("gru", "val_rmse")
+    scores = scored(plan, rnn=off_by(plan, [np.nan], [2]), gru=off_by(plan, [np.nan], [1]))
+    assert (scores.chosen, scores.chosen_by) == ("rnn", None)
+
+
+def test_several_series_without_a_scale_choose_nothing_and_the_first_model_is_taken() -> None:
+    plan = seasonal()
+    rnn, gru = off_by(plan, [2, 2], [2, 2], reach=5), off_by(plan, [1, 1], [1, 1], reach=5)
+    scores = scored(plan, rnn=rnn, gru=gru)
+    assert (scores.chosen, scores.chosen_by) == ("rnn", None)
+    assert np.isnan([own["val_mase"] for own in (scores.models | scores.baselines).values()]).all()
+    assert scores.models["gru"]["val_rmse"] == pytest.approx(1)
+    assert set(skills(scores)) >= {"skill_last_value_val_rmse", "skill_last_value_test_rmse"}
+    assert not any("mase" in name or "seasonal_naive" in name for name in skills(scores))  # which makes no error
+    assert "* is the first model" in described(plan, scores)
+    rows = table_rows(scores.models | scores.baselines, scores.chosen, scores.chosen_by)
+    assert list(rows[0]) == ["model", "RMSE", "sMAPE", "MASE", "cover 90 %", "width 90 %"]
+    assert {row["MASE"] for row in rows} == {"–"}
+
+
+def test_a_series_without_a_scale_leaves_the_choice_to_the_others() -> None:
+    plan = seasonal(noise=1.0)
+    rnn, gru = off_by(plan, [1, 2], [2, 2]), off_by(plan, [9, 1], [1, 1])
+    scores = scored(plan, rnn=rnn, gru=gru)
+    assert (scores.chosen, scores.chosen_by) == ("gru", "val_mase")
+    assert scores.models["gru"]["val_mase"] == pytest.approx(1 / plan.scale()[1])
+    assert list(worst_series(scores)) == ["b"]
 
 
 def test_validation_is_scored_at_the_origins_whose_every_step_it_holds() -> None:
@@ -176,11 +226,40 @@ def test_a_star_marks_the_chosen_and_the_measure_that_chose_comes_first() -> Non
     assert [row["model"] for row in rows] == ["rnn", "gru *", *BASELINES]
     assert list(rows[0]) == ["model", "val RMSE", "RMSE", "sMAPE", "MASE", "cover 90 %", "width 90 %"]
     assert [float(rows[1][name]) for name in ("val RMSE", "RMSE", "width 90 %")] == [1, 9, 20]
+    assert scores.models["gru"]["test_mae"] == pytest.approx(9)  # kept, but not shown
 
 
-def test_several_series_have_a_figure_of_the_worst() -> None:
+def test_a_person_reads_the_coverage_in_percent() -> None:
+    plan = ramps(1, 10)  # five origins of two steps each
+    gru = off_by(plan, [0, 0], [3, 20], reach=5)
+    scores = scored(plan, gru=gru, rnn=off_by(plan, [1, 1], [1, 1]))
+    rows = table_rows(scores.models | scores.baselines, "gru", None)
+    assert [row["cover 90 %"] for row in rows] == ["50.0 %", *["–"] * 4]
+
+
+def test_what_is_said_counts_the_series_that_are_forecast_from() -> None:
+    lengths = {"a": 40, "b": 20, "c": 36}  # of which 10, 5 and 9 are tested
+    frame = pd.concat([pd.DataFrame({"unique_id": id_, "ds": np.arange(n)}) for id_, n in lengths.items()])
+    window = WindowSpec(length=3, horizon=2, short="leave_out")
+    split = SplitSpec(validation=4, test=0.25)
+    for horizon, origins, series in ((5, 6 + 1 + 5, 3), (6, 5 + 4, 2), (10, 1, 1)):
+        plan = planned(frame.assign(y=frame["ds"] * 2.0), window, split, 1, horizon)
+        gru = off_by(plan, [1, 1, 1], [1, 1, 1], reach=2)
+        rolled = {"gru": gru} | {name: roll_baseline.fn(name, plan) for name in BASELINES}
+        scores = score_backtest.fn(plan, rolled, 90)
+        of = f" of {series} series" if series > 1 else ""
+        told = f"{horizon} steps ahead from {origins} origin{'s' * (origins > 1)}{of}, in the series' own units; "
+        assert described(plan, scores) == f"{told}* has the lowest val_mase of the models."
+        summary = summarize("custom", "s", "0", scores, {"gru": ModelRun("1", 2.0, 3.0)}, plan, None, 9.0)
+        assert (summary["series"], summary["origins"]) == (series, origins)
+        assert len(scores.by_series) == series * 4
+        assert len(worst_series(scores)) == series
+        assert len(plot_backtest.fn(plan, rolled, scores, 90)) == 3
+
+
+def test_several_series_have_a_figure_of_the_worst_where_there_is_a_mase() -> None:
     one, many = ramps(1), ramps(1, 10)
-    for plan, expected in ((one, set()), (many, {"worst_series"})):
+    for plan, expected in ((one, set()), (many, {"worst_series"}), (seasonal(), set())):
         count = len(plan.data.panel.ids)
         gru = off_by(plan, [1.0] * count, [1.0] * count, reach=2)
         rolled = {"gru": gru} | {name: roll_baseline.fn(name, plan) for name in BASELINES}

@@ -5,8 +5,6 @@ it while Prefect's server starts.
 """
 
 import gc
-import json
-import math
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -115,13 +113,7 @@ def heartbeat_where_it_is_heard() -> Iterator[None]:
 def write_summary(summary: Summary, path: Path | None) -> None:
     """Write the summary where a script wants it."""
     from models.checkpoints import write_whole
+    from tasks.tracking.files import as_json
 
     if path:
-        write_whole(path, json.dumps(_finite(summary), indent=2, allow_nan=False).encode())
-
-
-def _finite(part: Any) -> Any:
-    """The same with null in place of a score that is no number, for which JSON has no word."""
-    if isinstance(part, dict):
-        return {name: _finite(value) for name, value in part.items()}
-    return None if isinstance(part, float) and not math.isfinite(part) else part
+        write_whole(path, as_json(summary).encode())

@@ -1,6 +1,7 @@
 """The files of a run: figures, tables and JSON."""
 
 import json
+import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,7 +33,20 @@ def read_table(run_id: str, path: str) -> pd.DataFrame:
 
 def log_json(run_id: str, name: str, content: Mapping[str, Any]) -> None:
     """Log one JSON file."""
-    connect().log_text(run_id, json.dumps(content, indent=2), name)
+    connect().log_text(run_id, as_json(content), name)
+
+
+def as_json(content: Any) -> str:
+    """As JSON, with null in place of a score that is no number, for which it has no word."""
+    return json.dumps(_finite(content), indent=2, allow_nan=False)
+
+
+def _finite(part: Any) -> Any:
+    if isinstance(part, Mapping):
+        return {name: _finite(value) for name, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [_finite(value) for value in part]
+    return None if isinstance(part, float) and not math.isfinite(part) else part
 
 
 def artifact_folder(run_id: str) -> str:
