@@ -1,7 +1,5 @@
 """Where timestamps stand in their hour, day, week, month and year."""
 
-from typing import get_args
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +8,8 @@ from hypothesis import strategies as st
 
 from models.calendar import calendar_columns, calendar_names
 from models.errors import InputError
+from models.specs.data import MOMENTS
 
-MOMENTS: tuple[str, ...] = get_args(str)
 QUARTERS = [[0, 1], [1, 0], [0, -1], [-1, 0]]
 """Sine and cosine of four equal parts of a turn."""
 
