@@ -23,7 +23,7 @@ from tasks.training import Training
 
 @dataclass(frozen=True)
 class Rolled:
-    """Forecasts [M, H] by part, the interval of the test part's, and the seconds that they took."""
+    """Forecasts [M, S] by part, the interval of the test part's, and the seconds that they took."""
 
     forecasts: dict[str, np.ndarray]
     interval: Interval | None
@@ -59,7 +59,7 @@ def _forecasts(network: Network, plan: Plan, parts: list[str] | None = None) -> 
 
 
 def _refitted_forecasts(forecaster: Forecaster, plan: Plan, refit: RefitSpec, device: str) -> np.ndarray:
-    """Forecasts [M, H] of the test part by networks that go on learning from all that was known at the time.
+    """Forecasts [M, S] of the test part by networks that go on learning from all that was known at the time.
 
     Series are brought together by their times: none learns from what came later in another.
     """
@@ -100,7 +100,7 @@ def train_again(
 
 
 def interval_of(forecasts: dict[str, np.ndarray], plan: Plan, spec: IntervalSpec) -> Interval | None:
-    """Bounds [M, H] of the test part's forecasts, from the errors in validation, or the latest before each origin.
+    """Bounds [M, S] of the test part's forecasts, from the errors in validation, or the latest before each origin.
 
     None without a validation part, or where that is too short to tell any.
     """
@@ -108,16 +108,15 @@ def interval_of(forecasts: dict[str, np.ndarray], plan: Plan, spec: IntervalSpec
         return None
     units, level = plan.units(), spec.level
     of_val, of_test = units[plan.series("val")], units[plan.series("test")]  # [M]
-    fixed = fixed_sizes(plan.actual["val"], forecasts["val"], of_val, level)  # [H]
+    fixed = fixed_sizes(plan.actual["val"], forecasts["val"], of_val, level)  # [S]
     low, high = Intervals(level, fixed).around(forecasts["test"], of_test)
     if spec.recent is None:
         return _bounds(low, high)
-    both = [np.concatenate([plan.origins[part] for part in ("val", "test")])]
-    forecast = np.concatenate([forecasts["val"], forecasts["test"]])
-    actual = outcomes(plan.data.panel, both[0], plan.horizon, plan.data.parts.test)
-    series = plan.data.panel.series_of(both[0] - 1)
-    sizes = rolling_sizes(actual, forecast, units[series], both[0], series, level, spec.recent)
-    reach = sizes[len(plan.origins["val"]) :] * of_test[:, None]  # [M, H]
+    panel, origins = plan.data.panel, np.concatenate([plan.origins["val"], plan.origins["test"]])
+    actual = outcomes(panel, origins, plan.horizon, plan.data.parts.test)
+    forecast, series = np.concatenate([forecasts["val"], forecasts["test"]]), panel.series_of(origins - 1)
+    sizes = rolling_sizes(actual, forecast, units[series], origins, series, level, spec.recent)
+    reach = sizes[len(plan.origins["val"]) :] * of_test[:, None]  # [M, S]
     there = np.isfinite(reach)
     return _bounds(
         np.where(there, forecasts["test"] - reach, low),
@@ -131,7 +130,7 @@ def _bounds(low: np.ndarray, high: np.ndarray) -> Interval | None:
 
 
 def forecast_table(plan: Plan, columns: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Forecasts [M, H] of the test part as a long table: `unique_id`, `cutoff`, `ds`, `y` and the columns."""
+    """Forecasts [M, S] of the test part as a long table: `unique_id`, `cutoff`, `ds`, `y` and the columns."""
     panel, origins, steps = plan.data.panel, plan.origins["test"], plan.horizon
     points = (origins[:, None] + np.arange(steps)).ravel()  # [M * H]
     times, ids = panel.all_times(), np.array(panel.ids, dtype=object)

@@ -19,9 +19,9 @@ MOST_ORIGINS = 50_000
 
 @dataclass(frozen=True)
 class Plan:
-    """What is forecast: `horizon` (H) steps from each origin, int64 [M], of "val", where there is one, and "test".
+    """What is forecast: `horizon` (S) steps from each origin, int64 [M], of "val", where there is one, and "test".
 
-    `actual` [M, H] by part is NaN where nothing was observed, and in validation also behind that part.
+    `actual` [M, S] by part is NaN where nothing was observed, and in validation also behind that part.
     """
 
     data: Dataset

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,8 +77,15 @@ class Up:
             data=json.dumps(data or {}).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return json.load(answer)
+        for _ in range(20):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+                    return json.load(answer)
+            except urllib.error.HTTPError as refusal:
+                if refusal.code != 503:  # a busy SQLite, which Prefect's own clients ask again
+                    raise
+                time.sleep(0.5)
+        raise AssertionError(f"{path} is answered by 503 alone")
 
     def deployments(self) -> dict[str, dict[str, Any]]:
         """What is deployed, by id."""

@@ -277,7 +277,9 @@ def test_deployed_again_with_schedules_on_all_recipes_are_scheduled(production: 
 
     def scheduled() -> bool:
         found = production.ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}})
-        return {run["deployment_id"] for run in found if run["auto_scheduled"]} == set(before.values())
+        return {run["deployment_id"] for run in found if run["auto_scheduled"]} == {
+            each["id"] for each in after.values() if each["schedules"]
+        }
 
     eventually(scheduled, 150)
 
