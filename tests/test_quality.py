@@ -50,7 +50,7 @@ def percents(actual: np.ndarray, forecast: np.ndarray) -> np.ndarray:
 
 
 def test_96_hours_of_etth1_are_forecast_far_better_than_by_the_last_value_and_the_intervals_hold() -> None:
-    plan, rolled = backtested("etth1", "ETTh1.csv")
+    plan, rolled = backtested("etth1", "ETTh1.csv", members=1)
     values = pd.read_csv(path_of("ETTh1.csv"))["OT"].to_numpy()
     actual, forecast = plan.actual["test"], rolled.forecasts["test"]
     assert plan.origins["test"].tolist() == [*range(11_520, 14_400 - 95)]
@@ -61,7 +61,7 @@ def test_96_hours_of_etth1_are_forecast_far_better_than_by_the_last_value_and_th
 
 
 def test_m4_hourly_is_forecast_far_better_than_by_the_networks_of_the_competition() -> None:
-    plan, rolled = backtested("m4-hourly", "m4_hourly.parquet", members=1, epochs=12)
+    plan, rolled = backtested("m4-hourly", "m4_hourly.parquet", members=1, epochs=6)
     table = pd.read_parquet(path_of("m4_hourly.parquet")).sort_values(["unique_id", "ds"])
     series = {str(name): own["y"].to_numpy() for name, own in table.groupby("unique_id")}
     assert [plan.data.panel.ids[n] for n in plan.series("test")] == sorted(series)
