@@ -82,7 +82,7 @@ def backtest(
         for name in models:
             spec = ModelSpec(model=name, window=window, season=data.season, **kinds)
             with tracked_run(experiment, name, {**tags, "model": name}, parent) as run_id:
-                training = fit_model(spec, data, intervals, run_id, chosen_device)
+                training = fit_model(spec, data, None, run_id, chosen_device)  # the origins tell the intervals
                 rolled[name] = roll_model(training, plan, refit, intervals, chosen_device)
                 runs[name] = record_rolled(run_id, training, rolled[name])
         scores = score_backtest(plan, rolled, intervals.level)

@@ -13,6 +13,7 @@ from pyarrow import ArrowException
 from models.errors import InputError
 from models.panel import Fill, Panel, one_series, panel_from_frame
 from models.specs import SeriesSpec
+from models.windows import outcomes
 from tasks.tables import covariate_columns, read_table, shown
 
 WAVES = {"sine": np.sin, "cosine": np.cos}
@@ -35,10 +36,7 @@ class Series:
         """The values [N, steps] from each series' point `begin` [N] on, NaN where unknown; a wave is known for ever."""
         if self.wave is not None:
             return wave_values(self.wave, int(begin[0]), steps)[None]
-        index = begin[:, None] + np.arange(steps)  # [N, steps]
-        known = index < self.panel.ends[:, None]
-        index = np.where(known, index, 0)
-        return np.where(known & self.panel.observed[index], self.panel.values[index], np.nan)
+        return outcomes(self.panel, begin, steps)
 
 
 @task(task_run_name="read_series", cache_policy=NO_CACHE)

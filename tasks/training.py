@@ -34,8 +34,11 @@ class Training:
 
 
 @task(task_run_name="fit_model: {spec.model}", cache_policy=NO_CACHE)
-def fit_model(spec: ModelSpec, data: Dataset, intervals: IntervalSpec, run_id: str, device: str) -> Training:
-    """Train on the training part; the validation part chooses the epoch, where there is a choice, and the intervals."""
+def fit_model(spec: ModelSpec, data: Dataset, intervals: IntervalSpec | None, run_id: str, device: str) -> Training:
+    """Train on the training part; the validation part chooses the epoch, where there is a choice.
+
+    It tells the intervals too, where any are wanted.
+    """
     forecaster = untrained(spec, data, device)
     network, scaled = forecaster.network, forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     curves, losses = Curves(run_id), dict[str, list[float]]()
@@ -53,8 +56,10 @@ def fit_model(spec: ModelSpec, data: Dataset, intervals: IntervalSpec, run_id: s
             curves.add(epoch.number, report)
             advance(epoch.number, report)
     curves.flush()
-    forecaster.intervals = calibrate(forecaster, data, intervals.level, max(spec.window.horizon, data.season))
-    return Training(forecaster, losses, time.perf_counter() - began)
+    training = Training(forecaster, losses, time.perf_counter() - began)
+    if intervals:
+        forecaster.intervals = calibrate(forecaster, data, intervals.level, max(spec.window.horizon, data.season))
+    return training
 
 
 def untrained(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster:
