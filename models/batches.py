@@ -51,3 +51,12 @@ class Batches:
         for begin in range(0, padded, self.batch):
             part = order[:, begin : begin + self.batch].long()  # [K, B]
             yield index.gather(1, part).long().to(self.sizes.device)
+
+    def orders(self) -> Tensor:
+        """Where each member's random order stands, uint8 [K, bytes]."""
+        return torch.stack([generator.get_state() for generator in self.generators])
+
+    def put(self, orders: Tensor) -> None:
+        """Put the random orders where `orders` told that they stood."""
+        for generator, state in zip(self.generators, orders, strict=True):
+            generator.set_state(state.clone())  # PyTorch reads it as if it were aligned

@@ -12,12 +12,13 @@ Letters: M origins, P points, N series, H context neurons.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
 from models.errors import InputError
-from models.network import PLAIN, Epoch
+from models.network import PLAIN, Epoch, State
 from models.panel import Panel
 from models.specs import ModelSpec
 
@@ -63,14 +64,17 @@ class Elman:
         self.into = generator.normal(0, self.spec.input_deviation, (1 + hidden, hidden))
         self.out = generator.normal(0, self.spec.output_deviation, hidden)
 
-    def fit(self, panel: Panel, train: np.ndarray, validation: np.ndarray | None) -> Iterator[Epoch]:
+    def fit(
+        self, panel: Panel, train: np.ndarray, validation: np.ndarray | None, resume: State | None = None
+    ) -> Iterator[Epoch]:
         """Go through the series once an epoch, and learn at the origins `train` [M]: from the value before each.
 
         The context starts an epoch at zero; points that are no origin only pass through it. `train_loss` is the sum
         of the halved squared errors that the epoch met, each before its step; `val_loss` is their mean over the
-        validation origins, by the weights at the end of the epoch. The last weights stay, not the best.
+        validation origins, by the weights at the end of the epoch. The last weights stay, not the best; where the
+        errors grow without bound, those before that epoch.
 
-        **Raises:** `InputError` for several series, and where the errors grow without bound.
+        **Raises:** `InputError` for several series.
         """
         refuse_several_series(panel)
         learns = np.zeros(len(panel.values), bool)  # [P]
@@ -78,17 +82,26 @@ class Elman:
         last = int(train.max())
         past, goals = panel.values[:last].tolist(), panel.values[1 : last + 1].tolist()
         points = list(zip(past, goals, learns[1 : last + 1].tolist(), strict=True))
-        for number in range(1, self.spec.epochs + 1):
-            loss = self._learn(points)
-            if not np.isfinite(loss):
-                raise InputError(
-                    f"elman diverged in epoch {number}; make --elman.learning_rate {self.spec.learning_rate} smaller"
-                )
-            val_loss = None
+        done = 0
+        if resume:
+            self.load(resume)
+            done = self.spec.epochs if resume["diverged"] else int(resume["epoch"])
+        for number in range(done + 1, self.spec.epochs + 1):
+            before, loss, val_loss = self.state(), np.array([self._learn(points)]), None
             if validation is not None:
-                errors = self.predict(panel, validation)[:, 0] - panel.values[validation]  # [M]
-                val_loss = np.array([np.mean(errors**2) / 2])
-            yield Epoch(number, np.array([loss]), val_loss, np.array([True]))
+                with np.errstate(over="ignore", invalid="ignore"):
+                    errors = self.predict(panel, validation)[:, 0] - panel.values[validation]  # [M]
+                    val_loss = np.array([np.mean(errors**2) / 2])
+            diverged = ~np.isfinite(loss if val_loss is None else loss + val_loss)
+            if diverged:
+                self.load(before)
+            marks = {"epoch": np.array(number), "diverged": diverged.copy()}
+            yield Epoch(number, loss, val_loss, np.array([True]), diverged, partial(self._marked, marks))
+            if diverged:
+                break
+
+    def _marked(self, marks: State) -> State:
+        return self.state() | marks
 
     @np.errstate(over="ignore", invalid="ignore")
     def _learn(self, points: list[tuple[float, float, bool]]) -> float:

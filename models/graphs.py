@@ -21,6 +21,7 @@ class GraphedSteps:
 
     def __init__(self, population: Population, points: Points, spec: FitSpec):
         self.plain = TorchSteps(population, points, spec)
+        self.moments = self.plain.moments
         self.graph: torch.cuda.CUDAGraph | None = None
         self.batch: list[Tensor] = []
         self.loss = torch.empty(0)

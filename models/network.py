@@ -1,7 +1,7 @@
 """What every forecaster offers, whatever is inside."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -10,19 +10,26 @@ import numpy as np
 from models.panel import Panel
 from models.windows import CHUNK, contexts, recurse, refuse_short_past
 
+State = dict[str, np.ndarray]
+"""All that a training needs to go on as if nothing had happened, by name; `epoch` [] is the last one it holds."""
+
 
 @dataclass(frozen=True)
 class Epoch:
     """What one pass over the training windows came to, a number a member, [K] each.
 
     Losses are mean squared errors (halved where the procedure says so) in the scale that the network sees;
-    `val_loss` is None without a validation part. `running` tells which members were still being trained.
+    `val_loss` is None without a validation part. `running` tells which members were still being trained, and
+    `diverged` those of them whose loss or weights stopped being finite numbers: their training ends, and their last
+    good weights stay. `state` copies where the training stands, until the next epoch is asked for.
     """
 
     number: int
     train_loss: np.ndarray
     val_loss: np.ndarray | None
     running: np.ndarray
+    diverged: np.ndarray
+    state: Callable[[], State]
 
 
 class Layout(NamedTuple):
@@ -55,8 +62,13 @@ class TrainedNetwork(Network, Protocol):
     dtype: type[np.floating]
     layout: Layout
 
-    def fit(self, panel: Panel, train: np.ndarray, validation: np.ndarray | None) -> Iterator[Epoch]:
-        """Train on the origins `train` [M]; when done or left, the best weights so far are in place."""
+    def fit(
+        self, panel: Panel, train: np.ndarray, validation: np.ndarray | None, resume: State | None = None
+    ) -> Iterator[Epoch]:
+        """Train on the origins `train` [M]; when done or left, the best weights so far are in place.
+
+        With the state of an earlier epoch to `resume`, it goes on behind that one, bit for bit as it went on then.
+        """
 
     def state(self) -> dict[str, np.ndarray]:
         """The weights by name."""

@@ -15,14 +15,16 @@ gradient-based algorithm for on-line training of recurrent network trajectories"
 Letters: M windows, or B in a batch; T window length; H hidden units.
 """
 
+import json
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from models.errors import InputError
-from models.network import Epoch, WindowedNetwork
+from models.network import Epoch, State, WindowedNetwork
 from models.panel import Panel
 from models.specs import ModelSpec
 from models.windows import targets
@@ -88,6 +90,40 @@ def loss_and_gradients(
     return float(np.mean(errors**2)) / 2, gradients
 
 
+class Course:
+    """How far a training has come: weights, their momentum, the best of them with their loss, and whether it broke."""
+
+    def __init__(self, weights: Weights):
+        self.weights = weights
+        self.velocity = Weights(*map(np.zeros_like, weights))
+        self.best = Weights(*map(np.copy, weights))
+        self.best_loss, self.diverged = np.array(np.inf), np.array(False)  # [] each
+
+    def keep(self, loss: float | None) -> None:
+        """The weights as they are now are the best."""
+        for best, weight in zip(self.best, self.weights, strict=True):
+            best[:] = weight
+        self.best_loss[...] = np.inf if loss is None else loss
+
+    def state(self, epoch: int, generator: np.random.Generator) -> State:
+        """A copy of it all, to go on from behind an epoch."""
+        order = np.frombuffer(json.dumps(generator.bit_generator.state).encode(), np.uint8)
+        parts = {name: part.copy() for name, part in self._parts().items()}
+        return parts | {"order": order, "epoch": np.array(epoch)}
+
+    def resume(self, state: State, generator: np.random.Generator) -> int:
+        """Put everything as a state has it; the state's epoch."""
+        for name, part in self._parts().items():
+            part[...] = state[name]
+        generator.bit_generator.state = json.loads(state["order"].tobytes())
+        return int(state["epoch"])
+
+    def _parts(self) -> State:
+        groups = {"weights": self.weights, "velocity": self.velocity, "best": self.best}
+        parts = {f"{group}.{name}": part for group, own in groups.items() for name, part in own._asdict().items()}
+        return parts | {"best_loss": self.best_loss, "diverged": self.diverged}
+
+
 class NumpyRNN(WindowedNetwork):
     """The RNN from scratch behind the interface that all networks share. It works in the scale that it is given.
 
@@ -102,30 +138,42 @@ class NumpyRNN(WindowedNetwork):
         self.generator = np.random.default_rng(spec.seed)
         self.weights = draw_weights(self.spec.hidden, self.length, self.generator)
 
-    def fit(self, panel: Panel, train: np.ndarray, validation: np.ndarray | None) -> Iterator[Epoch]:
+    def fit(
+        self, panel: Panel, train: np.ndarray, validation: np.ndarray | None, resume: State | None = None
+    ) -> Iterator[Epoch]:
         """Gradient descent with momentum on the origins `train` [M], in batches of a new random order every epoch.
 
         Losses are mean halved squared errors: `train_loss` as the batches met them on the way (with a single batch,
         at the start of the epoch), `val_loss` at the end of the epoch. The weights of the lowest `val_loss` stay, or
-        the last ones where there is no validation part.
+        the last ones where there is no validation part; where a loss or weight is no longer finite, those before.
         """
         train = train[panel.observed[train]]
-        velocity = Weights(*(np.zeros_like(weight) for weight in self.weights))
-        best, best_loss = dict[str, np.ndarray](), np.inf
+        course = Course(self.weights)
+        done = course.resume(resume, self.generator) if resume else 0
         try:
-            for number in range(1, self.spec.epochs + 1):
+            for number in range(done + 1, self.spec.epochs + 1):
+                if course.diverged:
+                    break
                 order, total = self.generator.permutation(train), 0.0
-                for begin in range(0, len(order), self.spec.batch):
-                    batch = order[begin : begin + self.spec.batch]
-                    total += len(batch) * self._descend(panel.values, batch, velocity)
-                val_loss = None if validation is None else self._loss(panel, validation)
-                if val_loss is not None and val_loss < best_loss:
-                    best, best_loss = self.state(), val_loss
-                val = None if val_loss is None else np.array([val_loss])
-                yield Epoch(number, np.array([total / len(train)]), val, np.array([True]))
+                with np.errstate(over="ignore", invalid="ignore"):
+                    for begin in range(0, len(order), self.spec.batch):
+                        batch = order[begin : begin + self.spec.batch]
+                        total += len(batch) * self._descend(panel.values, batch, course.velocity)
+                    val_loss = None if validation is None else self._loss(panel, validation)
+                course.diverged[...] = not np.isfinite([total, val_loss or 0.0, *map(np.sum, self.weights)]).all()
+                if not course.diverged and (val_loss is None or val_loss < course.best_loss):
+                    course.keep(val_loss)
+                yield Epoch(
+                    number,
+                    np.array([total / len(train)]),
+                    None if val_loss is None else np.array([val_loss]),
+                    np.array([True]),
+                    course.diverged.reshape(1).copy(),
+                    partial(course.state, number, self.generator),
+                )
         finally:
-            if best:
-                self.load(best)
+            for weight, best in zip(self.weights, course.best, strict=True):
+                weight[:] = best
 
     def _descend(self, values: np.ndarray, origins: np.ndarray, velocity: Weights) -> float:
         """One step on a batch of origins [B]: its loss before the step."""

@@ -9,7 +9,7 @@ from models.arithmetic import check_precision, on_gpu, small_products
 from models.errors import InputError
 from models.fitting import fit
 from models.framing import find_usual
-from models.network import PLAIN, Epoch, Layout, WindowedNetwork
+from models.network import PLAIN, Epoch, Layout, State, WindowedNetwork
 from models.panel import Panel
 from models.points import Points, lined_up, points_of
 from models.population import Population, Sizes
@@ -40,10 +40,12 @@ class Recurrent(WindowedNetwork):
         self.population = Population(spec.model, spec.recurrent, sizes, self.seeds, device)
         self.measured = False
 
-    def fit(self, panel: Panel, train: np.ndarray, validation: np.ndarray | None) -> Iterator[Epoch]:
+    def fit(
+        self, panel: Panel, train: np.ndarray, validation: np.ndarray | None, resume: State | None = None
+    ) -> Iterator[Epoch]:
         """Train on the origins `train` [M], each network on those of its series; each is left with its best weights.
 
-        Where the network was trained before, it goes on from its weights.
+        Where the network was trained before, it goes on from its weights; with a state to `resume`, from all of that.
         """
         shares = self._shares(panel, train)
         if not self.measured:
@@ -51,7 +53,7 @@ class Recurrent(WindowedNetwork):
         points = points_of(panel, self.population.flat)
         held_out = None if validation is None else self._shares(panel, validation)
         with small_products(), on_gpu(self.spec.fit):
-            yield from fit(self.population, points, shares, held_out, self.spec.fit, self.seeds)
+            yield from fit(self.population, points, shares, held_out, self.spec.fit, self.seeds, resume)
 
     def _measure(self, panel: Panel, shares: list[np.ndarray]) -> None:
         """What differences are usual in the windows that each network learns from."""

@@ -10,7 +10,7 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from models.checkpoints import load_forecaster
+from models.saving import load_forecaster
 
 
 class ServedForecaster(PythonModel):

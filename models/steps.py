@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from models.adam import Adam
+from models.adam import Adam, Moments
 from models.batches import Origins
 from models.points import Points
 from models.population import Population
@@ -17,6 +17,8 @@ class Steps(Protocol):
 
     The mean is over windows and steps ahead; a step whose outcome was not observed counts as met.
     """
+
+    moments: Moments
 
     def step(self, origins: Tensor, counts: Tensor, rate: Tensor) -> Tensor:
         """Learn from origins [K, B] at each member's rate [K], and give the losses [K] before it moved.
@@ -34,6 +36,7 @@ class TorchSteps:
     def __init__(self, population: Population, points: Points, spec: FitSpec):
         self.population, self.points, self.spec = population, points, spec
         self.adam = Adam(population.flat, spec)
+        self.moments = self.adam.moments
 
     def step(self, origins: Tensor, counts: Tensor, rate: Tensor) -> Tensor:
         """See `Steps`."""

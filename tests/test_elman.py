@@ -131,6 +131,11 @@ def test_several_series_are_refused() -> None:
         next(network().fit(two_series([1, 2, 3], [4, 5, 6]), np.array([1, 2]), None))
 
 
-def test_errors_without_bound_end_in_one_clear_line() -> None:
-    with pytest.raises(InputError, match=r"elman diverged in epoch \d+; make --elman.learning_rate 10.0 smaller"):
-        trained(learning_rate=10)
+def test_errors_without_bound_end_the_training_with_the_last_good_weights() -> None:
+    elman, epochs = trained(learning_rate=10)
+    assert [epoch.diverged.item() for epoch in epochs] == [False] * (len(epochs) - 1) + [True]
+    before = network(learning_rate=10, epochs=len(epochs) - 1) if len(epochs) > 1 else network(learning_rate=10)
+    if len(epochs) > 1:
+        list(before.fit(SINE, PAIRS, None))
+    assert all(np.isfinite(weight).all() for weight in elman.state().values())
+    assert elman.predict(SINE, PAIRS).tolist() == before.predict(SINE, PAIRS).tolist()

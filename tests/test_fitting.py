@@ -137,7 +137,7 @@ def test_a_member_that_rests_does_not_move() -> None:
     adam.update(torch.ones(2, 3), torch.tensor([0.1, 0.1]), torch.tensor([True, False]))
     assert (flat[0] < 1).all()
     assert (flat[1] == 1).all()
-    assert adam.count.tolist() == [1, 0]
+    assert adam.moments.steps.tolist() == [1, 0]
 
 
 def test_the_learning_rate_rises_then_falls_along_a_cosine() -> None:

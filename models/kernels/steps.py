@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.adam import BETAS, EPSILON
+from models.adam import BETAS, EPSILON, Moments
 from models.batches import Origins
 from models.kernels.adam import update
 from models.kernels.frames import PLACES
@@ -31,6 +31,7 @@ class CompiledSteps:
         self.flat, self.spec = population.flat.numpy(), spec
         self.mean, self.square = np.zeros_like(self.flat), np.zeros_like(self.flat)  # [K, P]
         self.count = np.zeros(len(self.flat), dtype=np.int64)  # [K]
+        self.moments = Moments(*map(torch.from_numpy, (self.mean, self.square, self.count)))
 
     def step(self, origins: Tensor, counts: Tensor, rate: Tensor) -> Tensor:
         """See `Steps`."""

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.checkpoints import load_forecaster, save_forecaster, write_whole
 from models.covariates import Columns
 from models.errors import InputError
+from models.files import write_whole
 from models.forecaster import Forecaster, build_network, columns_of, layout_of
 from models.intervals import Intervals
 from models.panel import Panel, panel_from_frame
+from models.saving import load_forecaster, save_forecaster
 from models.scaling import fit_scaling
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, WindowSpec
 
@@ -150,6 +151,18 @@ def test_a_folder_without_its_weights_is_refused(tmp_path: Path) -> None:
         load_forecaster(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["weights.safetensors", "forecaster.json"])
+def test_what_was_altered_since_it_was_saved_is_refused(name: str, tmp_path: Path) -> None:
+    forecaster, _ = trained("gru")
+    sha256 = save_forecaster(forecaster, tmp_path)
+    load_forecaster(tmp_path, sha256=sha256)
+    content = bytearray((tmp_path / name).read_bytes())
+    content[-3] ^= 1
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{name} was altered since it was saved"):
+        load_forecaster(tmp_path, sha256=sha256)
+
+
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     write_whole(path, b"old")
@@ -165,7 +178,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
 
 def test_the_rnn_from_scratch_is_loaded_without_pytorch(tmp_path: Path) -> None:
     save_forecaster(trained("numpy_rnn")[0], tmp_path)
-    code = "import sys; from pathlib import Path; from models.checkpoints import load_forecaster; "
+    code = "import sys; from pathlib import Path; from models.saving import load_forecaster; "
     code += "load_forecaster(Path(sys.argv[1])); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
