@@ -54,7 +54,7 @@ class LinearAR(WindowedNetwork):
     def fit(self, panel: Panel, train: np.ndarray) -> None:
         """Least squares over the origins `train` [M], or 50,000 of them, by a QR decomposition that grows in chunks.
 
-        An origin whose value was missing tells nothing.
+        An origin whose value was missing tells nothing; if all do, every forecast is 0.
 
         Series are centred and scaled by the values that the training sees, which keeps those far from zero well
         conditioned. Where many weights fit alike, the smallest are taken: they let rounding errors die out.
@@ -68,7 +68,7 @@ class LinearAR(WindowedNetwork):
         squares = np.bincount(series, ((seen - self.centre[series]) / largest[series]) ** 2, len(counts)) / counts
         self.size = np.where(squares > 0, np.sqrt(squares) * largest, 1.0)
         triangle = np.empty((0, self.length + 2))
-        drawn = train[:: -(-len(train) // MOST_WINDOWS)]
+        drawn = train[:: -(-len(train) // MOST_WINDOWS) or 1]
         for rows in self._systems(self._scaled(panel).values, drawn):
             triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
         self.weights = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=1e-12)[0]  # [T + 1]

@@ -56,7 +56,18 @@ def positions(times: np.ndarray, step: Step) -> np.ndarray:
 
 
 def times_from(first: np.generic, step: Step, count: int) -> np.ndarray:
-    """The `count` times of the grid that starts at `first`, which is included."""
+    """The `count` times of the grid that starts at `first`, which is included.
+
+    **Raises:** `InputError` where there is no time so late.
+    """
+    if isinstance(step, int):
+        too_late = int(first) + step * (count - 1) >= LARGEST_TIME
+    else:
+        too_late = bool((_timestamp_before(np.array([first], "datetime64[us]"), step, 1 - count) > LAST_SECOND).any())
+    if too_late:
+        raise InputError(
+            f"no time lies {count - 1} steps of {step} behind {first}; forecast fewer steps, or check the time column"
+        )
     if isinstance(step, int):
         return np.asarray(np.int64(first) + step * np.arange(count))
     grid = pd.date_range(pd.Timestamp(first), periods=count, freq=step)  # type: ignore[arg-type]  # datetime64 here
@@ -83,9 +94,11 @@ def time_before(first: np.generic, step: Step, count: int) -> np.generic:
 
 
 def _timestamp_before(first: np.ndarray, step: str, count: int) -> np.ndarray:
+    """The time `count` steps before each of the times `first`; below 0, so many behind it."""
     every, unit = _taken_apart(step)
     if unit not in CALENDARS:
-        return np.asarray(first - np.timedelta64(min(_microseconds(step) * count, 2**62), "us"))
+        far = max(-(2**62), min(_microseconds(step) * count, 2**62))
+        return np.asarray(first - np.timedelta64(far, "us"))
     day = first.astype("datetime64[D]")
     if unit == "B":
         return np.asarray(np.busday_offset(day, -count) + (first - day))
@@ -112,7 +125,8 @@ def _taken_apart(step: str) -> tuple[int, str]:
 
 def _microseconds(step: str) -> int:
     """The length of a step that is on no calendar."""
-    return pd.Timedelta("".join(map(str, _taken_apart(step)))) // pd.Timedelta(1, "us")
+    every, unit = _taken_apart(step)
+    return every * int(pd.Timedelta(f"1{unit}") // pd.Timedelta(1, "us"))
 
 
 def _most_common(gaps: np.ndarray) -> int:

@@ -13,6 +13,8 @@ from models.frequency import FIRST_SECOND, LARGEST_TIME, LAST_SECOND, Step, infe
 
 Fill = Literal["last", "linear", "error"]
 COLUMNS = ("unique_id", "ds", "y")
+LARGEST_VALUE = 1e100
+"""Values stay below, so that their differences, sums and squares are floats too."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,13 @@ def checked_frame(frame: pd.DataFrame) -> pd.DataFrame:
     if len(infinite):
         row = infinite[0]
         raise InputError(f"row {row + 1}: the value {values[row]} is not finite; leave the cell empty if it is missing")
+    large = np.flatnonzero(np.abs(values) > LARGEST_VALUE)
+    if len(large):
+        row = large[0]
+        raise InputError(
+            f"row {row + 1}: the value {values[row]:g} is larger than {LARGEST_VALUE:g}; rescale the values, or leave "
+            "the cell empty if it is missing"
+        )
     ids = frame["unique_id"].astype(str).reset_index(drop=True)
     return pd.DataFrame({"unique_id": ids, "ds": _checked_times(frame["ds"].to_numpy()), "y": values})
 

@@ -7,6 +7,7 @@ import numpy as np
 from models.errors import InputError
 from models.panel import Panel
 from models.scaling import constant_series, refuse_constant_series
+from models.shown import shown
 from models.specs import SplitSpec, WindowSpec
 
 NAMED = 5
@@ -76,7 +77,7 @@ def fit_parts(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel,
             f"all {len(unfit)} series are too short for windows of {window.length} values and {window.horizon} to "
             "forecast, or constant; make --window.length, --window.horizon or the parts smaller"
         )
-    left = [panel.ids[n] for n in np.flatnonzero(unfit)]
+    left = [shown(panel.ids[n]) for n in np.flatnonzero(unfit)]
     kept = panel.select(np.flatnonzero(~unfit))
     told = ", ".join(left[:NAMED]) + (f" and {len(left) - NAMED} more" if len(left) > NAMED else "")
     note = f"left out {len(left)} of {len(unfit)} series, too short for a window or constant: {told}"

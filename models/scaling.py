@@ -13,6 +13,8 @@ CHUNK = 1 << 18
 """Points that are scaled at once."""
 LARGE = 1e150
 """Values whose squares may be too large for a float64."""
+SMALL = 1e-100
+"""Sizes below it are rounding errors: what is divided by one of them may be too large for a float64."""
 NORMAL_QUARTERS = 1.3489795
 """Distance of the quartiles of a normal distribution, in standard deviations."""
 
@@ -111,10 +113,16 @@ def _measured(panel: Panel, series: int, end: int, window: WindowSpec) -> tuple[
         own = own[seen]
     if window.scale == "robust":
         low, centre, high = np.quantile(own, [0.25, 0.5, 0.75])
-        return float(centre), float((high - low) / NORMAL_QUARTERS or own.std() or 1.0)
+        half = float((high - low) / NORMAL_QUARTERS)
+        return float(centre), half if half > SMALL else _size(own)
+    return float(own.mean()), _size(own)
+
+
+def _size(own: np.ndarray) -> float:
+    """The deviation, or 1 where there is none."""
     largest = max(float(own.max()), -float(own.min()), 1.0)  # of values that are divided by it, no square overflows
     size = float(own.std()) if largest < LARGE else float((own / largest).std()) * largest
-    return float(own.mean()), size or 1.0
+    return size if size > SMALL else 1.0
 
 
 def _transformed(panel: Panel, points: np.ndarray, window: WindowSpec) -> np.ndarray:

@@ -12,16 +12,20 @@ from pyarrow import ArrowException
 
 from models.errors import InputError
 from models.panel import Fill, Panel, one_series, panel_from_frame
-from models.specs import SeriesSpec
+from models.shown import shown
+from models.specs import LONGEST_NAME, SeriesSpec
 from models.windows import outcomes
-from tasks.tables import covariate_columns, read_table, shown
+from tasks.tables import covariate_columns, read_table
 
 WAVES = {"sine": np.sin, "cosine": np.cos}
 
 
 @dataclass(frozen=True)
 class Series:
-    """The series of a run: its panel, what was done to get it, the sha256 and name of its source, its values' name."""
+    """The series of a run: its panel, what was done to get it, the sha256 and name of its source, its values' name.
+
+    The names are fit to be shown; what tells series apart is in the panel, as it was given.
+    """
 
     name: str
     panel: Panel
@@ -62,7 +66,8 @@ def read_series(spec: SeriesSpec) -> Series:
         raise InputError(f"there is no file {shown(path, 400)}; check --series.path")
     if not is_file:
         raise InputError(f"{path} is not a file; name one CSV or Parquet file with --series.path")
-    return _read_once(spec, path.stat().st_mtime_ns)
+    about = path.stat()
+    return _read_once(spec, (about.st_mtime_ns, about.st_size))
 
 
 def wave_values(spec: SeriesSpec, begin: int, count: int) -> np.ndarray:
@@ -92,7 +97,7 @@ def _generate(spec: SeriesSpec) -> Series:
 
 
 @lru_cache(maxsize=1)
-def _read_once(spec: SeriesSpec, _changed: int) -> Series:
+def _read_once(spec: SeriesSpec, _changed: tuple[int, int]) -> Series:
     """The file's series; the check before a run and the run itself share one reading."""
     path = Path(spec.path or "")
     try:
@@ -101,10 +106,9 @@ def _read_once(spec: SeriesSpec, _changed: int) -> Series:
         panel, notes = panel_from_frame(read_table(path, spec), spec.fill, covariate_columns(spec))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {shown(error.strerror or error, 200)}") from error
-    except ArrowException as error:  # of damaged text, where it is first looked at
+    except (ArrowException, MemoryError) as error:  # of damaged text, where it is first looked at
         raise InputError(f"{path} is damaged: {shown(error, 200)}; write it again") from error
     except InputError as error:
-        raise InputError(f"{path}: {' '.join(str(error).split())}") from error
-    return Series(
-        spec.name or path.stem, panel, tuple(notes), sha256, spec.value or path.stem, str(path), fill=spec.fill
-    )
+        raise InputError(f"{path}: {error}") from error
+    name, unit = shown(spec.name or path.stem, LONGEST_NAME) or "series", shown(spec.value or path.stem, LONGEST_NAME)
+    return Series(name, panel, tuple(notes), sha256, unit, str(path), fill=spec.fill)

@@ -1,8 +1,7 @@
 """Tables of series in CSV and Parquet files: found by their columns, and checked cell by cell."""
 
-import csv
 import warnings
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,11 @@ import pandas as pd
 from models.covariates import Columns
 from models.errors import InputError
 from models.frequency import LARGEST_TIME
+from models.shown import shown
 from models.specs import SeriesSpec
+from tasks.formats import column_names, read_columns
 
 ROLES = {"id": "unique_id", "time": "ds", "value": "y"}
-MISSING = ["", "#N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
-"""What a cell of a CSV file says where there is no value."""
 
 
 def read_table(path: Path, spec: SeriesSpec) -> pd.DataFrame:
@@ -25,19 +24,22 @@ def read_table(path: Path, spec: SeriesSpec) -> pd.DataFrame:
 
     **Raises:** `InputError` with the row or column, the value, and the way out; `OSError` where it cannot be read.
     """
-    table = _read_columns(path, spec.id or ROLES["id"])
+    there = column_names(path)
     name, time, value = (
-        _column(table, given, role) for role, given in (("id", spec.id), ("time", spec.time), ("value", spec.value))
+        _column(there, given, role) for role, given in (("id", spec.id), ("time", spec.time), ("value", spec.value))
     )
     for role, column, other in (("value", value, time), ("id", name, time), ("id", name, value)):
         if column == other:
             raise InputError(f"column '{column}' cannot be two things at once; name another with --series.{role}")
+    covariates = _covariates(there, spec, {name, time, value})
+    used = [column for column in (name, time, value, *(column for _, column in covariates.values())) if column]
+    table = read_columns(path, used, as_text=name)
     columns = {
         "unique_id": _ids(table, name, path.stem),
         "ds": _times(table, time),
         "y": _values(table, value, "value"),
     }
-    return pd.DataFrame(columns | _covariates(table, spec, {name, time, value}))
+    return pd.DataFrame(columns | {new: _values(table, column, role) for new, (role, column) in covariates.items()})
 
 
 def covariate_columns(spec: SeriesSpec) -> Columns:
@@ -54,8 +56,8 @@ def covariate_columns(spec: SeriesSpec) -> Columns:
     return Columns(past, known, static)
 
 
-def _covariates(table: pd.DataFrame, spec: SeriesSpec, taken: set[str | None]) -> dict[str, pd.Series]:
-    """The covariates' numbers by their names in the table of `read_table`."""
+def _covariates(there: Sequence[str], spec: SeriesSpec, taken: set[str | None]) -> dict[str, tuple[str, str]]:
+    """The role and the column of each covariate, by its name in the table of `read_table`."""
     named = [(role, name) for role in Columns._fields for name in getattr(spec, role)]
     found = {}
     for (role, name), new in zip(named, sum(covariate_columns(spec), ()), strict=True):
@@ -63,68 +65,18 @@ def _covariates(table: pd.DataFrame, spec: SeriesSpec, taken: set[str | None]) -
             raise InputError(f"column '{name}' cannot be two things at once; name another with --series.{role}")
         if new in found:
             raise InputError(f"column '{name}' is named twice among the covariates; drop it from --series.{role}")
-        found[new] = _values(table, _column(table, name, role), role)
+        found[new] = role, str(_column(there, name, role))
     return found
 
 
-def _read_columns(path: Path, id_column: str) -> pd.DataFrame:
-    """The file's columns as they stand, the rows numbered from 0."""
-    if path.stat().st_size == 0:
-        raise InputError("the file is empty")
-    with path.open("rb") as file:
-        is_parquet = file.read(4) == b"PAR1"
-    try:
-        table = _read_parquet(path) if is_parquet else _read_csv(path, id_column)
-    except InputError:
-        raise
-    except (ValueError, TypeError, LookupError, NotImplementedError, csv.Error) as error:
-        raise InputError(f"it is neither a CSV file in UTF-8 nor Parquet ({shown(error, 200)})") from error
-    if len(table) == 0:
-        raise InputError("the table has a header but no rows")
-    return table
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    """Without what pandas adds to its own files, so that an index is a column as well."""
-    return pd.read_parquet(path, engine="pyarrow", to_pandas_kwargs={"ignore_metadata": True})
-
-
-def _read_csv(path: Path, id_column: str) -> pd.DataFrame:
-    """The ids stay text as written: 01 is not 1, and NA is Namibia."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = next((row for row in csv.reader(file) if row), [])
-    for name, count in Counter(header).items():
-        if count > 1:
-            raise InputError(f"the column '{shown(name)}' is there {count} times; rename all but one")
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
-        raise InputError(f"the header '{shown(header[0])}' has no commas; separate the columns by commas")
-    missing = {name: MISSING for name in header if name != id_column}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        try:
-            return pd.read_csv(
-                path,
-                encoding="utf-8-sig",
-                index_col=False,
-                low_memory=False,
-                dtype={id_column: str},
-                na_values=missing,
-                keep_default_na=False,
-            )
-        except pd.errors.ParserWarning as error:  # it would drop the last cells
-            raise InputError(
-                f"its rows have more cells than its header has names ({len(header)}); quote cells that hold a comma"
-            ) from error
-
-
-def _column(table: pd.DataFrame, given: str | None, role: str) -> str | None:
+def _column(there: Sequence[str], given: str | None, role: str) -> str | None:
     """The column for a role: the one given, else the customary one; for `id` there may be none."""
     name = given or ROLES[role]
-    if name in table.columns:
+    if name in there:
         return name
     if given is None and role == "id":
         return None
-    columns = shown(", ".join(f"'{column}'" for column in table.columns), 500)
+    columns = shown(", ".join(f"'{column}'" for column in there), 500)
     raise InputError(f"there is no column '{name}'; name the {role} column with --series.{role}, one of: {columns}")
 
 
@@ -179,7 +131,10 @@ def _parsed(text: pd.Series, column: str) -> pd.Series:
 def _timestamps(text: pd.Series) -> pd.Series:
     """All as the first one is written, or all in one of the forms of ISO 8601; NaT where they are not."""
     zone = _has_zone(text)
-    alike = pd.to_datetime(text, errors="coerce", utc=zone)
+    try:
+        alike = pd.to_datetime(text, errors="coerce", utc=zone)
+    except ValueError:  # they are in several zones, but the first one, which may be no time at all, is in none
+        return pd.Series(pd.NaT, index=text.index)
     if not text.str.match(r"\d{4}").any():
         alike = _day_or_month_first(text, alike, pd.to_datetime(text, errors="coerce", utc=zone, dayfirst=True))
     if zone or alike.notna().all():
@@ -212,9 +167,13 @@ def _has_zone(cells: pd.Series) -> bool:
 
 def _values(table: pd.DataFrame, column: str | None, role: str) -> pd.Series:
     cells = table[str(column)]
+    if cells.dtype.kind in "mM":
+        raise InputError(
+            f"column '{column}' holds times or durations, not numbers; name another column with --series.{role}"
+        )
     numbers = pd.to_numeric(cells, errors="coerce")
-    convertible = pd.api.types.infer_dtype(cells) in ("boolean", "datetime64", "timedelta64")  # to what nobody means
-    broken = np.flatnonzero(cells.notna() & (numbers.isna() | convertible))
+    truth = pd.api.types.infer_dtype(cells) == "boolean"  # which can be converted, to what nobody means
+    broken = np.flatnonzero(cells.notna() & (numbers.isna() | truth))
     if len(broken):
         raise InputError(
             f"column '{column}' has '{shown(cells.iloc[broken[0]])}' in row {broken[0] + 1}, which is not a number; "
@@ -228,9 +187,3 @@ def _complete(cells: pd.Series, column: str) -> pd.Series:
     if len(missing):
         raise InputError(f"column '{column}' is empty in row {missing[0] + 1}; fill it in or remove the row")
     return cells
-
-
-def shown(value: object, width: int = 60) -> str:
-    """A value on one line, and no more of it than a reader needs."""
-    text = " ".join(str(value).split())
-    return text if len(text) <= width else text[: width - 3] + "..."

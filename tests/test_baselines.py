@@ -228,3 +228,10 @@ def test_no_value_from_an_origin_on_changes_the_forecast_made_there(
     np.testing.assert_array_equal(network.predict(panel.with_values(changed), np.array([origin])), forecast)
     changed[origin - 5 : origin] += 1
     assert (network.predict(panel.with_values(changed), np.array([origin])) != forecast).any()
+
+
+def test_where_no_origins_value_is_known_there_is_nothing_to_learn() -> None:
+    table = pd.DataFrame({"unique_id": "a", "ds": np.arange(5), "y": [1.0, 2.0, np.nan, np.nan, 5.0]})
+    panel, _ = panel_from_frame(table, "last")
+    model = fit_baseline("linear_ar", panel, np.array([2, 3]), 2, 3, 1)
+    assert model.predict(panel, np.array([5])).tolist() == [[0, 0, 0]]

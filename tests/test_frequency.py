@@ -150,7 +150,25 @@ def test_no_time_lies_before_the_year_1(first: str, step: str, count: int) -> No
         time_before(np.int64(-(2**62) + 1), 1, 1)
 
 
-@pytest.mark.parametrize("first", ["0001-01-01", "1700-01-01", "9999-01-01"])
+@pytest.mark.parametrize(
+    ("first", "step", "count"),
+    [("9999-12-30", "D", 3), ("9999-12-01", "MS", 2), ("9999-06-30", "12ME", 2), ("2024-01-01", "3290350D", 10**9)],
+)
+def test_no_time_lies_behind_the_year_9999(first: str, step: str, count: int) -> None:
+    assert len(times_from(np.datetime64(first, "us"), step, 1)) == 1
+    with pytest.raises(InputError, match=f"no time lies {count - 1} steps of {step} behind {first}"):
+        times_from(np.datetime64(first, "us"), step, count)
+    with pytest.raises(InputError, match="no time lies 2 steps of 3 behind"):
+        times_from(np.int64(2**62 - 5), 3, 3)
+
+
+def test_a_step_may_be_longer_than_nanoseconds_can_count() -> None:
+    times = np.array(["0001-01-01", "3001-01-01", "6001-01-01"], "datetime64[us]")
+    step = infer_step([times], ["a"])
+    assert positions(times, step).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("first", ["0001-01-01", "1700-01-01", "9988-01-01"])
 @pytest.mark.parametrize("step", ["h", "D", "7D", "B", "MS", "12MS"])
 def test_years_far_away_are_years_like_others(first: str, step: str) -> None:
     offset = 3 if step == "B" else 0  # a working day in each of these years

@@ -118,6 +118,14 @@ def test_a_robust_scale_of_values_of_which_more_than_half_are_equal_is_their_dev
     assert scaling.size.tolist() == [pytest.approx(np.std([0] * 7 + [4]))]
 
 
+@pytest.mark.parametrize("scale", ["standard", "robust"])
+def test_a_spread_that_is_nothing_but_rounding_errors_scales_nothing(scale: str) -> None:
+    panel = panel_of(a=[0, 1e-310, 2e-310, 3e-310, 1e99])
+    scaling = fit_scaling(panel, np.array([4]), WindowSpec.model_validate({"scale": scale}))
+    assert scaling.size.tolist() == [1]
+    assert np.isfinite(scaling.scale(panel).values).all()
+
+
 def test_logarithms_are_scaled_and_come_back_as_powers() -> None:
     panel = panel_of(a=[1, np.e**2, np.e, np.e**5])
     scaling = fit_scaling(panel, np.array([2]), WindowSpec(transform="log"))

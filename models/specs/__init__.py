@@ -1,6 +1,6 @@
 """What a user can set: the same models are the command line's options and Prefect's form."""
 
-from models.specs.base import Spec
+from models.specs.base import LONGEST_NAME, Spec
 from models.specs.data import Season, SeriesSpec, SplitSpec, WindowSpec, change_source
 from models.specs.networks import (
     MODELS,
@@ -33,6 +33,7 @@ from models.specs.runs import (
 )
 
 __all__ = [
+    "LONGEST_NAME",
     "MODELS",
     "RECURRENT",
     "Ahead",

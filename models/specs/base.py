@@ -2,9 +2,13 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from models.bounds import tell_bounds
+from models.shown import shown
+
+LONGEST_NAME = 120
+"""Characters of a name that a user gives: of a series, of a recipe."""
 
 
 class Spec(BaseModel):
@@ -30,3 +34,14 @@ def split_commas(names: object) -> object:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(split_commas)]
 """Several names, separated by commas."""
+
+
+def _name(text: str) -> str:
+    name = shown(text, LONGEST_NAME)
+    if not name:
+        raise ValueError("it should not be blank")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_name)]
+"""A name as it is shown, from the door on: in one line of bounded length, without what cannot be printed."""

@@ -1,16 +1,21 @@
 """Where a series comes from, how it is cut into parts and windows, and in which scale it is seen."""
 
-from typing import Annotated, Any, Literal
+import json
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from models.errors import InputError
-from models.specs.base import Names, Spec
+from models.specs.base import Name, Names, Spec
 
 Season = Annotated[
     int | None,
     Field(ge=1, le=1_000_000, description="Points a season, for the seasonal baseline; by default from the time axis."),
 ]
+
+
+MOST_NAMED = 70_000
+"""Characters, as JSON, of the columns' names: MLflow keeps up to 100,000 of all that a version was trained on."""
 
 
 class SeriesSpec(Spec):
@@ -32,13 +37,25 @@ class SeriesSpec(Spec):
         description="Missing values: repeat the last one, draw a line to the next (which looks ahead), or stop. "
         "A filled value is never a target.",
     )
-    name: str | None = Field(
-        None, min_length=1, description="What the series is called in the registry; by default the file or the wave."
+    name: Name | None = Field(
+        None, description="What the series is called in the registry; by default the file or the wave."
     )
     wave: Literal["sine", "cosine"] | None = Field(None, description="Generate this wave instead of reading a file.")
     start: float = Field(0.0, description="First argument of the wave, in radians.")
     stop: float = Field(100.0, description="Last argument of the wave, in radians.")
     points: int = Field(1000, ge=4, le=100_000_000, description="Number of points of the wave.")
+
+    @model_validator(mode="after")
+    def _columns_fit_into_the_registry(self) -> Self:
+        named = json.dumps([self.id, self.time, self.value, self.past, self.known, self.static])
+        if len(named) > MOST_NAMED:
+            raise InputError(
+                f"the names of the columns take {len(named):,} characters in all, more than {MOST_NAMED:,}; shorten "
+                "them in the file, or name fewer of them with --series.past, --series.known and --series.static"
+            )
+        if "\\u0000" in named:
+            raise InputError("a column's name holds the character NUL, which databases refuse; rename it in the file")
+        return self
 
 
 OF_A_WAVE = {"wave", "start", "stop", "points"}

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from models.errors import InputError
-from models.specs.base import Spec
+from models.specs.base import Name, Spec
 
-RecipeName = Annotated[str, Field(description="What the runs are called, and the experiment that holds them.")]
+RecipeName = Annotated[Name, Field(description="What the runs are called, and the experiment that holds them.")]
 Device = Annotated[
     Literal["auto", "cpu", "cuda"],
     Field(description="Where rnn, gru and lstm are trained; auto takes CUDA where there is one."),

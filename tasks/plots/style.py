@@ -12,12 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, ScalarFormatter, StrMethodFormatter
 
+from models.shown import shown
+
 Array = npt.NDArray[Any]
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart, and greys.
 BLUE, ORANGE, BLACK, GREY, PALE, BAND = "#0072B2", "#D55E00", "#222222", "#6E6E6E", "#ABABAB", "#FDF3DC"
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")  # of models side by side
 LARGEST = 1e100  # what an axis holds
+LONGEST = 300  # characters of a title or a label
 HEAD = 2.0  # inches; a figure grows by what its title and legend need beyond them
 DASHES = ((0, (6, 2)), (0, (2, 2)), (0, (8, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))  # lengths on and off, in widths
 
@@ -158,6 +161,7 @@ def digits(value: float) -> str:
 
 def wrap(text: str, width: int, most: int | None = None) -> str:
     """Lines of about `width` characters, broken at spaces and underscores where there are any; at most `most` lines."""
+    text = shown(text, LONGEST)
     lines = [line.replace("_ ", "_") for line in textwrap.wrap(text.replace("_", "_ "), width)]
     if most is not None and len(lines) > most:
         lines[most - 1 :] = [lines[most - 1][: width - 1].rstrip() + "…"]
