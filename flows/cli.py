@@ -16,15 +16,23 @@ QUIET = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # its first start makes a database: 7 s and more
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # which runs end, where a server records them
 }
 """What the command sets for Prefect and MLflow where the user's environment does not."""
 
 
 def main() -> None:
     """Run the command line; exit status 0, 2 for a mistake in what was given, 1 for one of ours."""
-    from flows.commands.lock import servers_of
+    from flows.commands.lock import LOCK, servers_of
+    from tasks.redaction import keep_secrets
+    from tasks.urls import parted
 
-    for name, value in {**QUIET, **servers_of(Path.cwd())}.items():
+    os.environ |= parted(os.environ)
+    keep_secrets()
+    servers = servers_of(Path.cwd())
+    if "MLFLOW_TRACKING_URI" in servers and "MLFLOW_TRACKING_URI" not in GIVEN:
+        os.environ["TIDECAST_LOCK"] = str(LOCK.absolute())  # to be found again where they start at another address
+    for name, value in {**QUIET, **servers}.items():
         os.environ.setdefault(name, value)
     gc.disable()  # until all is imported: what libraries make stays, and looking it over takes a quarter of the time
     from flows.commands.app import run  # Prefect reads its settings once, when it is imported

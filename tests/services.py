@@ -39,8 +39,8 @@ def free_port() -> int:
 
 
 def wait_for(url: str) -> None:
-    """Until a server answers, a minute at most."""
-    for _ in range(120):
+    """Until a server answers, minutes at most on a busy machine."""
+    for _ in range(400):
         try:
             with urllib.request.urlopen(url, timeout=5):  # noqa: S310
                 return
@@ -113,6 +113,18 @@ def postgresql() -> Iterator[PostgreSQL]:
             yield server
         finally:
             run("pg_ctl", "stop", "--mode=fast")
+
+
+def everything(url: str) -> str:
+    """All rows of all tables of a database."""
+    with closing(psycopg.connect(url)) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        rows = [
+            row
+            for (table,) in tables
+            for (row,) in connection.execute(sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(table)))
+        ]
+    return "\n".join(rows)
 
 
 @contextmanager

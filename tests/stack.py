@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psutil
 from mlflow.tracking import MlflowClient
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
 from flows.commands.lock import LOCK, servers_of
-from flows.commands.processes import marked
+from flows.commands.marks import marked
 from tests.services import free_port
 
 BIN = Path(sys.executable).parent
@@ -37,6 +38,12 @@ def command(folder: Path, *arguments: str, **environment: str) -> subprocess.Pop
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a job in the background ignores
     )
+
+
+def guardian_of(process: subprocess.Popen[str]) -> psutil.Process:
+    """The process that ends what a command has started if the command is killed."""
+    children = psutil.Process(process.pid).children()
+    return next(child for child in children if "flows.commands.guardian" in child.cmdline())
 
 
 @dataclass

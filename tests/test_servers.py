@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 import psycopg
@@ -19,7 +20,7 @@ import pytest
 from flows.commands.addresses import Address, is_loopback
 from flows.commands.servers import mlflow_environment
 from models.errors import InputError
-from tests.services import PostgreSQL, free_port
+from tests.services import PostgreSQL, everything, free_port
 
 SECRETS = {"PREFECT_SERVER_API_AUTH_STRING": "ann:prefect 100%", "MLFLOW_TRACKING_PASSWORD": "mlflow 100% long"}
 SERVE = """
@@ -98,10 +99,43 @@ def test_both_servers_ask_for_their_password(servers: Servers) -> None:
     assert status(servers.mlflow, EXPERIMENTS, "ann:mlflow 100% long") == 200
 
 
-def test_mlflow_answers_under_the_names_of_this_machine_alone(servers: Servers) -> None:
-    here = Address("0.0.0.0", servers.mlflow).names  # noqa: S104
-    assert {status(servers.mlflow, EXPERIMENTS, "ann:mlflow 100% long", name) for name in here} == {200}
-    assert status(servers.mlflow, EXPERIMENTS, "ann:mlflow 100% long", f"evil.example:{servers.mlflow}") == 403
+@pytest.mark.parametrize("page", ["/", "api"])
+def test_both_servers_answer_under_the_names_of_this_machine_alone(servers: Servers, page: str) -> None:
+    for port, path, user, refusal in (
+        (servers.prefect, "/api/admin/version", "ann:prefect 100%", 400),
+        (servers.mlflow, EXPERIMENTS, "ann:mlflow 100% long", 403),
+    ):
+        place = path if page == "api" else page
+        here = Address("0.0.0.0", port).names  # noqa: S104
+        assert {status(port, place, user, name) for name in here} == {200}
+        names = ("evil.example", f"evil.example:{port}", "10.evil.example", f"127.0.0.1.evil.example:{port}")
+        assert {status(port, place, user, name) for name in names} == {refusal}
+
+
+def test_what_is_recorded_through_urls_with_passwords_holds_none(servers: Servers, postgresql: PostgreSQL) -> None:
+    prefect, mlflow = (quote(secret, safe=":") for secret in SECRETS.values())
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
+    own = {
+        "PREFECT_HOME": str(servers.folder / ".prefect"),
+        "PREFECT_API_URL": f"http://{prefect}@127.0.0.1:{servers.prefect}/api",
+        "MLFLOW_TRACKING_URI": f"http://ann:{mlflow}@127.0.0.1:{servers.mlflow}",
+    }
+    done = subprocess.run(
+        [Path(sys.executable).parent / "tidecast", "train", "elman-sine", "--elman.epochs", "2"],
+        cwd=servers.folder,
+        env={**inherited, **own},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"http://127.0.0.1:{servers.mlflow}" in done.stdout
+    written = {"said": done.stdout + done.stderr}
+    written |= {name: everything(postgresql.url(f"servers_{name}")) for name in ("prefect", "mlflow")}
+    assert "elman-sine" in written["prefect"]
+    assert "elman-sine" in written["mlflow"]
+    for secret in (prefect, mlflow, *(value.rpartition(":")[2] for value in SECRETS.values())):
+        assert [place for place, text in written.items() if secret in text] == []
 
 
 def test_runs_flows_and_accounts_are_in_postgresql(servers: Servers, postgresql: PostgreSQL) -> None:
@@ -118,7 +152,7 @@ def test_runs_flows_and_accounts_are_in_postgresql(servers: Servers, postgresql:
 def test_no_secret_stands_in_a_command_line_or_a_file(servers: Servers, postgresql: PostgreSQL) -> None:
     hidden = [*SECRETS.values(), postgresql.password]
     started = psutil.Process(servers.process.pid).children(recursive=True)
-    assert len(started) == 3
+    assert len(started) == 4  # MLflow's has a process of its own, and all have a guardian
     said = [" ".join(process.cmdline()) for process in started]
     files = [path for path in servers.folder.rglob("*") if path.is_file()]
     assert servers.folder / ".tidecast" / "mlflow-accounts.ini" in files

@@ -34,15 +34,20 @@ class Address:
     @property
     def names(self) -> list[str]:
         """Every `host:port` by which a browser may reach the server."""
+        return [f"{host}:{self.port}" for host in self.hosts]
+
+    @property
+    def hosts(self) -> list[str]:
+        """Every name of the machine by which a browser may reach the server."""
         hosts = {EVERY_INTERFACE.get(self.host, self.host)}
         if is_loopback(self.host) or self.host in EVERY_INTERFACE:
             hosts |= {"localhost", "127.0.0.1"}
         if self.host in EVERY_INTERFACE:
             hosts |= {socket.gethostname(), socket.getfqdn(), *_numbers(socket.gethostname())}
-        return sorted(map(self._at, hosts))
+        return sorted(map(_bracketed, hosts))
 
     def _at(self, host: str) -> str:
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        return f"{_bracketed(host)}:{self.port}"
 
     def check(self, option: str) -> None:
         """Make sure that the port is free.
@@ -69,6 +74,10 @@ def is_loopback(host: str) -> bool:
     if not found:
         raise InputError(f"--host {host} is no address of this machine; 127.0.0.1 is the usual one")
     return all(ipaddress.ip_address(number).is_loopback for number in found)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _numbers(host: str) -> set[str]:

@@ -1,6 +1,5 @@
 """Processes that a command starts, watches and ends, with all that they have started themselves."""
 
-import os
 import re
 import secrets
 import signal
@@ -14,15 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-import psutil
 from rich.console import Console
 
+from flows.commands.guardian import Guardian
+from flows.commands.marks import MARK, end_layers
+from tasks.urls import redacted
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-MARK = "TIDECAST_STARTED_BY"
-"""Set in the environment of what is started, and inherited by all that it starts: flow runs leave their worker's
-session, and are found by it."""
-PATIENCE, SLOWEST = 6, 120
-"""Seconds that a process gets to end by itself, and to be ready."""
+SLOWEST = 120
+"""Seconds that a process gets to be ready."""
 
 
 class Stopped(BaseException):
@@ -54,7 +53,7 @@ class Child:
         lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines()] if self.log else []
         errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
         reason = "".join(f": {line}" for line in (errors or [line for line in lines if line])[-1:])
-        raise SystemExit(f"tidecast: {self.name} {how}{reason} ({self.said})")
+        raise SystemExit(f"tidecast: {self.name} {how}{redacted(reason)} ({self.said})")
 
     @property
     def said(self) -> str:
@@ -67,13 +66,14 @@ class Children:
     """The processes of one command; within the `with` block a signal ends it, and its end ends them.
 
     A layer rests on those below it: the highest ends first, and what it has left behind with it. `farewell` is said
-    when the end begins.
+    when the end begins. Where this process is killed, a guardian ends them.
     """
 
     farewell: str = ""
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
     running: list[Child] = field(default_factory=list)
     before: dict[signal.Signals, Any] = field(default_factory=dict)
+    guardian: Guardian = field(init=False)
 
     def start(
         self,
@@ -97,6 +97,7 @@ class Children:
         )
         if output:
             output.close()
+        self.guardian.watch(process.pid, layer)
         child = Child(name, process, log, layer)
         self.running.append(child)
         return child
@@ -131,6 +132,7 @@ class Children:
 
     def __enter__(self) -> Self:
         """From here on a signal ends the block, unless it was ignored, as `nohup` has it."""
+        self.guardian = Guardian(self.mark)
         for number in SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 self.before[number] = signal.signal(number, _stop)
@@ -151,64 +153,14 @@ class Children:
         return isinstance(error, Stopped)
 
     def end(self) -> None:
-        """End a layer after the other.
-
-        A Prefect worker that is told to end kills its flow runs at once, which then look as if they ran for ever. So
-        what a layer has started is ended first, and can still say so, while the layer is held and starts no more.
-        """
-        for layer in sorted({child.layer for child in self.running} | {0}, reverse=True):
-            ending = [child.process for child in self.running if child.layer == layer]
-            for process in ending:
-                process.send_signal(signal.SIGSTOP)
-            end_marked(self.mark, kept={child.process.pid for child in self.running})
-            for process in ending:
-                process.terminate()
-                process.send_signal(signal.SIGCONT)
-            deadline = time.monotonic() + PATIENCE
-            for process in ending:
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(max(0.0, deadline - time.monotonic()))
-                process.kill()
-                process.wait()
-            self.running = [child for child in self.running if child.layer != layer]
-            end_marked(self.mark, kept={child.process.pid for child in self.running})
+        """End a layer after the other, and let the guardian go."""
+        end_layers(self.mark, {child.process.pid: child.layer for child in self.running})
+        for child in self.running:
+            child.process.kill()
+            child.process.wait()
+        self.running = []
+        self.guardian.dismiss()
 
 
 def _stop(*_: object) -> None:
     raise Stopped
-
-
-def end_marked(mark: str, kept: set[int] | None = None) -> int:
-    """End every process that carries the mark, but for those of some sessions; how many there were."""
-    left = [process for process in marked(mark) if _session(process) not in (kept or set())]
-    for process in left:
-        with suppress(psutil.NoSuchProcess):
-            process.terminate()
-    deadline = time.monotonic() + PATIENCE
-    while any(map(_runs, left)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    for process in filter(_runs, left):
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    return len(left)
-
-
-def _runs(process: psutil.Process) -> bool:
-    """Whether a process has not ended; one whose parent has not heard of its end yet has."""
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _session(process: psutil.Process) -> int | None:
-    try:
-        return os.getsid(process.pid)
-    except ProcessLookupError:
-        return None
-
-
-def marked(mark: str) -> list[psutil.Process]:
-    """The processes that carry the mark."""
-    everything = psutil.process_iter(["environ"])
-    return [process for process in everything if (process.info["environ"] or {}).get(MARK) == mark]

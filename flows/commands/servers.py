@@ -8,6 +8,7 @@ import os
 import secrets
 from pathlib import Path
 
+from flows.catalogue import ROOT
 from flows.cli import GIVEN
 from flows.commands.addresses import Address, is_loopback
 from flows.commands.lock import OWN
@@ -18,21 +19,31 @@ MLFLOW_USER, MLFLOW_PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASS
 PREFECT_DATABASE = {"connection_url", "driver", "host", "name", "user", "password"}
 
 
+def missing_passwords(host: str) -> list[str]:
+    """What is to be set before others may reach the servers; nothing where they do not."""
+    names = (PREFECT_PASSWORD, MLFLOW_USER, MLFLOW_PASSWORD)
+    return [] if is_loopback(host) else [name for name in names if not _given(name)]
+
+
 def refuse_open_servers(host: str) -> None:
     """No server without a password where others reach it: who may start a flow run may run any code here.
 
     **Raises:** `InputError` that names what to set.
     """
-    missing = [name for name in (PREFECT_PASSWORD, MLFLOW_USER, MLFLOW_PASSWORD) if not os.environ.get(name)]
-    if not is_loopback(host) and missing:
-        wanted = ", ".join(missing)
-        raise InputError(f"--host {host} is reached from other machines, which need passwords: set {wanted}")
+    if missing := missing_passwords(host):
+        wanted = f"set {', '.join(missing)}, or let everyone in with --without-passwords"
+        raise InputError(f"--host {host} is reached from other machines, which need passwords: {wanted}")
 
 
 def mlflow_user() -> str | None:
     """The name and password that MLflow's clients have, and MLflow then asks for; none where it is open."""
-    name, password = os.environ.get(MLFLOW_USER), os.environ.get(MLFLOW_PASSWORD)
+    name, password = _given(MLFLOW_USER), _given(MLFLOW_PASSWORD)
     return f"{name}:{password}" if name and password else None
+
+
+def _given(name: str) -> str | None:
+    """What the user's environment says; a password from the URL of another server is none for this one."""
+    return os.environ.get(name) if name in GIVEN else None
 
 
 def clients(prefect: Address, mlflow: Address) -> dict[str, str]:
@@ -52,7 +63,8 @@ def inherited() -> dict[str, str]:
 
 def prefect_command(address: Address) -> list[str]:
     """Prefect's server."""
-    return ["prefect", "--no-prompt", "server", "start", "--host", address.host, "--port", str(address.port)]
+    app = ["--app-dir", str(ROOT), "--factory", "flows.commands.prefect_server:create_app"]
+    return ["uvicorn", *app, "--host", address.host, "--port", str(address.port), "--log-level", "warning"]
 
 
 def prefect_environment(folder: Path, address: Address) -> dict[str, str]:
@@ -63,6 +75,7 @@ def prefect_environment(folder: Path, address: Address) -> dict[str, str]:
     database = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db"}
     defaults = {
         "PREFECT_UI_API_URL": f"{address.shown}/api",
+        "TIDECAST_PREFECT_HOSTS": ",".join(address.hosts),
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{name}" for name in address.names),
     }
     return {**defaults, **inherited(), **({} if elsewhere else database)}
