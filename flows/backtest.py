@@ -64,6 +64,7 @@ def backtest(
     from tasks.preparation import prepare_data
     from tasks.recording import record_data, run_tags
     from tasks.recording_backtest import record_backtest, record_rolled, summarize
+    from tasks.records import open_record
     from tasks.run_page import link_run
     from tasks.scoring import plot_backtest, score_backtest
     from tasks.series import read_series
@@ -74,18 +75,21 @@ def backtest(
     data = prepare_data(read_series(series), window, with_test_points(split, test), season, "test")
     experiment = f"{recipe if recipe != 'custom' else data.series.name} backtests"
     tags = {**run_tags(data.series, chosen_device), "recipe": recipe}
-    with tracked_run(experiment, recipe, tags) as parent:
-        link_run(parent)
-        record_data(parent, data, settings)
+    with (
+        open_record("backtest", settings, data.series.sha256, chosen_device) as record,
+        tracked_run(experiment, recipe, tags, models, record) as run,
+    ):
+        link_run(run.id)
+        record_data(run.id, data, settings)
         plan = plan_backtest(data, horizon, stride)
         rolled, runs = {name: roll_baseline(name, plan) for name in BASELINES}, {}
         for name in models:
             spec = ModelSpec(model=name, window=window, season=data.season, **kinds)
-            with tracked_run(experiment, name, {**tags, "model": name}, parent) as run_id:
-                training = fit_model(spec, data, None, run_id, chosen_device)  # the origins tell the intervals
+            with run.child(name) as run_id:
+                training = fit_model(spec, data, None, run_id, chosen_device, record)  # the origins tell the intervals
                 rolled[name] = roll_model(training, plan, refit, intervals, chosen_device)
                 runs[name] = record_rolled(run_id, training, rolled[name])
         scores = score_backtest(plan, rolled, intervals.level)
         figures = plot_backtest(plan, rolled, scores, intervals.level)
-        record_backtest(parent, plan, rolled, scores, runs, figures, intervals.level, output)
-    return summarize(recipe, experiment, parent, scores, runs, plan, output, time.perf_counter() - began)
+        record_backtest(run.id, plan, rolled, scores, runs, figures, intervals.level, output)
+    return summarize(recipe, experiment, run.id, scores, runs, plan, output, time.perf_counter() - began)

@@ -43,11 +43,11 @@ def forecast(
     version = find_version(model)
     settings["series"] = source_of(version, series)
     fresh = read_series(settings["series"])
-    with tracked_run(experiment_of(version.name), run_name(version, fresh), run_tags(fresh, "cpu")) as run_id:
-        link_run(run_id)
+    with tracked_run(experiment_of(version.name), run_name(version, fresh), run_tags(fresh, "cpu")) as run:
+        link_run(run.id)
         found = make_forecast(version, fresh, horizon)
-        figure = plot_forecast(found, version, fresh)
-        record_forecast(run_id, found, figure, version, fresh, settings)
         if output:
             write_forecast(found.table, output)
-    return summarize(run_id, version, found, output)
+        figure = plot_forecast(found, version, fresh)
+        record_forecast(run.id, found, figure, version, fresh, settings)
+    return summarize(run.id, version, found, output)

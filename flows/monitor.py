@@ -19,6 +19,8 @@ def monitor(
 ) -> dict[str, Any]:
     """Score the logged forecasts of a registered model against what came, and raise the alarm where it has degraded.
 
+    Runs whose process was killed are closed on the way.
+
     The actual values are read from where the model was trained, or from what `series` names instead. The alarm is the
     event `tidecast.forecast.degraded`, for which a deployment that retrains has a trigger.
 
@@ -26,6 +28,7 @@ def monitor(
     """
     settings = dict(locals())
     # Imported here, since it takes seconds, so that options can be read and a server started without it.
+    from tasks.dead_runs import close_lost_runs
     from tasks.forecasting import source_of
     from tasks.monitoring import (
         ask_for_retraining,
@@ -42,15 +45,16 @@ def monitor(
     from tasks.tracking.registry import find_version
     from tasks.tracking.runs import tracked_run
 
+    close_lost_runs()
     champion = find_version(model)
     settings["series"] = source_of(champion, series)
     actuals = read_series(settings["series"])
     scores = score_forecasts(read_forecasts(champion.name, most), actuals)
     judgement = judge_forecasts(scores, champion, bound, recent)
-    with tracked_run(f"{champion.name} monitor", str(champion), run_tags(actuals, "cpu")) as run_id:
-        link_run(run_id)
+    with tracked_run(f"{champion.name} monitor", str(champion), run_tags(actuals, "cpu")) as run:
+        link_run(run.id)
         figures = plot_scores(scores, champion, bound, actuals.unit)
-        record_judgement(run_id, scores, judgement, champion, figures, settings)
+        record_judgement(run.id, scores, judgement, champion, figures, settings)
         if judgement.health == "degraded":
-            ask_for_retraining(run_id, judgement, champion)
-    return summarize(run_id, champion, scores, judgement)
+            ask_for_retraining(run.id, judgement, champion)
+    return summarize(run.id, champion, scores, judgement)

@@ -57,6 +57,7 @@ def train(
     from tasks.gate import pass_gate, register_model
     from tasks.preparation import prepare_data
     from tasks.recording import record_comparison, record_data, record_model, run_tags, summarize
+    from tasks.records import open_record
     from tasks.run_page import link_run
     from tasks.series import read_series
     from tasks.tracking.runs import tracked_run
@@ -65,15 +66,18 @@ def train(
     chosen_device = choose_device(device, models)
     data = prepare_data(read_series(series), window, split, season, free_run)
     experiment, tags = recipe if recipe != "custom" else data.series.name, run_tags(data.series, chosen_device)
-    with tracked_run(experiment, recipe, {**tags, "recipe": recipe}) as parent:
-        link_run(parent)
-        recording = record_data(parent, data, settings)
+    with (
+        open_record("train", settings, data.series.sha256, chosen_device) as record,
+        tracked_run(experiment, recipe, {**tags, "recipe": recipe}, models, record) as run,
+    ):
+        link_run(run.id)
+        recording = record_data(run.id, data, settings)
         baselines = evaluate_baselines(data)
         outcomes: dict[str, Outcome] = {}
         for name in models:
             spec = ModelSpec(model=name, window=window, season=data.season, **kinds)
-            with tracked_run(experiment, name, {**tags, "recipe": recipe, "model": name}, parent) as run_id:
-                training = fit_model(spec, data, intervals, run_id, chosen_device)
+            with run.child(name) as run_id:
+                training = fit_model(spec, data, intervals, run_id, chosen_device, record)
                 evaluation = evaluate(name, training.forecaster, data)
                 figures = plot_model(training, evaluation, data)
                 recording += record_model(run_id, training, evaluation, data, figures)
@@ -81,6 +85,6 @@ def train(
         chosen = choose({name: outcome.evaluation.scores for name, outcome in outcomes.items()})
         version = register_model(recipe, outcomes[chosen], data, series)
         verdict = pass_gate(version, outcomes[chosen].evaluation, baselines, data, gate)
-        recording += record_comparison(parent, outcomes, baselines, chosen, verdict)
-    seconds = {"record": recording, "flow": time.perf_counter() - began}
-    return summarize(recipe, experiment, parent, chosen, outcomes, baselines, verdict, seconds)
+        recording += record_comparison(run.id, outcomes, baselines, chosen, verdict)
+    seconds = {"record": recording + run.waited, "flow": time.perf_counter() - began}
+    return summarize(recipe, experiment, run.id, chosen, outcomes, baselines, verdict, seconds)

@@ -1,5 +1,6 @@
 """Score a forecaster on every part, and let it run free."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +90,22 @@ def choose(scores: dict[str, dict[str, float]]) -> str:
 def chosen_by(scores: dict[str, float]) -> str:
     """The score by which models of such scores are compared."""
     return "val_rmse" if "val_rmse" in scores else "train_rmse"
+
+
+def judged_by(scores: Mapping[str, float]) -> str:
+    """The score by which a model is held against the baselines: that of the latest part there is."""
+    return "test_rmse" if "test_rmse" in scores else chosen_by(dict(scores))
+
+
+def beaten(scores: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """The baselines that do worse than a model, by RMSE on the latest part."""
+    measure = judged_by(scores)
+    return [name for name, own in baselines.items() if scores[measure] < own.get(measure, -np.inf)]
+
+
+def told_beaten(scores: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]) -> str:
+    """The same for a tag."""
+    return ", ".join(beaten(scores, baselines)) or "no baseline"
 
 
 def prediction_table(model: str, evaluation: Evaluation, data: Dataset) -> pd.DataFrame:

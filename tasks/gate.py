@@ -19,12 +19,14 @@ from tasks.preparation import Dataset
 from tasks.tracking.registry import (
     Version,
     champion_of,
+    find_version,
     load_version,
     promote,
     register_version,
     registered_name,
     tag_version,
 )
+from tasks.turns import own_turn
 
 DECISIONS = {True: "promoted", False: "kept out"}
 
@@ -83,13 +85,24 @@ def pass_gate(
     challenger: Version, evaluation: Evaluation, baselines: Mapping[str, Evaluation], data: Dataset, gate: GateSpec
 ) -> Verdict:
     """Compare the challenger with the champion and the baselines on one test part; it is promoted if it beats them."""
-    verdict = compare(challenger, evaluation, baselines, data, gate)
-    while verdict.promoted and str(champion_of(challenger.name)) != str(verdict.champion):  # another run was faster
+    with own_turn("gate"):  # so that of two challengers the second meets the first
         verdict = compare(challenger, evaluation, baselines, data, gate)
-    if verdict.promoted:
-        promote(challenger)
-    tag_version(challenger, {name: value for name, value in verdict.tags().items() if name != "version"})
+        while verdict.promoted and str(rival_of(challenger)) != str(verdict.champion):  # one elsewhere was faster
+            verdict = compare(challenger, evaluation, baselines, data, gate)
+        # Tagged first: a process that goes on for one which was killed in between has to come to the same.
+        tag_version(challenger, {name: value for name, value in verdict.tags().items() if name != "version"})
+        if verdict.promoted:
+            promote(challenger)
     return verdict
+
+
+def rival_of(challenger: Version) -> Version | None:
+    """The champion that the challenger has to beat; where it is the champion already, the one before it."""
+    champion = champion_of(challenger.name)
+    if str(champion) != str(challenger):
+        return champion
+    before = champion.tags.get("gate.champion_before") if champion else None
+    return find_version(before) if before else None
 
 
 def compare(
@@ -100,7 +113,7 @@ def compare(
     The champion is scored on the points behind what it has seen, and everyone else on the same; where forecasts reach
     differently far, on the steps that all have.
     """
-    champion = champion_of(challenger.name)
+    champion = rival_of(challenger)
     if "test" not in data.origins:
         return Verdict(challenger, champion, False, "there is no test part to compare on", {})
     forecasts = {"challenger": evaluation.forecasts["test"]} | {
@@ -111,7 +124,9 @@ def compare(
         try:
             kept, forecasts["champion"] = champion_forecasts(champion, data)
         except InputError as error:
-            return Verdict(challenger, champion, False, f"the champion, version {champion.number}, {error}", {})
+            return Verdict(
+                challenger, champion, False, f"the champion, version {champion.number}, cannot be compared: {error}", {}
+            )
     steps = min(forecast.shape[1] for forecast in forecasts.values())
     actual = outcomes(data.panel, origins[kept], steps)  # [m, steps]
     scores = {
@@ -126,17 +141,17 @@ def compare(
 def champion_forecasts(champion: Version, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """The champion's forecasts [m, S] of the part of the test part that it has not seen, and which of the origins, [m].
 
-    **Raises:** `InputError` where it cannot be compared; the line goes on from "the champion ...".
+    **Raises:** `InputError` that says why it cannot be compared.
     """
     forecaster = load_version(champion)
     panel, origins = data.panel, data.origins["test"]
     times, seen = panel.all_times()[origins], champion.trained_on["seen_until"]
     if seen.lstrip("-").isdigit() != (times.dtype.kind == "i"):
-        raise InputError("counts time in another way; give this series another name with --series.name")
+        raise InputError("it counts time in another way; give this series another name with --series.name")
     behind = times > np.array(seen).astype(times.dtype)
     kept = np.flatnonzero(behind & (origins - panel.starts[panel.series_of(origins)] >= forecaster.spec.window.length))
     if len(kept) == 0:
-        raise InputError("has seen the whole test part; give newer rows, or another name with --series.name")
+        raise InputError("it has seen the whole test part; give newer rows, or another name with --series.name")
     return kept, forecaster.predict(panel, origins[kept])
 
 

@@ -18,10 +18,11 @@ from tasks.forecasting import experiment_of, spoken
 from tasks.report import number
 from tasks.run_page import show_table
 from tasks.series import Series
-from tasks.tracking.client import run_page
+from tasks.tracking.entries import log_note, log_params, log_scores, log_tags
 from tasks.tracking.files import log_files, read_table
+from tasks.tracking.pages import run_page
 from tasks.tracking.registry import Version
-from tasks.tracking.runs import finished_runs, log_note, log_params, log_scores, log_tags
+from tasks.tracking.runs import finished_runs
 
 DEGRADED = "tidecast.forecast.degraded"
 """The event that a deployment's trigger waits for; its resource is `tidecast.series.<registered name>`."""

@@ -13,15 +13,15 @@ from prefect.runtime import flow_run
 from models.metrics import skill
 from tasks import plots
 from tasks.devices import device_tags
-from tasks.evaluation import Evaluation, Outcome, prediction_table
+from tasks.evaluation import Evaluation, Outcome, prediction_table, told_beaten
 from tasks.gate import Verdict
 from tasks.preparation import Dataset
 from tasks.report import comparison_rows, markdown_table
 from tasks.run_page import show_table
 from tasks.series import Series
+from tasks.tracking.entries import git_commit, log_dataset, log_note, log_params, log_scores, log_tags
 from tasks.tracking.files import log_files, log_json
 from tasks.tracking.forecasters import log_model
-from tasks.tracking.runs import git_commit, log_dataset, log_note, log_params, log_scores, log_tags
 from tasks.training import Training
 
 log = logging.getLogger("tidecast")
@@ -64,6 +64,8 @@ def record_model(
     spec = training.forecaster.spec
     log_params(run_id, spec.model_dump(mode="json"))
     log_scores(run_id, {**evaluation.scores, "seconds": training.seconds})
+    if training.divergence:
+        log_tags(run_id, {"diverged": training.divergence})
     log_files(run_id, "plots", figures)
     log_files(run_id, "predictions", {}, {spec.model: prediction_table(spec.model, evaluation, data)})
     log_json(run_id, "spec.json", spec.model_dump(mode="json"))
@@ -85,10 +87,13 @@ def record_comparison(
             if measure in best and value > 0:
                 scores[f"skill_{name}_{measure}"] = skill(best[measure], value)
     log_scores(run_id, scores)
+    of_baselines = {name: baseline.scores for name, baseline in baselines.items()}
     table = {name: outcome.evaluation.scores for name, outcome in outcomes.items()}
-    table |= {name: baseline.scores for name, baseline in baselines.items()}
+    table |= of_baselines
     rows = comparison_rows(table, chosen)
-    log_tags(run_id, {"chosen": chosen, **verdict.tags()})
+    for outcome in outcomes.values():
+        log_tags(outcome.run_id, {"beats": told_beaten(outcome.evaluation.scores, of_baselines)})
+    log_tags(run_id, {"chosen": chosen, "beats": told_beaten(best, of_baselines), **verdict.tags()})
     log_note(run_id, f"{verdict}\n\n{markdown_table(rows)}\n\nRMSE in the series' own units; * is the chosen model.")
     figure = plots.comparison(table, list(outcomes), list(baselines), chosen)
     log_files(run_id, "plots", {"comparison": figure})

@@ -9,13 +9,14 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.backtesting import Rolled, forecast_table
+from tasks.evaluation import told_beaten
 from tasks.forecasting import write_forecast
 from tasks.planning import Plan
 from tasks.report import markdown_table
 from tasks.run_page import show_table
 from tasks.scoring import Scores, skills, table_rows
+from tasks.tracking.entries import log_note, log_params, log_scores, log_tags
 from tasks.tracking.files import log_files, log_json
-from tasks.tracking.runs import log_note, log_params, log_scores, log_tags
 from tasks.training import Training
 
 
@@ -34,6 +35,8 @@ def record_rolled(run_id: str, training: Training, rolled: Rolled) -> ModelRun:
     spec = training.forecaster.spec
     log_params(run_id, spec.model_dump(mode="json"))
     log_json(run_id, "spec.json", spec.model_dump(mode="json"))
+    if training.divergence:
+        log_tags(run_id, {"diverged": training.divergence})
     run = ModelRun(run_id, training.seconds, rolled.seconds)
     log_scores(run_id, {"seconds": run.training, "seconds_forecasting": run.forecasting})
     return run
@@ -61,6 +64,7 @@ def record_backtest(
         write_forecast(table, output)
     for name, run in runs.items():
         log_scores(run.run_id, scores.models[name])
+        log_tags(run.run_id, {"beats": told_beaten(scores.models[name], scores.baselines)})
     log_scores(
         run_id,
         scores.models[scores.chosen]

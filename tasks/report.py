@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from tasks.evaluation import chosen_by
+from tasks.evaluation import beaten, chosen_by
 from tasks.tracking.client import DEFAULT_URI, tracking_uri
 from tasks.tracking.files import artifact_folder, near
 from tasks.urls import without_password
@@ -47,7 +47,9 @@ def comparison_table(summary: dict[str, Any]) -> Table:
     scores = {name: model["metrics"] for name, model in summary["models"].items()} | summary["baselines"]
     rows = comparison_rows(scores, summary["chosen"])
     table = Table(
-        title=f"{summary['experiment']}: RMSE in the series' own units", title_justify="left", header_style="bold"
+        title=f"{summary['experiment']}: RMSE in the series' own units",
+        title_justify="left",
+        header_style="bold",
     )
     for name in (*rows[0], "seconds"):
         table.add_column(name, justify="left" if name == "model" else "right")
@@ -74,6 +76,12 @@ def told(registered: dict[str, Any]) -> str:
     return f"Registered as {name}/{number}, {decision}: {registered['reason']}."
 
 
+def losers(summary: dict[str, Any]) -> list[str]:
+    """A line for the models that are worse than every baseline, where there are any."""
+    found = [name for name, model in summary["models"].items() if not beaten(model["metrics"], summary["baselines"])]
+    return [f"Worse than every baseline: {', '.join(found)}."] if found else []
+
+
 def where_to_look(summary: dict[str, Any]) -> str:
     """What was written, and the command that shows it."""
     seconds, measure = summary["seconds"], chosen_by(summary["models"][summary["chosen"]]["metrics"])
@@ -81,6 +89,7 @@ def where_to_look(summary: dict[str, Any]) -> str:
         f"* has the lowest {COLUMNS[measure]} RMSE of the models. {seconds['total']:.1f} s in all: "
         f"start {seconds['start']:.1f}, training {seconds['train']:.1f}, recording {seconds['record']:.1f}.",
         told(summary["registered"]),
+        *losers(summary),
         "",
         f"Plots, predictions and forecasters, by run of the experiment {summary['experiment']}:",
         f"  {'comparison':<10}  {near(artifact_folder(summary['parent_run_id']))}",

@@ -12,8 +12,9 @@ from prefect.artifacts import (
 )
 from prefect.runtime import flow_run
 
-from tasks.tracking.client import experiment_page, run_page
+from models.shown import shown
 from tasks.tracking.experiments import VIEW
+from tasks.tracking.pages import experiment_page, run_page
 
 
 def link_run(run_id: str) -> None:
@@ -27,9 +28,12 @@ def link_run(run_id: str) -> None:
 
 
 def show_table(key: str, rows: list[dict[str, Any]], description: str) -> None:
-    """A table, a row a dictionary; the key is lower case with dashes."""
+    """A table, a row a dictionary; the key is lower case with dashes. Texts are cut to what a cell shows."""
     if flow_run.id:
-        create_table_artifact(rows, key=key, description=description)
+        table = [
+            {shown(name): shown(cell) if isinstance(cell, str) else cell for name, cell in row.items()} for row in rows
+        ]
+        create_table_artifact(table, key=key, description=description)
 
 
 class TrainingBar:

@@ -1,6 +1,6 @@
 """Train one model and report on it as it goes."""
 
-import time
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,52 +11,78 @@ from threadpoolctl import threadpool_limits
 from models.errors import InputError
 from models.forecaster import Forecaster, build_network, columns_of, interval_units, layout_of
 from models.intervals import Intervals, fixed_sizes
-from models.network import Epoch
+from models.network import State
 from models.scaling import fit_scaling
 from models.specs import RECURRENT, Device, IntervalSpec, ModelSpec
 from models.windows import origins_within, outcomes
+from tasks.checkpoints import Checkpoints
+from tasks.course import Course, epoch_losses, told_divergence
 from tasks.preparation import Dataset
 from tasks.progress import progress
+from tasks.records import Record
+from tasks.tracking.curves import Curves
 from tasks.tracking.machine import system_metrics
-from tasks.tracking.runs import Curves
 
+log = logging.getLogger("tidecast")
 MOST_ORIGINS = 10_000
 """Origins whose errors tell the intervals; of more, so many are evenly drawn."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """A trained forecaster, its losses by epoch, and the seconds that the training took."""
+    """A trained forecaster, its losses by epoch, the seconds that the training took, and whether it diverged."""
 
     forecaster: Forecaster
     losses: dict[str, list[float]]
     seconds: float
+    divergence: str = ""
 
 
 @task(task_run_name="fit_model: {spec.model}", cache_policy=NO_CACHE)
-def fit_model(spec: ModelSpec, data: Dataset, intervals: IntervalSpec | None, run_id: str, device: str) -> Training:
+def fit_model(
+    spec: ModelSpec,
+    data: Dataset,
+    intervals: IntervalSpec | None,
+    run_id: str,
+    device: str,
+    record: Record | None = None,
+) -> Training:
     """Train on the training part; the validation part chooses the epoch, where there is a choice.
 
-    It tells the intervals too, where any are wanted.
+    It tells the intervals too, where any are wanted. From what a process that was killed left in the `record`, it goes
+    on.
     """
     forecaster = untrained(spec, data, device)
     network, scaled = forecaster.network, forecaster.scaling.scale(data.panel, forecaster.network.dtype)
-    curves, losses = Curves(run_id), dict[str, list[float]]()
-    began = time.perf_counter()
+    checkpoints = Checkpoints(record, spec.model)
+    curves = Curves(run_id, checkpoints.journal)
+    state = checkpoints.load(len(curves.known))
+    course = Course.after(state, curves)
+
+    def standing() -> State:
+        curves.keep()  # first, so that no checkpoint is ahead of the journal
+        return course.state()
+
     # One thread for NumPy's products too: they are small, and a second thread waits more than it works.
     with (
         progress(spec.model, epochs_of(spec)) as advance,
-        system_metrics(run_id),
+        system_metrics(run_id, course.before),
         threadpool_limits(1, user_api="blas"),
     ):
-        for epoch in network.fit(scaled, data.origins["train"], data.origins.get("val")):
+        for epoch in network.fit(scaled, data.origins["train"], data.origins.get("val"), state):
             report = epoch_losses(epoch)
-            for name, loss in report.items():
-                losses.setdefault(name, []).append(loss)
+            course.add(epoch, report)
             curves.add(epoch.number, report)
             advance(epoch.number, report)
+            if checkpoints.is_due():
+                checkpoints.save(standing)
+        seconds = course.seconds
     curves.flush()
-    training = Training(forecaster, losses, time.perf_counter() - began)
+    if course.last:
+        checkpoints.save(standing)
+    training = Training(forecaster, course.losses, seconds, told_divergence(spec, course.diverged))
+    if training.divergence:
+        log.warning("%s", training.divergence)
     if intervals:
         forecaster.intervals = calibrate(forecaster, data, intervals.level, max(spec.window.horizon, data.season))
     return training
@@ -88,12 +114,6 @@ def calibrate(forecaster: Forecaster, data: Dataset, level: int, steps: int) -> 
         return None
     sizes = fixed_sizes(actual[:, :reach], forecaster.extend(panel, reach, origins), units, level)
     return None if np.isnan(sizes).all() else Intervals(level, sizes)
-
-
-def epoch_losses(epoch: Epoch) -> dict[str, float]:
-    """An epoch's losses under their names in MLflow, the mean over the members that have one."""
-    losses = {"train_loss": epoch.train_loss, "val_loss": epoch.val_loss}
-    return {name: float(np.nanmean(loss)) for name, loss in losses.items() if loss is not None}
 
 
 def epochs_of(spec: ModelSpec) -> int:

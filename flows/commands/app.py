@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
@@ -13,6 +14,7 @@ from rich.table import Table
 from flows.catalogue import all_recipes
 from flows.commands.mistakes import first_mistake
 from models.errors import InputError
+from tasks.urls import redacted
 
 
 def shown_default(default: Any) -> Any:
@@ -70,6 +72,15 @@ app.command(
 )
 
 
+app.command(
+    "flows.commands.sync:sync",
+    help="""Deliver to MLflow what it could not take when a run of this folder ended.
+
+    Nothing is trained again: the run goes on where it stopped, and is compared and registered as any other.
+    """,
+)
+
+
 @app.command(name="recipes")
 def list_recipes() -> None:
     """List what can be trained and backtested."""
@@ -82,6 +93,7 @@ def list_recipes() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status; a user's mistake is one line on standard error."""
     show_progress()
+    here = Path.cwd()  # which may be gone later
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except InputError as mistake:
@@ -91,6 +103,8 @@ def run(arguments: Sequence[str]) -> int:
     except CycloptsError as mistake:
         cause = mistake.__cause__
         return refuse(first_mistake(cause) if isinstance(cause, ValidationError) else str(mistake))
+    except OSError as error:  # of a disk, or a tracker that is away
+        return refuse(f"{here / str(error.filename)}: {error.strerror}" if error.filename else str(error), status=1)
     except KeyboardInterrupt:
         return refuse("interrupted", status=130)
     return 0
@@ -105,5 +119,5 @@ def show_progress() -> None:
 
 def refuse(line: str, status: int = 2) -> int:
     """Say in one line why there is no result."""
-    print("tidecast:", " ".join(line.split()), file=sys.stderr)
+    print("tidecast:", redacted(" ".join(line.split())), file=sys.stderr)
     return status

@@ -84,7 +84,7 @@ def show(summary: dict[str, Any]) -> None:
         table.add_row(*row.values(), f"{model['seconds']:.1f}" if model else "")
         if name == list(summary["models"])[-1]:
             table.add_section()
-    screen, seconds = Console(), summary["seconds"]
+    screen, seconds = Console(markup=False), summary["seconds"]
     screen.print(table)
     lines = [
         f"{seconds['total']:.1f} s in all: start {seconds['start']:.1f}, training {seconds['train']:.1f}, forecasting "

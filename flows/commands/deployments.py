@@ -1,7 +1,7 @@
 """What a Prefect server is told and asked: its work pools, the schedules of the recipes, the workers that are there."""
 
-from collections.abc import Collection, Iterable
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import yaml
@@ -52,21 +52,34 @@ def make_pools(client: "SyncPrefectClient", names: Iterable[str]) -> None:
             continue
 
 
-def give_up_lost_runs(client: "SyncPrefectClient", workers: Collection[str]) -> int:
-    """Mark as crashed what workers that are about to start had in hand when they ended without a word; how many.
+def give_up_lost_runs(client: "SyncPrefectClient", is_gone: Callable[[str], bool], living: Collection[str] = ()) -> int:
+    """Mark as crashed what workers that are gone had in hand, unless it is among the `living`; how many.
 
     Such a run would stay in the way of the next one of its deployment for ever.
     """
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
     from prefect.client.schemas.objects import StateType
-    from prefect.states import Crashed
+    from prefect.states import Cancelled, Crashed
 
     unfinished = FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING, StateType.CANCELLING])
     found = client.read_flow_runs(flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=unfinished)))
-    lost = [run for run in found if run.labels.get("prefect.worker.name") in workers]
+    of_workers = [(run, run.labels["prefect.worker.name"]) for run in found if "prefect.worker.name" in run.labels]
+    lost = [run for run, worker in of_workers if is_gone(str(worker)) and str(run.id) not in living]
     for run in lost:
-        client.set_flow_run_state(run.id, Crashed(message="Its process was lost: killed, or the machine went down."))
+        end = Cancelled if run.state_type == StateType.CANCELLING else Crashed
+        client.set_flow_run_state(run.id, end(message="Its process was lost: killed, or the machine went down."))
     return len(lost)
+
+
+def reporting_workers(client: "SyncPrefectClient", silence: float) -> set[str]:
+    """The workers that have reported within so many seconds, in whatever pool."""
+    since = datetime.now(UTC) - timedelta(seconds=silence)
+    return {
+        worker.name
+        for pool in client.read_work_pools()
+        for worker in client.read_workers_for_work_pool(pool.name)
+        if worker.last_heartbeat_time is not None and worker.last_heartbeat_time > since
+    }
 
 
 def switch_schedules(client: "SyncPrefectClient", on: bool) -> int:

@@ -78,4 +78,4 @@ def show(summary: dict[str, Any]) -> None:
     ]
     if summary["output"]:
         lines.append(f"  written to {summary['output']}")
-    Console().print("\n".join(lines), highlight=False, soft_wrap=True)
+    Console(markup=False).print("\n".join(lines), highlight=False, soft_wrap=True)

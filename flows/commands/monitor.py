@@ -69,7 +69,7 @@ def show(summary: dict[str, Any]) -> None:
     """Say how the forecasts did, and where it is kept."""
     from tasks.tracking.files import artifact_folder, near
 
-    screen = Console()
+    screen = Console(markup=False)
     if summary["forecasts"]:
         table = Table(title="RMSE of the latest forecasts, in the series' own units", title_justify="left")
         for name in summary["forecasts"][0]:

@@ -4,7 +4,11 @@ What takes seconds to import is imported where it is used: help and mistakes are
 it while Prefect's server starts.
 """
 
+import atexit
 import gc
+import logging
+import os
+import secrets
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect.client.orchestration import get_client
+from prefect.context import refresh_global_settings_context
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings, temporary_settings
 from pydantic import BaseModel
 
 from flows.catalogue import change, recipe_parameters
+from flows.commands.guardian import Guardian
+from flows.commands.marks import MARK
 from models.errors import InputError
 
 if TYPE_CHECKING:  # takes seconds
@@ -78,14 +85,31 @@ def run_flow(flow: Callable[..., Summary], options: dict[str, Any], load: Callab
 def start_up(load: Callable[[], None]) -> None:
     """Start Prefect's server, where the user names none, and import meanwhile what the flow is about to use."""
     if not get_current_settings().api.url:
+        keep_own_server()
         import prefect.server.api.server  # noqa: F401  # the client would, but two threads should not import at a time
     with ThreadPoolExecutor(1) as aside:
         loading = aside.submit(load)
         with interrupts_kept_from_children():
             get_client(sync_client=True)  # waits until the server answers
         loading.result()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(is_told_once)
     gc.freeze()
     gc.enable()
+
+
+def keep_own_server() -> None:
+    """The server that Prefect is about to start ends with this process, however that ends, and hears this one alone."""
+    mark, password = secrets.token_hex(8), f"tidecast:{secrets.token_urlsafe()}"
+    os.environ |= {MARK: mark, "PREFECT_SERVER_API_AUTH_STRING": password, "PREFECT_API_AUTH_STRING": password}
+    refresh_global_settings_context()
+    atexit.register(Guardian(mark).dismiss)
+
+
+def is_told_once(record: logging.LogRecord) -> bool:
+    """Whether the command itself does not end with what Prefect logs, in one line and without a traceback."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, InputError | OSError) or record.getMessage().startswith("Finished in state Failed"))
 
 
 @contextmanager
@@ -112,7 +136,7 @@ def heartbeat_where_it_is_heard() -> Iterator[None]:
 
 def write_summary(summary: Summary, path: Path | None) -> None:
     """Write the summary where a script wants it."""
-    from models.checkpoints import write_whole
+    from models.files import write_whole
     from tasks.tracking.files import as_json
 
     if path:

@@ -78,16 +78,17 @@ def load_libraries(names: list[str]) -> None:
     from models.forecaster import build_network
     from tasks import drawing, recording  # noqa: F401
     from tasks.tracking.client import connect
+    from tasks.tracking.outbox import OUTBOX
 
     for name in set(names) & set(RECURRENT):
         build_network(ModelSpec(model=name))
-    connect().search_experiments(max_results=1)
+    OUTBOX.ask(lambda: connect().search_experiments(max_results=1), patience=0.0)  # nothing is lost yet
 
 
 def show(summary: dict[str, Any]) -> None:
     """Show the summary to who waits for it."""
     from tasks.report import comparison_table, where_to_look
 
-    screen = Console()
+    screen = Console(markup=False)
     screen.print(comparison_table(summary))
     screen.print(where_to_look(summary), highlight=False, soft_wrap=True)

@@ -19,7 +19,9 @@ from flows.catalogue import ROOT
 from flows.commands import servers
 from flows.commands.addresses import Address
 from flows.commands.lock import OWN, Lock, hold
-from flows.commands.processes import Children, end_marked
+from flows.commands.marks import end_marked
+from flows.commands.processes import Children
+from flows.commands.sweep import keep_sweeping, sweep
 from flows.commands.worker import Worker, cores, cpu_worker, gpu_workers
 from models.errors import InputError
 
@@ -28,7 +30,12 @@ say = Console(highlight=False, soft_wrap=True).print
 
 
 def up(
-    *, host: str = "127.0.0.1", prefect_port: Port = 4200, mlflow_port: Port = 5000, schedules: bool = False
+    *,
+    host: str = "127.0.0.1",
+    prefect_port: Port = 4200,
+    mlflow_port: Port = 5000,
+    schedules: bool = False,
+    without_passwords: bool = False,
 ) -> None:
     """What `tidecast up` does.
 
@@ -42,11 +49,16 @@ def up(
         Port of MLflow's server.
     schedules
         Turn on the schedules of all recipes, which are off otherwise.
+    without_passwords
+        Let in whoever reaches the servers: they can run any code here.
     """
     gc.enable()
     folder = Path.cwd()
     prefect, mlflow = Address(host, prefect_port), Address(host, mlflow_port)
-    servers.refuse_open_servers(host)
+    if not without_passwords:
+        servers.refuse_open_servers(host)
+    elif servers.missing_passwords(host):
+        say(f"No passwords: whoever reaches port {prefect_port} or {mlflow_port} of {host} can run code here")
     if prefect_port == mlflow_port:
         raise InputError(f"--prefect-port and --mlflow-port are both {mlflow_port}: give each its own")
     with hold(folder) as lock:
@@ -59,37 +71,23 @@ def up(
             say(f"Starting Prefect and MLflow in {folder} (logs in {OWN}/)")
             start_servers(children, folder, prefect, mlflow)
             workers = workers_here()
+            sweep(say, 0, gone=[each.name for each in workers])
             recipes = start_recipes(children, folder, workers, schedules)
-            lock.write(
-                {
-                    "mark": children.mark,
-                    "children": [child.process.pid for child in children.running],
-                    "environment": servers.clients(prefect, mlflow),
-                }
-            )
+            lock.write({"mark": children.mark, "environment": servers.clients(prefect, mlflow)})
             show(folder, prefect, mlflow, workers, recipes, schedules)
+            keep_sweeping(say)
             children.watch()
 
 
 def end_leftovers(lock: Lock) -> None:
-    """End what a `tidecast up` has left that was killed before it could."""
-    if "mark" not in lock.left:
-        return
-    ended = end_marked(lock.left["mark"], kept=set(lock.left.get("children", [])))  # flow runs, while Prefect hears it
-    ended += end_marked(lock.left["mark"])
-    if ended:
+    """End what a `tidecast up` has left that was killed together with its guardian, as by a machine without memory."""
+    if "mark" in lock.left and (ended := end_marked(lock.left["mark"])):
         say(f"Ended {ended} processes that an earlier tidecast up left, which was killed (process {lock.left['pid']})")
 
 
 def start_servers(children: Children, folder: Path, prefect: Address, mlflow: Address) -> None:
     """Start both servers, and wait until they answer."""
     own = folder / OWN
-    runs = children.start(
-        "the MLflow server",
-        servers.mlflow_command(mlflow),
-        servers.mlflow_environment(folder, mlflow),
-        own / "mlflow.log",
-    )
     flows = children.start(
         "the Prefect server",
         servers.prefect_command(prefect),
@@ -97,6 +95,11 @@ def start_servers(children: Children, folder: Path, prefect: Address, mlflow: Ad
         own / "prefect.log",
         layer=1,
     )
+    from tasks.tracking.database import make_database  # takes seconds, in which the other starts
+
+    environment = servers.mlflow_environment(folder, mlflow)
+    make_database(environment["MLFLOW_BACKEND_STORE_URI"])
+    runs = children.start("the MLflow server", servers.mlflow_command(mlflow), environment, own / "mlflow.log")
     children.wait(flows, lambda: status_of(f"{prefect.url}/api/health") == 200, "does not answer")
     children.wait(runs, lambda: status_of(f"{mlflow.url}/health") == 200, "does not answer")
     if status_of(f"{mlflow.url}/api/2.0/mlflow/experiments/search?max_results=1", servers.mlflow_user()) == 401:
@@ -131,13 +134,11 @@ def start_recipes(children: Children, folder: Path, workers: list[Worker], sched
     """Make the work pools, deploy all recipes, and start the workers; how many recipes there are."""
     from prefect.client.orchestration import get_client
 
-    from flows.commands.deployments import give_up_lost_runs, is_online, make_pools, switch_schedules
+    from flows.commands.deployments import is_online, make_pools, switch_schedules
 
     own, since = folder / OWN, datetime.now(UTC)
     with get_client(sync_client=True) as client:
         make_pools(client, ["gpu", "cpu"])
-        if lost := give_up_lost_runs(client, [each.name for each in workers]):
-            say(f"Flow runs marked as crashed, since their processes are gone: {lost}")
         started = [
             (each, each.start(children, servers.inherited(), own / f"worker-{each.device}.log")) for each in workers
         ]

@@ -1,28 +1,58 @@
 """Where runs are recorded, and the client that records them."""
 
+import json
+import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import mlflow
 from mlflow.tracking import MlflowClient
 
 from models.errors import InputError
-from tasks.urls import without_password
+from tasks.redaction import keep_secrets
+from tasks.tracking.database import make_database
+from tasks.urls import parted, without_password
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 DEFAULT_ARTIFACTS = Path("artifacts")
-MODE = "workflowType=machine_learning"
-"""What makes MLflow's pages those of models; else they open as those of language models."""
+LOCK = "TIDECAST_LOCK"
+"""Names the lock of the `tidecast up` which the address came from, where the user's environment had none."""
+PROMPT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+"""A server that does not answer is found out in seconds, not in minutes; what is to be written is then tried again."""
 
 
 def connect() -> MlflowClient:
     """A client of the server in `MLFLOW_TRACKING_URI`, or of the database in this folder."""
+    keep_secrets()
+    for name, value in PROMPT.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs, with a traceback, what it raises
+    make_database(tracking_uri())
     mlflow.set_tracking_uri(tracking_uri())
     return MlflowClient()
 
 
+def tracker() -> str:
+    """What records runs, in words, without credentials."""
+    uri = without_password(tracking_uri())
+    if uri.startswith("http"):
+        return f"the MLflow server at {uri}"
+    place = uri.removeprefix("sqlite:///")
+    with suppress(FileNotFoundError):  # the current folder is gone
+        place = str(Path(place).absolute()) if place != uri else uri
+    return f"the database {place}"
+
+
 def tracking_uri() -> str:
-    """Where runs are recorded."""
+    """Where runs are recorded; the server of a folder's `tidecast up` may meanwhile be at another address."""
+    os.environ |= parted(os.environ)  # no password stays in a URL, whoever started this process
+    with suppress(KeyError, OSError, ValueError):
+        return str(json.loads(Path(os.environ[LOCK]).read_text())["environment"]["MLFLOW_TRACKING_URI"])
     return os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)
 
 
@@ -33,25 +63,3 @@ def refuse_missing_database() -> None:
             "this folder has no mlflow.db, so no model is registered here; train one with tidecast train, or name a "
             "server in MLFLOW_TRACKING_URI"
         )
-
-
-def pages_url() -> str | None:
-    """Where people open MLflow in a browser, without credentials: `TIDECAST_MLFLOW_URL`, else the server itself."""
-    url = os.environ.get("TIDECAST_MLFLOW_URL") or tracking_uri()
-    if not url.startswith("http"):
-        return None
-    return without_password(url).rstrip("/")
-
-
-def run_page(run_id: str) -> str | None:
-    """The page of a run, where there is a server."""
-    return f"{_runs(run_id)}/{run_id}?{MODE}" if pages_url() else None
-
-
-def experiment_page(run_id: str, view: str) -> str | None:
-    """The page with all runs of the experiment that a run belongs to, in a saved view, where there is a server."""
-    return f"{_runs(run_id)}?{MODE}&viewStateShareKey={view}" if pages_url() else None
-
-
-def _runs(run_id: str) -> str:
-    return f"{pages_url()}/#/experiments/{connect().get_run(run_id).info.experiment_id}/runs"

@@ -11,29 +11,36 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tasks.tracking.client import connect
+from tasks.tracking.outbox import OUTBOX
 
 
 def log_files(
     run_id: str, folder: str, figures: Mapping[str, Figure], tables: Mapping[str, pd.DataFrame] | None = None
 ) -> None:
     """Log figures as PNG and tables as Parquet, in one transfer."""
-    with tempfile.TemporaryDirectory() as draft:
-        for name, figure in figures.items():
-            figure.savefig(Path(draft, f"{name}.png"))
-        for name, table in (tables or {}).items():
-            table.to_parquet(Path(draft, f"{name}.parquet"), index=False)
-        connect().log_artifacts(run_id, draft, folder)
+    draft = tempfile.TemporaryDirectory()  # until they are sent
+    for name, figure in figures.items():
+        figure.savefig(Path(draft.name, f"{name}.png"))
+    for name, table in (tables or {}).items():
+        table.to_parquet(Path(draft.name, f"{name}.parquet"), index=False)
+
+    def write() -> None:
+        connect().log_artifacts(run_id, draft.name, folder)
+        draft.cleanup()
+
+    OUTBOX.post(write)
 
 
 def read_table(run_id: str, path: str) -> pd.DataFrame:
     """A Parquet file of a run."""
     with tempfile.TemporaryDirectory() as folder:
-        return pd.read_parquet(connect().download_artifacts(run_id, path, folder))
+        return pd.read_parquet(OUTBOX.ask(lambda: connect().download_artifacts(run_id, path, folder)))
 
 
 def log_json(run_id: str, name: str, content: Mapping[str, Any]) -> None:
     """Log one JSON file."""
-    connect().log_text(run_id, as_json(content), name)
+    text = as_json(content)
+    OUTBOX.post(lambda: connect().log_text(run_id, text, name))
 
 
 def as_json(content: Any) -> str:
@@ -51,7 +58,7 @@ def _finite(part: Any) -> Any:
 
 def artifact_folder(run_id: str) -> str:
     """Where the files of a run lie: a path where they are local, else a URI."""
-    uri = str(connect().get_run(run_id).info.artifact_uri)
+    uri = str(OUTBOX.ask(lambda: connect().get_run(run_id)).info.artifact_uri)
     return uri.removeprefix("file://")
 
 

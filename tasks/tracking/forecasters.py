@@ -7,39 +7,70 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pandas as pd
+from mlflow.entities import Run, RunTag
 from mlflow.models import Model, ModelSignature
+from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import models
-from models.checkpoints import save_forecaster
 from models.forecaster import Forecaster
+from models.saving import save_forecaster
 from tasks.series import Series
 from tasks.tracking.client import connect
+from tasks.tracking.outbox import OUTBOX
 
+MODEL_ID, SHA256 = "tidecast.model_id", "tidecast.sha256"
+"""Tags of a run: the model that it logged, and what vouches for its forecaster's files."""
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "safetensors", "torch")
 
 
-def log_model(run_id: str, forecaster: Forecaster, series: Series) -> str:
-    """Log a forecaster as an MLflow model from code; returns its URI."""
-    package, client, spec = Path(models.__file__).parent, connect(), forecaster.spec
+def log_model(run_id: str, forecaster: Forecaster, series: Series) -> None:
+    """Log a forecaster as an MLflow model from code; its id and sha256 become tags of the run."""
+    signature, example = _signature(forecaster, series), _input_example(forecaster, series)
+
+    def write() -> None:
+        client = connect()
+        run = client.get_run(run_id)
+        if MODEL_ID in run.data.tags:
+            return
+        for half in _logged_before(client, run.info.experiment_id, run_id):
+            client.delete_logged_model(half)
+        with tempfile.TemporaryDirectory() as draft:
+            sha256 = save_forecaster(forecaster, Path(draft, "forecaster"))
+            model_id = _log(client, run, forecaster.spec.model, Path(draft, "forecaster"), signature, example)
+        client.log_batch(run_id, tags=[RunTag(SHA256, sha256), RunTag(MODEL_ID, model_id)])
+
+    OUTBOX.post(write)
+
+
+def _log(
+    client: MlflowClient, run: Run, name: str, folder: Path, signature: ModelSignature, example: pd.DataFrame
+) -> str:
+    """Log a saved forecaster; the id of the logged model."""
+    package = Path(models.__file__).parent
     # The model is made here and handed over, since MLflow would put it into whatever experiment is active.
-    experiment = client.get_run(run_id).info.experiment_id
-    made = client.create_logged_model(experiment, name=spec.model, source_run_id=run_id, model_type="forecaster")
-    with tempfile.TemporaryDirectory() as draft:
-        save_forecaster(forecaster, Path(draft, "forecaster"))
-        logged = Model.log(
-            artifact_path=None,
-            flavor=mlflow.pyfunc,
-            model_id=made.model_id,
-            run_id=run_id,
-            python_model=str(package / "serving.py"),
-            artifacts={"forecaster": str(Path(draft, "forecaster"))},
-            code_paths=[str(package)],
-            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
-            signature=_signature(forecaster, series),
-            input_example=_input_example(forecaster, series),
-        )
-    return str(logged.model_uri)
+    made = client.create_logged_model(
+        run.info.experiment_id, name=name, source_run_id=run.info.run_id, model_type="forecaster"
+    )
+    Model.log(
+        artifact_path=None,
+        flavor=mlflow.pyfunc,
+        model_id=made.model_id,
+        run_id=run.info.run_id,
+        python_model=str(package / "serving.py"),
+        artifacts={"forecaster": str(folder)},
+        code_paths=[str(package)],
+        pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
+        signature=signature,
+        input_example=example,
+    )
+    return str(made.model_id)
+
+
+def _logged_before(client: MlflowClient, experiment: str, run_id: str) -> list[str]:
+    """The models that a process which was killed meanwhile has logged in part."""
+    found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+    return [str(model.model_id) for model in found]
 
 
 def _input_example(forecaster: Forecaster, series: Series) -> pd.DataFrame:

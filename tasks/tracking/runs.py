@@ -1,129 +1,169 @@
-"""A run: opened, described, measured and closed."""
+"""A run in MLflow, with one below it for each model: opened, closed with the truth, and opened again to go on."""
 
-import json
-import subprocess
+import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-from pydantic import BaseModel
+from mlflow.entities import RunTag
+from mlflow.tracking import MlflowClient
 
-from tasks.series import Series
+from tasks.records import Record
 from tasks.tracking.client import connect
 from tasks.tracking.experiments import experiment_id
+from tasks.tracking.outbox import OUTBOX
+from tasks.tracking.processes import own_process
+from tasks.tracking.trouble import TrackerAwayError
+from tasks.urls import redacted
 
-FLOW_RUN_URL = "prefect.flow_run_url"
-BATCH = {"params": 100, "metrics": 1000}
+PROCESS, ALIVE, RECORD = "tidecast.process", "tidecast.alive", "tidecast.record"
+"""Tags: which process records the run, when it last said so, and the record on disk."""
+BEAT = 60.0
+"""Seconds between two signs of life."""
+LAST_WORDS = 15.0
+"""Seconds that a run which fails, or is told to end, tries to say so."""
+
+
+@dataclass
+class Run:
+    """A run's id, and those of its models' runs; `waited`, the seconds that its end waited for the tracker."""
+
+    id: str
+    children: dict[str, str]
+    finished: set[str] = field(default_factory=set)
+    waited: float = 0.0
+
+    @contextmanager
+    def child(self, name: str) -> Iterator[str]:
+        """Yield the id of a model's run, which lasts as long as the block."""
+        _post_status(self.children[name], "RUNNING")
+        yield self.children[name]
+        _post_status(self.children[name], "FINISHED")
+        self.finished.add(name)
+
+    def end(self, status: str, reason: str = "") -> None:
+        """Close it, with all below it that is not finished."""
+        for name, run_id in {**self.children, "": self.id}.items():
+            if name not in self.finished:
+                if reason:
+                    _post_tags(run_id, {"reason": reason})
+                _post_status(run_id, status)
 
 
 @contextmanager
-def tracked_run(experiment: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> Iterator[str]:
-    """Open a run, yield its id, and close it with the status that the block came to."""
-    client = connect()
-    if parent is not None:
-        tags = {**tags, "mlflow.parentRunId": parent}
-    run_id = client.create_run(experiment_id(client, experiment), run_name=name, tags=dict(tags)).info.run_id
+def tracked_run(
+    experiment: str, name: str, tags: Mapping[str, str], children: Sequence[str] = (), record: Record | None = None
+) -> Iterator[Run]:
+    """Open a run and one for each of its `children`, yield them, and close them with the status that it came to.
+
+    All are opened at once, so that nothing on the way needs an answer of the tracker. Those that
+    another process began for the `record` are opened again.
+
+    **Raises:** `TrackerAwayError` where the tracker does not take what is to be recorded.
+    """
+    run = OUTBOX.ask(lambda: _open(experiment, name, {**tags, **origin(record)}, children, record))
     try:
-        yield run_id
-    except Exception as error:
-        client.set_tag(run_id, "reason", f"{type(error).__name__}: {error}"[:5000])
-        client.set_terminated(run_id, "FAILED")
+        with _signs_of_life(run.id):
+            yield run
+        run.end("FINISHED")
+        run.waited = OUTBOX.settle()
+    except TrackerAwayError as error:
+        raise TrackerAwayError(f"{error}; {_kept(record)}") from None
+    except BaseException as error:
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        with suppress(TrackerAwayError):
+            run.end(status, redacted(f"{type(error).__name__}: {error}".strip(": "))[:5000])
+            OUTBOX.settle(LAST_WORDS)
         raise
-    except BaseException as stop:
-        client.set_tag(run_id, "reason", type(stop).__name__)
-        client.set_terminated(run_id, "KILLED")
-        raise
-    client.set_terminated(run_id, "FINISHED")
+
+
+def origin(record: Record | None) -> dict[str, str]:
+    """Tags that say which process records a run, and where."""
+    kept = {RECORD: record.id} if record else {}
+    return {PROCESS: own_process(), ALIVE: str(int(time.time())), **kept}
 
 
 def finished_runs(experiment: str, most: int) -> list[tuple[str, dict[str, str]]]:
     """The latest finished runs of an experiment, newest first: their ids and tags."""
-    client = connect()
-    found = client.get_experiment_by_name(experiment)
-    if found is None:
-        return []
-    runs = client.search_runs([found.experiment_id], "status = 'FINISHED'", max_results=most)
-    return [(run.info.run_id, run.data.tags) for run in runs]
+
+    def find() -> list[tuple[str, dict[str, str]]]:
+        client = connect()
+        found = client.get_experiment_by_name(experiment)
+        if found is None:
+            return []
+        runs = client.search_runs([found.experiment_id], "status = 'FINISHED'", max_results=most)
+        return [(run.info.run_id, run.data.tags) for run in runs]
+
+    return OUTBOX.ask(find)
 
 
-def log_params(run_id: str, params: Mapping[str, Any]) -> None:
-    """Log nested settings, flattened to dotted names."""
-    flat = [Param(name, str(value)) for name, value in flatten(params).items()]
-    for begin in range(0, len(flat), BATCH["params"]):
-        connect().log_batch(run_id, params=flat[begin : begin + BATCH["params"]])
-
-
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"fit": {"epochs": 5}}` as `{"fit.epochs": 5}`."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, BaseModel):
-            value = value.model_dump(mode="json")
-        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return flat
-
-
-def log_tags(run_id: str, tags: Mapping[str, str]) -> None:
-    """Set tags, one write for all."""
-    connect().log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
-
-
-def log_note(run_id: str, markdown: str) -> None:
-    """What a person reads first on the run's page, in Markdown, with the way to the flow run in Prefect."""
-    url = connect().get_run(run_id).data.tags.get(FLOW_RUN_URL)
-    link = f"[Open the flow run in Prefect]({url})\n\n" if url else ""
-    log_tags(run_id, {"mlflow.note.content": link + markdown})
-
-
-def log_scores(run_id: str, scores: Mapping[str, float], prefix: str = "") -> None:
-    """Log final scores, each under its one name."""
-    now = int(time.time() * 1000)
-    connect().log_batch(run_id, metrics=[Metric(prefix + name, score, now, 0) for name, score in scores.items()])
-
-
-class Curves:
-    """Metrics that grow by the epoch, sent in batches about once a second."""
-
-    def __init__(self, run_id: str, interval: float = 1.0):
-        self.client, self.run_id, self.interval = connect(), run_id, interval
-        self.waiting: list[Metric] = []
-        self.sent = time.monotonic()
-
-    def add(self, epoch: int, losses: Mapping[str, float]) -> None:
-        """Note one epoch's losses."""
-        now = int(time.time() * 1000)
-        self.waiting += [Metric(name, value, now, epoch) for name, value in losses.items()]
-        if time.monotonic() - self.sent >= self.interval or len(self.waiting) >= BATCH["metrics"] - len(losses):
-            self.flush()
-
-    def flush(self) -> None:
-        """Send what waits."""
-        if self.waiting:
-            self.client.log_batch(self.run_id, metrics=self.waiting)
-        self.waiting, self.sent = [], time.monotonic()
-
-
-def log_dataset(run_id: str, series: Series) -> None:
-    """Name the data of a run, with its size and sha256."""
-    profile = {"series": len(series.panel.ids), "points": len(series.panel.values), "step": str(series.panel.step)}
-    data = Dataset(
-        name=series.name,
-        digest=series.sha256[:16],
-        source_type="wave" if series.wave else "local",
-        source=json.dumps({"uri": series.source, "sha256": series.sha256}),
-        profile=json.dumps(profile),
-    )
-    connect().log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
-
-
-def git_commit() -> str:
-    """The commit of the code that runs, or "unknown" outside a checkout."""
-    here = Path(__file__).parent
+def _kept(record: Record | None) -> str:
+    if record is None:
+        return "do the same again once it is back"
+    record.undelivered = True
     try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
-    except FileNotFoundError:  # no git
-        return "unknown"
-    return found.stdout.strip() or "unknown"
+        record.keep()
+    except OSError as error:
+        return f"{error.filename} cannot be written either ({error.strerror}); the same command delivers what is there"
+    return f"all of it is kept in {record.folder}, and tidecast sync delivers it"
+
+
+def _open(experiment: str, name: str, tags: Mapping[str, str], children: Sequence[str], record: Record | None) -> Run:
+    client = connect()
+    place, ids = experiment_id(client, experiment), dict[str, str]()
+    known = _begun(client, place, record.id) if record else {}
+    for child in ("", *children):
+        own = {**tags, "model": child, "mlflow.parentRunId": ids[""]} if child else dict(tags)
+        if child in known:
+            ids[child] = _open_again(client, known[child], own)
+        else:
+            ids[child] = client.create_run(place, run_name=child or name, tags=own).info.run_id
+        if child:
+            client.update_run(ids[child], status="SCHEDULED")
+    return Run(ids.pop(""), ids)
+
+
+def _begun(client: MlflowClient, experiment: str, record: str) -> dict[str, str]:
+    """The runs of a record by the model that they are of, "" for the flow run's own."""
+    found = client.search_runs([experiment], f"tags.`{RECORD}` = '{record}'")
+    runs = {run.data.tags.get("model", ""): str(run.info.run_id) for run in found}
+    return runs if "" in runs else {}
+
+
+def _open_again(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> str:
+    """Open a run that an earlier process has left."""
+    if "reason" in client.get_run(run_id).data.tags:
+        client.delete_tag(run_id, "reason")
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    client.update_run(run_id, status="RUNNING")
+    return run_id
+
+
+@contextmanager
+def _signs_of_life(run_id: str) -> Iterator[None]:
+    """Say now and then, while the block lasts, that the process of a run is alive."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(BEAT):
+            if not OUTBOX.waiting:
+                _post_tags(run_id, {ALIVE: str(int(time.time()))})
+
+    threading.Thread(target=beat, name="signs of life", daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _post_tags(run_id: str, tags: Mapping[str, str]) -> None:
+    OUTBOX.post(lambda: connect().log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()]))
+
+
+def _post_status(run_id: str, status: str) -> None:
+    now = int(time.time() * 1000)
+    if status in ("RUNNING", "SCHEDULED"):
+        OUTBOX.post(lambda: connect().update_run(run_id, status=status))
+    else:
+        OUTBOX.post(lambda: connect().set_terminated(run_id, status, now))

@@ -1,0 +1,80 @@
+"""The command `tidecast sync`: delivers the records of runs whose tracker was away when they ended."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prefect.settings import get_current_settings
+from rich.console import Console
+
+from flows.backtest import backtest
+from flows.commands.running import heartbeat_where_it_is_heard, start_up
+from flows.train import train
+from models.errors import InputError
+from models.specs import SeriesSpec
+
+FLOWS: dict[str, Callable[..., dict[str, Any]]] = {"train": train, "backtest": backtest}
+
+
+def sync() -> None:
+    """What `tidecast sync` does."""
+    from tasks.records import RECORDS, read_record, undelivered_records
+
+    waiting, mistakes, say = (
+        undelivered_records(),
+        list[str](),
+        Console(highlight=False, markup=False, soft_wrap=True).print,
+    )
+    if not waiting:
+        say(f"Nothing waits in {RECORDS}: every run of this folder is recorded whole.")
+    else:
+        start_up(load_libraries)
+    for folder in waiting:
+        record = read_record(folder)
+        try:
+            refuse_changed_data(folder, record)
+        except InputError as mistake:  # the others can be delivered
+            mistakes.append(str(mistake))
+            continue
+        with heartbeat_where_it_is_heard():
+            summary = FLOWS[record["flow"]](**record["parameters"])
+        say(f"Delivered: {record['flow']} {summary['recipe']}, as run {summary['parent_run_id']}")
+    close_dead(say)
+    if mistakes:
+        raise InputError("; ".join(mistakes))
+
+
+def close_dead(say: Callable[[str], object]) -> None:
+    """Close the runs whose process was killed, with their flow runs where a Prefect server is named."""
+    from tasks.tracking.client import refuse_missing_database
+
+    try:
+        refuse_missing_database()
+    except InputError:  # nothing was recorded here
+        return
+    from tasks.dead_runs import crash_flow_runs
+    from tasks.tracking.dead import close_dead_runs
+    from tasks.tracking.outbox import OUTBOX
+
+    dead = OUTBOX.ask(close_dead_runs)
+    crashed = crash_flow_runs(dead) if get_current_settings().api.url else 0
+    if dead:
+        say(f"Closed what was left open by processes that are gone: {len(dead)} in MLflow, {crashed} in Prefect")
+
+
+def refuse_changed_data(folder: Path, record: dict[str, Any]) -> None:
+    """**Raises:** `InputError` where the data or the code has changed, so that the same would not come of it again."""
+    from tasks.records import key_of
+    from tasks.series import read_series
+
+    series = read_series.fn(SeriesSpec.model_validate(record["parameters"]["series"]))
+    if folder.name.rpartition("-")[0] != key_of(record["flow"], record["parameters"], series.sha256, record["device"]):
+        raise InputError(
+            f"{folder} cannot be delivered whole: {series.source} or the code has changed since; put back what was "
+            "there, or remove the folder and start the run anew"
+        )
+
+
+def load_libraries() -> None:
+    """Import what the tasks need."""
+    from tasks import drawing, recording, recording_backtest  # noqa: F401

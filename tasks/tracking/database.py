@@ -1,0 +1,31 @@
+"""MLflow's database in a file: there whole or not at all, since MLflow cannot go on with one that is half made."""
+
+import shutil
+from pathlib import Path
+
+from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine_with_retry
+from sqlalchemy.engine import make_url
+
+from tasks.turns import own_turn
+
+
+def make_database(uri: str) -> None:
+    """Make the database where it is a file that is not there yet; of many processes, one does."""
+    name = make_url(uri).database if uri.startswith("sqlite:///") else None
+    if name in (None, "", ":memory:") or _is_there(path := Path(str(name))):
+        return
+    with own_turn(path.name, path.parent) as place:
+        if _is_there(path):
+            return
+        folder = place / f"{path.name}.draft"
+        shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+        draft = folder / path.name
+        engine = create_sqlalchemy_engine_with_retry(f"sqlite:///{draft}")
+        _initialize_tables(engine)
+        engine.dispose()
+        draft.replace(path)
+        folder.rmdir()
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
