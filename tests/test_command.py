@@ -6,9 +6,15 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
+
+from flows.commands.marks import marked
+from tests.stack import guardian_of
 
 HEAVY = {"prefect", "mlflow", "torch", "matplotlib", "pandas"}
 LOADED = """
@@ -72,6 +78,43 @@ def interrupt(process: subprocess.Popen[str]) -> str:
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
     return rest
+
+
+@pytest.mark.parametrize("moment", ["Starting temporary server", "gru: epoch 1 "])
+def test_killed_it_takes_its_server_along(moment: str, tmp_path: Path) -> None:
+    with started(tmp_path, "train", "gru-sine", "--fit.epochs", "1000000") as process:
+        assert process.stderr is not None
+        assert any(moment in line for line in process.stderr)
+        guardian = guardian_of(process)
+        mark = guardian.cmdline()[-1]
+        while not (servers := marked(mark)):
+            time.sleep(0.01)
+        process.kill()
+        gone, left = psutil.wait_procs([*servers, guardian], timeout=30)
+    assert (len(gone), left, marked(mark)) == (2, [], [])
+
+
+def test_ended_by_itself_it_leaves_nothing_behind(tmp_path: Path) -> None:
+    with started(tmp_path, "train", "elman-sine", "--elman.epochs", "1") as process:
+        assert process.stderr is not None
+        assert any("elman: epoch 1 " in line for line in process.stderr)
+        guardian = guardian_of(process)
+        mark = guardian.cmdline()[-1]
+        assert len(marked(mark)) == 1
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert (guardian.is_running(), marked(mark)) == (False, [])
+
+
+def test_the_server_of_a_command_hears_the_command_alone(tmp_path: Path) -> None:
+    with started(tmp_path, "train", "gru-sine", "--fit.epochs", "1000000") as process:
+        assert process.stderr is not None
+        assert any("gru: epoch 1 " in line for line in process.stderr)
+        (server,) = marked(guardian_of(process).cmdline()[-1])
+        port = server.cmdline()[server.cmdline().index("--port") + 1]
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/api/admin/version", timeout=30)
+        interrupt(process)
 
 
 def test_ctrl_c_while_the_server_starts_ends_the_command_and_the_server(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "docs/production.md"):
+    for name in ("README.md", "CONTRIBUTING.md", "docs/production.md", "docs/security.md"):
         for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
             assert link.startswith("http") or ((ROOT / name).parent / link).exists(), link
 

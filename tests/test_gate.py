@@ -15,7 +15,8 @@ from tasks.evaluation import Evaluation, Outcome, evaluate, evaluate_baselines
 from tasks.gate import Verdict, champion_forecasts, decide, pass_gate, register_model
 from tasks.preparation import Dataset, prepare_data
 from tasks.series import Series
-from tasks.tracking.forecasters import log_model
+from tasks.tracking.client import connect
+from tasks.tracking.forecasters import MODEL_ID, log_model
 from tasks.tracking.registry import Version, champion_of, find_version, load_version, registered_name
 from tasks.tracking.runs import tracked_run
 from tasks.training import Training, untrained
@@ -35,9 +36,9 @@ def outcome(data: Dataset, seed: int = 0) -> Outcome:
     """An untrained network, recorded as `train` records one."""
     spec = ModelSpec(model="numpy_rnn", window=data.window, seed=seed)
     forecaster = untrained(spec, data)
-    with tracked_run("gate", "numpy_rnn", {}) as run_id:
-        log_model(run_id, forecaster, data.series)
-    return Outcome(run_id, Training(forecaster, {}, 0.0), evaluate.fn("numpy_rnn", forecaster, data))
+    with tracked_run("gate", "numpy_rnn", {}) as run:
+        log_model(run.id, forecaster, data.series)
+    return Outcome(run.id, Training(forecaster, {}, 0.0), evaluate.fn("numpy_rnn", forecaster, data))
 
 
 def good(data: Dataset, error: float) -> Evaluation:
@@ -180,9 +181,9 @@ def outcome_of_three(data: Dataset) -> Outcome:
     """A recurrent network that answers three steps at once, untrained."""
     spec: Any = ModelSpec(model="gru", window=data.window)
     forecaster = untrained(spec, data)
-    with tracked_run("gate", "gru", {}) as run_id:
-        log_model(run_id, forecaster, data.series)
-    return Outcome(run_id, Training(forecaster, {}, 0.0), evaluate.fn("gru", forecaster, data))
+    with tracked_run("gate", "gru", {}) as run:
+        log_model(run.id, forecaster, data.series)
+    return Outcome(run.id, Training(forecaster, {}, 0.0), evaluate.fn("gru", forecaster, data))
 
 
 def test_without_a_test_part_nobody_is_promoted(history: list[Verdict], mlflow_folder: Path) -> None:
@@ -211,3 +212,32 @@ def test_a_model_that_is_not_there_is_refused_with_what_there_is(
     with pytest.raises(InputError) as refused:
         find_version(reference)
     assert told in str(refused.value)
+
+
+def test_a_champion_whose_files_were_altered_is_neither_used_nor_beaten(history: list[Verdict]) -> None:
+    data = dataset(name="altered")
+    baselines = evaluate_baselines.fn(data)
+    first = register_model.fn("made", outcome(data), data, SeriesSpec(path="load.csv"))
+    assert pass_gate.fn(first, good(data, 0.01), baselines, data, GateSpec()).promoted
+    model_id = connect().get_run(first.run_id).data.tags[MODEL_ID]
+    (weights,) = Path("artifacts").glob(f"**/{model_id}/**/weights.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    with pytest.raises(InputError, match=r"altered/1 is not used: weights\.safetensors was altered since it was saved"):
+        load_version(first)
+    second = register_model.fn("made", outcome(data), data, SeriesSpec(path="load.csv"))
+    verdict = pass_gate.fn(second, good(data, 0.001), baselines, data, GateSpec())
+    assert not verdict.promoted
+    assert "take the alias champion from it in MLflow" in verdict.reason
+    assert str(champion_of("altered")) == str(first)
+
+
+def test_a_gate_that_is_passed_again_comes_to_the_same(history: list[Verdict]) -> None:
+    data = dataset(name="again")
+    baselines = evaluate_baselines.fn(data)
+    verdicts = []
+    for error in (0.01, 0.001):
+        version = register_model.fn("made", outcome(data), data, SeriesSpec(path="load.csv"))
+        verdicts += [pass_gate.fn(version, good(data, error), baselines, data, GateSpec()) for _ in range(2)]
+    assert [verdict.promoted for verdict in verdicts] == [True] * 4
+    assert [str(verdict.champion) for verdict in verdicts] == ["None", "None", "again/1", "again/1"]
+    assert verdicts[2].reason == verdicts[3].reason

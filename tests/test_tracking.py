@@ -16,9 +16,12 @@ from models.scaling import fit_scaling
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, WindowSpec
 from tasks.series import Series
 from tasks.tracking.client import connect
+from tasks.tracking.curves import Curves
+from tasks.tracking.entries import flatten, log_params
 from tasks.tracking.files import artifact_folder
-from tasks.tracking.forecasters import log_model
-from tasks.tracking.runs import Curves, flatten, log_params, tracked_run
+from tasks.tracking.forecasters import MODEL_ID, log_model
+from tasks.tracking.outbox import OUTBOX
+from tasks.tracking.runs import tracked_run
 
 
 @pytest.fixture
@@ -43,31 +46,36 @@ def test_a_run_that_is_left_by_an_error_says_so(client: MlflowClient, error: Bas
     assert type(error).__name__ in run.data.tags["reason"]
 
 
-def test_a_run_that_ends_well_is_finished_under_its_parent(client: MlflowClient) -> None:
-    with tracked_run("well", "parent", {"a": "b"}) as parent, tracked_run("well", "child", {}, parent) as child:
-        assert client.get_run(child).info.status == "RUNNING"
-    assert client.get_run(child).info.status == client.get_run(parent).info.status == "FINISHED"
-    assert client.get_run(child).data.tags["mlflow.parentRunId"] == parent
-    assert client.get_run(parent).data.tags["a"] == "b"
+def test_a_run_that_ends_well_is_finished_with_those_below_it(client: MlflowClient) -> None:
+    with tracked_run("well", "parent", {"a": "b"}, ["gru"]) as run:
+        assert client.get_run(run.children["gru"]).info.status == "SCHEDULED"
+        with run.child("gru") as child:
+            OUTBOX.settle()
+            assert client.get_run(child).info.status == "RUNNING"
+    assert client.get_run(child).info.status == client.get_run(run.id).info.status == "FINISHED"
+    assert client.get_run(child).data.tags["mlflow.parentRunId"] == run.id
+    assert client.get_run(child).data.tags["model"] == "gru"
+    assert client.get_run(run.id).data.tags["a"] == "b"
     assert mlflow.active_run() is None
 
 
 def test_curves_reach_mlflow_whole_and_in_order(client: MlflowClient) -> None:
-    with tracked_run("curves", "run", {}) as run_id:
-        curves = Curves(run_id, interval=3600)  # so that only full batches and the last flush send
+    with tracked_run("curves", "run", {}) as run:
+        curves = Curves(run.id, interval=3600)  # so that only full batches and the last flush send
         for epoch in range(1, 1201):
             curves.add(epoch, {"train_loss": 1 / epoch, "val_loss": 2 / epoch})
-        assert len(client.get_metric_history(run_id, "train_loss")) < 1200
+        OUTBOX.settle()
+        assert len(client.get_metric_history(run.id, "train_loss")) < 1200
         curves.flush()
-        history = client.get_metric_history(run_id, "val_loss")
+    history = client.get_metric_history(run.id, "val_loss")
     assert [metric.step for metric in history] == list(range(1, 1201))
     assert [metric.value for metric in history] == [2 / epoch for epoch in range(1, 1201)]
 
 
 def test_more_params_than_one_batch_holds_are_all_logged(client: MlflowClient) -> None:
-    with tracked_run("params", "run", {}) as run_id:
-        log_params(run_id, {"many": {f"p{n}": n for n in range(250)}})
-    assert client.get_run(run_id).data.params == {f"many.p{n}": str(n) for n in range(250)}
+    with tracked_run("params", "run", {}) as run:
+        log_params(run.id, {"many": {f"p{n}": n for n in range(250)}})
+    assert client.get_run(run.id).data.params == {f"many.p{n}": str(n) for n in range(250)}
 
 
 def test_settings_are_flattened_to_dotted_names() -> None:
@@ -77,8 +85,8 @@ def test_settings_are_flattened_to_dotted_names() -> None:
 
 @pytest.mark.parametrize("name", ["../../etc/x", "a/b", "x" * 300, "..", "näme"])
 def test_no_name_leads_out_of_the_artifact_folder(mlflow_folder: Path, name: str) -> None:
-    with tracked_run(name, "run", {}) as run_id:
-        folder = Path(artifact_folder(run_id)).resolve()
+    with tracked_run(name, "run", {}) as run:
+        folder = Path(artifact_folder(run.id)).resolve()
     assert folder.is_relative_to((mlflow_folder / "artifacts").resolve())
 
 
@@ -99,10 +107,11 @@ def test_a_logged_model_carries_its_own_code(client: MlflowClient, mlflow_folder
     panel = one_series("sine", values)
     spec = ModelSpec(model="gru", window=WindowSpec(length=10), recurrent=RecurrentSpec(hidden=4))
     forecaster = Forecaster(spec, fit_scaling(panel, panel.ends, spec.window), build_network(spec))
-    with tracked_run("model", "run", {}) as run_id:
-        uri = log_model(run_id, forecaster, Series("sine", panel, (), "0" * 64, "sine", "sine"))
+    with tracked_run("model", "run", {}) as run:
+        log_model(run.id, forecaster, Series("sine", panel, (), "0" * 64, "sine", "sine"))
     root = str(Path(__file__).parent.parent)
     environment = {**os.environ, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+    uri = f"models:/{client.get_run(run.id).data.tags[MODEL_ID]}"
     command = [sys.executable, "-c", LOAD, uri, root]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

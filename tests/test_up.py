@@ -3,6 +3,7 @@
 import signal
 import socket
 import sqlite3
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -13,11 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 from flows.catalogue import CATALOGUE
-from flows.commands.processes import end_marked, marked
+from flows.commands.marks import MARK, end_marked, marked
 from tests.services import free_port
-from tests.stack import Up, command
+from tests.stack import Up, command, guardian_of
 
 HOST = socket.gethostname()
 DEPLOYMENTS = sorted(deployment["name"] for deployment in yaml.safe_load(CATALOGUE.read_text())["deployments"])
@@ -42,9 +46,14 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     end_marked(running.mark)
 
 
+def started_by(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The processes of a command, without its guardian."""
+    return [child for child in psutil.Process(process.pid).children(recursive=True) if MARK in child.environ()]
+
+
 def eventually(true: Callable[[], bool]) -> None:
-    """Wait for something, half a minute at most."""
-    for _ in range(300):
+    """Wait for something, two minutes at most."""
+    for _ in range(1200):
         if true():
             return
         time.sleep(0.1)
@@ -84,15 +93,29 @@ def test_all_that_it_keeps_lies_in_the_folder(up: Up) -> None:
     assert found == ((up.folder / "artifacts" / number).as_uri(),)
 
 
-def test_a_website_cannot_use_either_server_through_the_browser(up: Up) -> None:
-    for port in (up.prefect, up.mlflow):
-        preflight = urllib.request.Request(
-            f"http://127.0.0.1:{port}/api/anything",
-            method="OPTIONS",
-            headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"},
-        )
-        with pytest.raises(urllib.error.HTTPError, match="400"), urllib.request.urlopen(preflight, timeout=30):  # noqa: S310
-            pass
+@pytest.mark.parametrize("origin", ["http://evil.example", "null"])
+@pytest.mark.parametrize("method", ["OPTIONS", "POST"])
+@pytest.mark.parametrize("server", ["prefect", "mlflow"])
+def test_a_web_page_cannot_use_either_server_through_the_browser(up: Up, server: str, method: str, origin: str) -> None:
+    port, path = {"prefect": (up.prefect, "flow_runs/filter"), "mlflow": (up.mlflow, "2.0/mlflow/runs/search")}[server]
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/{path}",
+        method=method,
+        data=b"{}" if method == "POST" else None,
+        headers={"Origin": origin, "Access-Control-Request-Method": "POST", "Content-Type": "text/plain"},
+    )
+    with pytest.raises(urllib.error.HTTPError, match=r"40[03]") as refusal:
+        urllib.request.urlopen(request, timeout=30)  # noqa: S310
+    assert "access-control-allow-origin" not in refusal.value.headers
+
+
+def test_prefect_tells_its_own_pages_alone_what_happens(up: Up) -> None:
+    url, prefect = f"ws://127.0.0.1:{up.prefect}/api/events/out", [Subprotocol("prefect")]
+    for origin in (None, Origin(f"http://127.0.0.1:{up.prefect}"), Origin(f"http://localhost:{up.prefect}")):
+        with connect(url, origin=origin, subprotocols=prefect) as events:
+            assert events.subprotocol == "prefect"
+    with pytest.raises(InvalidStatus, match="403"), connect(url, origin=Origin("http://evil.example")):
+        pass
 
 
 def test_other_commands_in_the_folder_use_its_servers(up: Up) -> None:
@@ -106,7 +129,7 @@ def test_other_commands_in_the_folder_use_its_servers(up: Up) -> None:
         "box-cpu takes 3 flow runs at a time from the pool cpu",
     ]
     assert any("Worker 'box-cpu' started!" in line for line in worker.stdout)
-    children = psutil.Process(worker.pid).children(recursive=True)
+    children = started_by(worker)
     assert [child.environ()["CUDA_VISIBLE_DEVICES"] for child in children] == [""]
     worker.send_signal(signal.SIGINT)
     assert "Traceback" not in worker.communicate(timeout=30)[0]
@@ -118,7 +141,7 @@ def test_a_worker_that_is_lost_ends_its_command_with_a_word(up: Up) -> None:
     worker = command(up.folder, "worker", "--name", "box")
     assert worker.stdout is not None
     assert any("Worker 'box-cpu' started!" in line for line in worker.stdout)
-    (child,) = psutil.Process(worker.pid).children()
+    (child,) = started_by(worker)
     child.kill()
     last = worker.communicate(timeout=30)[0].splitlines()[-1]
     assert last == "tidecast: the worker box-cpu was killed by SIGKILL (its lines are above)"
@@ -145,9 +168,27 @@ def test_two_servers_do_not_share_a_port(tmp_path: Path) -> None:
 def test_other_machines_are_let_in_with_passwords_only(tmp_path: Path) -> None:
     mlflow = {"MLFLOW_TRACKING_USERNAME": "ann", "MLFLOW_TRACKING_PASSWORD": "long enough"}
     line = refused(tmp_path, "--host", "0.0.0.0", **mlflow)  # noqa: S104
-    assert line.endswith("which need passwords: set PREFECT_SERVER_API_AUTH_STRING")
+    way = "set PREFECT_SERVER_API_AUTH_STRING, or let everyone in with --without-passwords"
+    assert line.endswith(f"which need passwords: {way}")
     assert "--host nowhere.invalid is no address of this machine" in refused(tmp_path, "--host", "nowhere.invalid")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flag_lets_everyone_in_with_a_warning(tmp_path: Path) -> None:
+    process = command(tmp_path, "up", "--host", "192.0.2.1", "--without-passwords")  # an address of no machine
+    warning, refusal = process.communicate(timeout=60)[0].splitlines()
+    assert warning == "No passwords: whoever reaches port 4200 or 5000 of 192.0.2.1 can run code here"
+    assert refusal.startswith("tidecast: port 4200 of 192.0.2.1 cannot be had")
+
+
+def test_a_worker_that_is_killed_leaves_no_process(up: Up) -> None:
+    worker = command(up.folder, "worker", "--name", "box")
+    assert worker.stdout is not None
+    assert any("Worker 'box-cpu' started!" in line for line in worker.stdout)
+    mark = guardian_of(worker).cmdline()[-1]
+    assert len(marked(mark)) == 1
+    worker.kill()
+    eventually(lambda: marked(mark) == [])
 
 
 def test_ctrl_c_ends_a_flow_run_that_can_still_report_it(up: Up) -> None:
@@ -168,7 +209,7 @@ def test_ctrl_c_ends_a_flow_run_that_can_still_report_it(up: Up) -> None:
         assert set(runs.execute("select status from runs").fetchall()) == {("KILLED",)}
 
 
-def test_the_next_one_goes_on_with_the_same_data_and_ends_what_a_killed_one_left(up: Up) -> None:
+def test_the_next_one_goes_on_with_the_same_data(up: Up) -> None:
     if up.process.poll() is None:
         up.end(signal.SIGTERM)
     with closing(sqlite3.connect(up.folder / "prefect.db")) as flows:
@@ -176,14 +217,28 @@ def test_the_next_one_goes_on_with_the_same_data_and_ends_what_a_killed_one_left
     up.start("--schedules")
     assert set(up.deployments()) == before
     assert up.active() == {True}
+
+
+def test_killed_together_with_its_guardian_it_leaves_processes_that_the_next_one_ends(up: Up) -> None:
+    killed = up.process.pid
+    guardian_of(up.process).kill()
     up.process.kill()
     up.process.wait()
     assert len(marked(up.mark)) == 5  # Prefect, MLflow with a process of its own, two workers
-    killed = up.process.pid
     up.start()
     left = f"Ended 5 processes that an earlier tidecast up left, which was killed (process {killed})"
     assert up.said.splitlines()[0] == left
     assert up.active() == {False}
+
+
+def test_killed_it_leaves_no_process_and_nothing_to_say_to_the_next_one(up: Up) -> None:
+    up.process.kill()
+    eventually(lambda: marked(up.mark) == [])
+    up.start()
+    assert "Ended" not in up.said
+
+
+def test_a_server_that_is_lost_ends_it_with_a_word(up: Up) -> None:
     (mlflow,) = [p for p in psutil.Process(up.process.pid).children() if "mlflow" in p.cmdline()]
     mlflow.kill()
     assert up.ended() == 1

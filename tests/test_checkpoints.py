@@ -1,0 +1,265 @@
+"""What lies on disk of a training is read whole or not at all: checkpoints, journals, records."""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.checkpoints import CheckpointError, read_checkpoint, write_checkpoint
+from models.files import write_whole
+from models.network import State
+from tasks.checkpoints import Checkpoints
+from tasks.journal import Journal
+from tasks.records import CONTENT, RECORDS, Record, open_record, read_record, undelivered_records
+from tasks.tracking.curves import Curves
+
+STATE: State = {"epoch": np.array(3), "weights": np.linspace(0, 1, 7, dtype=np.float32), "none": np.zeros(0)}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("whole") / "gru.checkpoint"
+    write_checkpoint(path, STATE, "a key")
+    found = read_checkpoint(path, "a key")
+    assert all(found[name].tobytes() == part.tobytes() for name, part in STATE.items())
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    return path.read_bytes()
+
+
+def refuses(folder: Path, content: bytes, key: str = "a key") -> bool:
+    path = folder / "refused"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="is torn, altered, or of another training"):
+        read_checkpoint(path, key)
+    return True
+
+
+def test_a_checkpoint_that_is_cut_short_is_found_out_at_every_length(whole: bytes, tmp_path: Path) -> None:
+    assert all(refuses(tmp_path, whole[:length]) for length in range(len(whole)))
+
+
+def test_a_checkpoint_that_grew_or_is_of_another_training_is_found_out(whole: bytes, tmp_path: Path) -> None:
+    assert refuses(tmp_path, whole + b"\0")
+    assert refuses(tmp_path, whole, "another key")
+    assert refuses(tmp_path, whole.replace(b"checkpoint 1", b"checkpoint 2"))
+    assert refuses(tmp_path, b"PK\3\4 something else")
+
+
+def test_every_single_flipped_bit_is_found_out(whole: bytes, tmp_path: Path) -> None:
+    for place in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        assert refuses(tmp_path, bytes(flipped))
+
+
+@given(data=st.data())
+def test_whatever_differs_from_a_checkpoint_is_found_out(
+    data: st.DataObject, whole: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    begin = data.draw(st.integers(0, len(whole)))
+    end = data.draw(st.integers(begin, len(whole)))
+    altered = whole[:begin] + data.draw(st.binary(max_size=64)) + whole[end:]
+    assert altered == whole or refuses(tmp_path_factory.getbasetemp(), altered)
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    return Record(tmp_path, "key", "train", {}, "cpu", "id", began=False)
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    monkeypatch.setattr(logging.getLogger("tidecast"), "propagate", True)
+    return caplog
+
+
+def test_what_is_no_whole_checkpoint_is_set_aside_and_told(record: Record, told: pytest.LogCaptureFixture) -> None:
+    checkpoints = Checkpoints(record, "gru")
+    checkpoints.save(lambda: STATE)
+    assert Checkpoints(record, "gru").load(3) is not None
+    assert Checkpoints(record, "lstm").load(3) is None
+    content = checkpoints.path.read_bytes()
+    for broken in (content[:-1], b"", Path(__file__).read_bytes()):
+        checkpoints.path.write_bytes(broken)
+        told.clear()
+        assert checkpoints.load(3) is None
+        assert not checkpoints.path.exists()
+        assert (record.folder / "gru.broken").read_bytes() == broken
+        assert told.messages == [
+            f"gru: {checkpoints.path} is torn, altered, or of another training; it is set aside as gru.broken, and "
+            "training starts anew"
+        ]
+
+
+def test_a_checkpoint_ahead_of_its_journal_is_set_aside(record: Record, told: pytest.LogCaptureFixture) -> None:
+    checkpoints = Checkpoints(record, "gru")
+    checkpoints.save(lambda: STATE)
+    assert checkpoints.load(2) is None
+    assert "is ahead of its journal, of which 2 epochs are left" in told.text
+
+
+def test_where_no_checkpoint_can_be_written_the_last_one_stays_and_it_is_told_once(
+    record: Record, told: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = Checkpoints(record, "gru")
+    checkpoints.save(lambda: STATE)
+
+    def full() -> State:
+        raise OSError(28, "No space left on device")
+
+    for _ in range(3):
+        checkpoints.save(full)
+    checkpoints.save(lambda: STATE | {"epoch": np.array(4)})
+    assert told.messages == [
+        f"gru: no checkpoint can be written to {record.folder} (No space left on device); training goes on, and the "
+        "last good one stays",
+        "gru: checkpoints can be written again",
+    ]
+    found = checkpoints.load(4)
+    assert found is not None
+    assert found["epoch"] == 4
+
+
+LINES = [[epoch, 1_700_000_000_000 + epoch, {"train_loss": 1 / epoch}] for epoch in range(1, 6)]
+
+
+def journal_of(path: Path, lines: list[list[object]]) -> bytes:
+    journal = Journal(path)
+    for line in lines:
+        journal.note(line)
+    journal.keep()
+    return path.read_bytes()
+
+
+def test_a_journal_cut_short_at_any_length_holds_its_whole_lines_and_grows_behind_them(tmp_path: Path) -> None:
+    path = tmp_path / "gru.curves"
+    content = journal_of(path, LINES)
+    for length in range(len(content) + 1):
+        path.write_bytes(content[:length])
+        journal = Journal(path)
+        whole = content[:length].count(b"\n")
+        assert journal.read == LINES[:whole]
+        for line in LINES[whole:]:
+            journal.note(line)
+        journal.keep()
+        assert path.read_bytes() == content
+
+
+def test_a_journal_is_read_up_to_the_first_flipped_bit(tmp_path: Path, told: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "gru.curves"
+    content = journal_of(path, LINES)
+    for place in range(len(content)):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(bytes(flipped))
+        whole = content[:place].count(b"\n")
+        assert Journal(path).read == LINES[:whole]
+        assert Journal(path).read == LINES[:whole]
+    assert f"{path} is altered behind line 4" in told.text
+
+
+def test_a_curve_keeps_the_time_of_an_epoch_that_is_trained_again(tmp_path: Path) -> None:
+    path = tmp_path / "gru.curves"
+    first = Curves("a run", path, interval=1e9)
+    first.add(1, {"train_loss": 0.5, "val_loss": float("nan")})
+    first.add(2, {"train_loss": 0.25})
+    first.keep()
+    second = Curves("a run", path, interval=1e9)
+    assert second.again(1) == [{"train_loss": 0.5}]
+    second.add(2, {"train_loss": 0.25})
+    second.add(3, {"train_loss": 0.125})
+    metrics = [(metric.key, metric.step, metric.value) for metric in second.waiting]
+    assert metrics == [("train_loss", 1, 0.5), ("train_loss", 2, 0.25), ("train_loss", 3, 0.125)]
+    assert [metric.timestamp for metric in second.waiting[:2]] == [metric.timestamp for metric in first.waiting]
+
+
+def test_what_the_disk_did_not_take_it_takes_later(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    curves = Curves("a run", gone / "gru.curves", interval=1e9)
+    curves.add(1, {"train_loss": 0.5})
+    with pytest.raises(FileNotFoundError, match=str(gone)):
+        curves.keep()
+    gone.mkdir()
+    curves.keep()
+    assert Curves("a run", gone / "gru.curves").known == curves.known
+
+
+def test_a_file_is_written_whole_or_the_old_one_stays(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    write_whole(path, b"old")
+    with pytest.raises(OSError, match="File name too long"):
+        write_whole(tmp_path / ("x" * 250), b"new")
+    with pytest.raises(FileNotFoundError) as raised:
+        write_whole(tmp_path / "gone" / "summary.json", b"new")
+    assert raised.value.filename == str(tmp_path / "gone" / "summary.json")
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_and_a_device_stay_what_they_are(tmp_path: Path) -> None:
+    link, path = tmp_path / "link", tmp_path / "file"
+    path.write_bytes(b"old")
+    link.symlink_to(path)
+    write_whole(link, b"new")
+    assert link.is_symlink()
+    assert path.read_bytes() == b"new"
+    write_whole(Path("/dev/null"), b"new")
+    assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"3", b"[]", b'{"undelivered": true}', b"\xff\xfe"])
+def test_what_is_no_record_is_none(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = RECORDS / "key-1"
+    folder.mkdir(parents=True)
+    (folder / CONTENT).write_bytes(content)
+    assert read_record(folder) == {}
+    assert undelivered_records() == []
+
+
+@contextmanager
+def left_behind() -> Iterator[Record]:
+    """A record whose run fails."""
+    with suppress(KeyError), open_record("train", {"seed": 1}, "sha256", "cpu") as record:
+        yield record
+        raise KeyError
+
+
+def test_a_record_that_waits_for_a_tracker_is_found_unless_somebody_has_it_in_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with left_behind() as first:
+        first.undelivered = True
+        first.keep()
+        assert undelivered_records() == []
+    assert undelivered_records() == [first.folder]
+    with left_behind() as again:
+        assert again.undelivered
+    assert undelivered_records() == [first.folder]
+    with open_record("train", {"seed": 1}, "sha256", "cpu"):
+        assert undelivered_records() == []
+
+
+def test_of_two_records_left_behind_each_is_taken_up_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with left_behind() as first, left_behind() as second:
+        pass
+    assert {first.folder.name[-2:], second.folder.name[-2:]} == {"-1", "-2"}
+    ids = set()
+    for _ in range(2):
+        with open_record("train", {"seed": 1}, "sha256", "cpu") as again:
+            assert again.began
+            ids.add(again.id)
+    assert ids == {first.id, second.id}
+    assert list(RECORDS.iterdir()) == []
+    with open_record("train", {"seed": 1}, "sha256", "cpu") as new:
+        assert not new.began
+        assert json.loads((new.folder / CONTENT).read_text())["flow"] == "train"

@@ -1,0 +1,157 @@
+"""What is written to the tracker comes there in order, and is tried again as long as that may help."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+import requests
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
+from sqlalchemy.exc import OperationalError
+
+from tasks.tracking import outbox
+from tasks.tracking.outbox import Outbox
+from tasks.tracking.trouble import TrackerAwayError, is_away, reason
+
+PASSING = [
+    OSError("gone"),
+    requests.ConnectionError("gone"),
+    MlflowException("busy", TEMPORARILY_UNAVAILABLE),
+    MlflowException("broken"),
+    OperationalError("select 1", None, Exception("unable to open database file")),
+]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "FIRST_PAUSE", 0.001)
+
+
+def after(errors: Iterator[Exception], write: Callable[[], object]) -> Callable[[], object]:
+    """A write that meets some errors first, one an attempt."""
+
+    def attempt() -> object:
+        for error in errors:
+            raise error
+        return write()
+
+    return attempt
+
+
+def test_writes_are_made_in_order_whatever_passing_trouble_each_meets() -> None:
+    box, made = Outbox(), list[int]()
+    for number in range(50):
+        box.post(after(iter(PASSING[: number % 3 * 2]), lambda number=number: made.append(number)))  # type: ignore[misc]
+    box.settle()
+    assert made == list(range(50))
+
+
+@pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
+def test_passing_trouble_is_tried_again(error: Exception) -> None:
+    box, made = Outbox(), list[str]()
+    box.post(after(iter([error] * 5), lambda: made.append("once")))
+    box.settle()
+    assert made == ["once"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MlflowException("no such run", INVALID_PARAMETER_VALUE), KeyError("ours"), FileNotFoundError(2, "gone", "plots")],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_is_refused_for_good_is_raised_once_and_the_rest_is_written(error: Exception) -> None:
+    box, made = Outbox(), list[str]()
+    box.post(after(iter([error] * 2), lambda: made.append("refused")))
+    box.post(lambda: made.append("behind"))
+    with pytest.raises(type(error)) as raised:
+        box.settle()
+    assert raised.value is error
+    assert made == ["behind"]
+    assert box.settle() < 1
+
+
+def test_a_tracker_that_takes_nothing_is_given_up_when_patience_ends_and_can_be_used_later() -> None:
+    box, away, made = Outbox(), threading.Event(), list[str]()
+    away.set()
+
+    def write() -> None:
+        if away.is_set():
+            raise ConnectionError(111, "Connection refused")
+        made.append("late")
+
+    box.post(write)
+    box.post(write)
+    with pytest.raises(TrackerAwayError, match=r"cannot be used \(Connection refused\)"):
+        box.settle(patience=0.05)
+    assert len(box.waiting) == 0
+    away.clear()
+    box.post(write)
+    box.settle(patience=0.0)
+    assert made == ["late"]
+
+
+def test_patience_counts_from_the_last_write_that_was_taken() -> None:
+    """Each of the writes takes most of the patience, and all of them together far more."""
+    box, made = Outbox(), list[int]()
+
+    def slow(number: int) -> Callable[[], object]:
+        return after(iter([OSError("busy")] * 30), lambda: made.append(number))
+
+    for number in range(20):
+        box.post(slow(number))
+    box.settle(patience=5.0)
+    assert made == list(range(20))
+
+
+def test_a_question_is_answered_behind_what_waits_and_asked_again_in_trouble() -> None:
+    box, made = Outbox(), list[str]()
+    box.post(after(iter(PASSING), lambda: made.append("before")))
+    assert box.ask(after(iter(PASSING), lambda: "".join(made))) == "before"
+
+
+def test_nothing_waits_for_the_tracker_but_settling() -> None:
+    box, go = Outbox(), threading.Event()
+    box.post(go.wait)
+    box.post(lambda: None)
+    assert len(box.waiting) == 2
+    go.set()
+    box.settle()
+    assert len(box.waiting) == 0
+
+
+def answer(status: int) -> requests.HTTPError:
+    found = requests.Response()
+    found.status_code = status
+    return requests.HTTPError("of a file's transfer", response=found)
+
+
+def test_a_transfer_that_is_refused_is_told_apart_from_a_server_in_trouble() -> None:
+    assert [is_away(answer(status)) for status in (400, 404, 413, 401, 429, 503)] == [False] * 3 + [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(28, "No space left on device", "/data/plots"), "/data/plots: No space left on device"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (
+            MlflowException(
+                "API request to http://ann:secret@h:1/api failed with exception HTTPConnectionPool(host='h', port=1): "
+                "Max retries exceeded with url: /api (Caused by NewConnectionError(\"HTTPConnection(host='h', port=1): "
+                'Failed to establish a new connection: [Errno 111] Connection refused"))'
+            ),
+            "Connection refused",
+        ),
+        (
+            MlflowException("... (Caused by ResponseError('too many 503 error responses'))"),
+            "too many 503 error responses",
+        ),
+        (
+            MlflowException("(sqlite3.OperationalError) database or disk is full\n[SQL: INSERT INTO runs]"),
+            "database or disk is full",
+        ),
+        (MlflowException("http://ann:secret@h:1 is odd"), "http://***@h:1 is odd"),
+    ],
+)
+def test_the_reason_is_told_in_few_words_without_a_password(error: Exception, told: str) -> None:
+    assert reason(error) == told
