@@ -21,8 +21,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 run: install  ## the main job: train, compare and plot on a sine wave
 	@$(BIN)/tidecast train
 
-test: install
-	@$(BIN)/python -m pytest
+test: install  ## half of the tests wait for servers, so two processes take little more than half the time
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: install
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -31,7 +31,7 @@ format: install
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 ui: install  ## the MLflow UI on this folder's runs
-	@$(BIN)/mlflow server --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./artifacts --host 127.0.0.1 --port 5000
+	@$(BIN)/mlflow server --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./artifacts --host 127.0.0.1 --port 5000 --allowed-hosts 127.0.0.1:5000,localhost:5000
 
 docs: install  ## the reference of all options, written from the code
 	@$(BIN)/python -c 'from flows.commands.app import app; print(app.generate_docs(output_format="markdown"))' > docs/cli.md
