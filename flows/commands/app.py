@@ -70,13 +70,12 @@ app.command(
     `tidecast up` that runs, both are known.
     """,
 )
-
-
 app.command(
     "flows.commands.sync:sync",
     help="""Deliver to MLflow what it could not take when a run of this folder ended.
 
-    Nothing is trained again: the run goes on where it stopped, and is compared and registered as any other.
+    Nothing is trained again: the run goes on where it stopped, and is compared and registered as any other. Runs whose
+    process was killed are closed.
     """,
 )
 

@@ -20,15 +20,12 @@ def sync() -> None:
     """What `tidecast sync` does."""
     from tasks.records import RECORDS, read_record, undelivered_records
 
-    waiting, mistakes, say = (
-        undelivered_records(),
-        list[str](),
-        Console(highlight=False, markup=False, soft_wrap=True).print,
-    )
-    if not waiting:
-        say(f"Nothing waits in {RECORDS}: every run of this folder is recorded whole.")
-    else:
+    waiting, mistakes = undelivered_records(), list[str]()
+    say = Console(highlight=False, markup=False, soft_wrap=True).print
+    if waiting:
         start_up(load_libraries)
+    else:
+        say(f"Nothing waits in {RECORDS} to be delivered.")
     for folder in waiting:
         record = read_record(folder)
         try:
