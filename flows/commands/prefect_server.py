@@ -7,21 +7,17 @@ own that it points at 127.0.0.1, or with a form.
 
 import os
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
 HOSTS = "TIDECAST_PREFECT_HOSTS"
 """The names under which it answers, whatever the port, in the environment; without it those of the loopback."""
 
 
-def create_app() -> "FastAPI":
+def create_app() -> ASGIApp:
     """The API, the pages and the services."""
     from prefect.server.api import server
     from prefect.settings import get_current_settings
@@ -30,10 +26,9 @@ def create_app() -> "FastAPI":
 
     keep_secrets()
     hosts = os.environ.get(HOSTS, "localhost,127.0.0.1,[::1]").split(",")
-    app = server.create_app(final=True)
-    app.add_middleware(OriginCheck, allowed=get_current_settings().server.api.cors_allowed_origins.split(","))
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
-    return app
+    origins = get_current_settings().server.api.cors_allowed_origins.split(",")
+    # Before the app, not in it: its automations call it by a name of their own, without the network.
+    return TrustedHostMiddleware(OriginCheck(server.create_app(final=True), origins), hosts, www_redirect=False)
 
 
 class OriginCheck:

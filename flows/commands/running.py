@@ -102,6 +102,7 @@ def keep_own_server() -> None:
     """The server that Prefect is about to start ends with this process, however that ends, and hears this one alone."""
     mark, password = secrets.token_hex(8), f"tidecast:{secrets.token_urlsafe()}"
     os.environ |= {MARK: mark, "PREFECT_SERVER_API_AUTH_STRING": password, "PREFECT_API_AUTH_STRING": password}
+    os.environ["PREFECT_LOGGING_ROOT_LEVEL"] = "CRITICAL"  # it may be ended with a connection in use, which it tells of
     refresh_global_settings_context()
     atexit.register(Guardian(mark).dismiss)
 
