@@ -13,7 +13,9 @@ from mlflow.tracking import MlflowClient
 
 from flows.train import train
 from models.errors import InputError
-from models.specs import ElmanSpec, FitSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec
+from models.specs import ElmanSpec, FitSpec, NumpyRNNSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec
+from tasks.report import losers
+from tasks.tracking.client import connect
 
 EPOCHS = 6
 
@@ -191,3 +193,25 @@ def test_a_run_that_fails_is_closed_as_failed_with_its_reason(prefect_server: No
     runs = client.search_runs([experiment.experiment_id])
     assert {run.info.status for run in runs} == {"FAILED"}
     assert all("--window.horizon" in run.data.tags["reason"] for run in runs)
+
+
+def test_a_model_that_diverges_is_told_and_kept_out_while_the_others_go_on(
+    prefect_server: None, mlflow_folder: Path
+) -> None:
+    summary = train(
+        recipe="diverging",
+        models=["elman", "numpy_rnn"],
+        series=SeriesSpec(wave="sine", points=120, stop=12.0, name="diverging"),
+        window=WindowSpec(length=8),
+        elman=ElmanSpec(learning_rate=10),
+        numpy_rnn=NumpyRNNSpec(epochs=2),
+    )
+    tags = {name: connect().get_run(model["run_id"]).data.tags for name, model in summary["models"].items()}
+    assert "elman diverged in epoch" in tags["elman"]["diverged"]
+    assert "--elman.learning_rate below 10 may help" in tags["elman"]["diverged"]
+    assert "diverged" not in tags["numpy_rnn"]
+    assert tags["elman"]["beats"] == "no baseline"
+    assert summary["chosen"] == "numpy_rnn"
+    assert not summary["registered"]["champion"]
+    assert connect().get_run(summary["parent_run_id"]).info.status == "FINISHED"
+    assert losers(summary)[0].startswith("Worse than every baseline: elman")
