@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_UI_URL
 
 from models.metrics import skill
 from tasks import plots
@@ -37,7 +38,7 @@ def run_tags(series: Series, device: str, **more: str) -> dict[str, str]:
         "mlflow.source.git.commit": git_commit(),
         "prefect.flow_run_id": flow_run.id,
         "prefect.flow_run_name": flow_run.name,
-        "prefect.flow_run_url": flow_run.ui_url,
+        "prefect.flow_run_url": flow_run.ui_url if PREFECT_UI_URL.value() else "",  # of a server that stays
     }
     return {name: str(value) for name, value in tags.items() if value}
 

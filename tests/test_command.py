@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -80,17 +81,26 @@ def interrupt(process: subprocess.Popen[str]) -> str:
     return rest
 
 
-@pytest.mark.parametrize("moment", ["Starting temporary server", "gru: epoch 1 "])
+def server_of(process: subprocess.Popen[str]) -> psutil.Process:
+    """Prefect's server of a command, as soon as there is one."""
+    while True:
+        with suppress(StopIteration, ValueError):
+            (server,) = marked(guardian_of(process).cmdline()[-1])
+            return server
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("moment", ["", "gru: epoch 1 "], ids=["starting", "training"])
 def test_killed_it_takes_its_server_along(moment: str, tmp_path: Path) -> None:
     with started(tmp_path, "train", "gru-sine", "--fit.epochs", "1000000") as process:
+        server = server_of(process)
         assert process.stderr is not None
-        assert any(moment in line for line in process.stderr)
+        assert not moment or any(moment in line for line in process.stderr)
         guardian = guardian_of(process)
         mark = guardian.cmdline()[-1]
-        while not (servers := marked(mark)):
-            time.sleep(0.01)
         process.kill()
-        gone, left = psutil.wait_procs([*servers, guardian], timeout=30)
+        gone, left = psutil.wait_procs([server, guardian], timeout=30)
     assert (len(gone), left, marked(mark)) == (2, [], [])
 
 
@@ -110,8 +120,7 @@ def test_the_server_of_a_command_hears_the_command_alone(tmp_path: Path) -> None
     with started(tmp_path, "train", "gru-sine", "--fit.epochs", "1000000") as process:
         assert process.stderr is not None
         assert any("gru: epoch 1 " in line for line in process.stderr)
-        (server,) = marked(guardian_of(process).cmdline()[-1])
-        port = server.cmdline()[server.cmdline().index("--port") + 1]
+        (port,) = {each.laddr.port for each in server_of(process).net_connections("inet")}
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/api/admin/version", timeout=30)
         interrupt(process)
@@ -119,10 +128,22 @@ def test_the_server_of_a_command_hears_the_command_alone(tmp_path: Path) -> None
 
 def test_ctrl_c_while_the_server_starts_ends_the_command_and_the_server(tmp_path: Path) -> None:
     with started(tmp_path, "train", "elman-sine") as process:
-        assert process.stderr is not None
-        assert any("Starting temporary server" in line for line in process.stderr)
+        server = server_of(process)
         time.sleep(1)  # of the seconds that the server takes
         assert "tidecast: interrupted" in interrupt(process)
+    assert not server.is_running()
+
+
+def test_a_server_that_cannot_start_is_told_in_one_line(tmp_path: Path) -> None:
+    home = tmp_path / ".prefect"
+    (home / "prefect.db").mkdir(parents=True)
+    with started(tmp_path, "train", "elman-sine") as process:
+        said = process.communicate(timeout=60)[1]
+    assert said == (
+        f"tidecast: Prefect's server, with its files in {home}, does not start: sqlalchemy.exc.OperationalError: "
+        "(sqlite3.OperationalError) unable to open database file\n"
+    )
+    assert process.returncode == 1
 
 
 def test_ctrl_c_in_training_ends_at_once_and_is_known_to_mlflow_and_prefect(tmp_path: Path) -> None:

@@ -50,10 +50,8 @@ class Child:
 
     def fail(self, how: str) -> NoReturn:
         """Give up, with one line that names it and the error in its log, or else its last line; exit status 1."""
-        lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines()] if self.log else []
-        errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
-        reason = "".join(f": {line}" for line in (errors or [line for line in lines if line])[-1:])
-        raise SystemExit(f"tidecast: {self.name} {how}{redacted(reason)} ({self.said})")
+        reason = reason_in(self.log.read_text(errors="replace")) if self.log else ""
+        raise SystemExit(f"tidecast: {self.name} {how}{reason} ({self.said})")
 
     @property
     def said(self) -> str:
@@ -160,6 +158,13 @@ class Children:
             child.process.wait()
         self.running = []
         self.guardian.dismiss()
+
+
+def reason_in(log: str) -> str:
+    """The error that a log tells of, or else its last line, as the end of a message; nothing of an empty one."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    return "".join(f": {redacted(line)}" for line in (errors or lines)[-1:])
 
 
 def _stop(*_: object) -> None:

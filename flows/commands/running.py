@@ -4,26 +4,18 @@ What takes seconds to import is imported where it is used: help and mistakes are
 it while Prefect's server starts.
 """
 
-import atexit
 import gc
 import logging
-import os
-import secrets
-import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prefect.client.orchestration import get_client
-from prefect.context import refresh_global_settings_context
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings, temporary_settings
 from pydantic import BaseModel
 
 from flows.catalogue import change, recipe_parameters
-from flows.commands.guardian import Guardian
-from flows.commands.marks import MARK
+from flows.commands.own_server import OwnServer
 from models.errors import InputError
 
 if TYPE_CHECKING:  # takes seconds
@@ -77,62 +69,30 @@ def find_model(options: dict[str, Any]) -> "Version":
 
 def run_flow(flow: Callable[..., Summary], options: dict[str, Any], load: Callable[[], None]) -> Summary:
     """Start Prefect's server, where the user names none, call `load` meanwhile, and run the flow."""
-    start_up(load)
-    with heartbeat_where_it_is_heard():
+    with prefect_at_hand(load):
         return flow(**options)
 
 
-def start_up(load: Callable[[], None]) -> None:
-    """Start Prefect's server, where the user names none, and import meanwhile what the flow is about to use."""
-    if not get_current_settings().api.url:
-        keep_own_server()
-        import prefect.server.api.server  # noqa: F401  # the client would, but two threads should not import at a time
-    with ThreadPoolExecutor(1) as aside:
-        loading = aside.submit(load)
-        with interrupts_kept_from_children():
-            get_client(sync_client=True)  # waits until the server answers
-        loading.result()
+@contextmanager
+def prefect_at_hand(load: Callable[[], None]) -> Iterator[None]:
+    """Start Prefect's server, where the user names none, and import meanwhile what the flows are about to use."""
+    own = None if get_current_settings().api.url else OwnServer()
+    load()
+    if own:
+        own.wait()
     for handler in logging.getLogger().handlers:
         handler.addFilter(is_told_once)
     gc.freeze()
     gc.enable()
-
-
-def keep_own_server() -> None:
-    """The server that Prefect is about to start ends with this process, however that ends, and hears this one alone."""
-    mark, password = secrets.token_hex(8), f"tidecast:{secrets.token_urlsafe()}"
-    os.environ |= {MARK: mark, "PREFECT_SERVER_API_AUTH_STRING": password, "PREFECT_API_AUTH_STRING": password}
-    os.environ["PREFECT_LOGGING_ROOT_LEVEL"] = "CRITICAL"  # it may be ended with a connection in use, which it tells of
-    refresh_global_settings_context()
-    atexit.register(Guardian(mark).dismiss)
+    # No heartbeat to a server that ends with the run: waiting for the last beat takes up to a second.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if own else {}):
+        yield
 
 
 def is_told_once(record: logging.LogRecord) -> bool:
     """Whether the command itself does not end with what Prefect logs, in one line and without a traceback."""
     error = record.exc_info[1] if record.exc_info else None
     return not (isinstance(error, InputError | OSError) or record.getMessage().startswith("Finished in state Failed"))
-
-
-@contextmanager
-def interrupts_kept_from_children() -> Iterator[None]:
-    """Processes started meanwhile never see a terminal's Ctrl-C, which goes to all of them at once.
-
-    The server is still needed then, to be told how the run ended; it is stopped behind that. This process is still
-    interrupted: another thread takes the signal, which this one blocks and its children inherit as blocked.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def heartbeat_where_it_is_heard() -> Iterator[None]:
-    """No heartbeat to a server that ends with the run: waiting for the last beat takes up to a second."""
-    own = not get_current_settings().api.url
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if own else {}):
-        yield
 
 
 def write_summary(summary: Summary, path: Path | None) -> None:

@@ -1,6 +1,7 @@
 """The command `tidecast sync`: delivers the records of runs whose tracker was away when they ended."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from prefect.settings import get_current_settings
 from rich.console import Console
 
 from flows.backtest import backtest
-from flows.commands.running import heartbeat_where_it_is_heard, start_up
+from flows.commands.running import prefect_at_hand
 from flows.train import train
 from models.errors import InputError
 from models.specs import SeriesSpec
@@ -22,20 +23,18 @@ def sync() -> None:
 
     waiting, mistakes = undelivered_records(), list[str]()
     say = Console(highlight=False, markup=False, soft_wrap=True).print
-    if waiting:
-        start_up(load_libraries)
-    else:
+    if not waiting:
         say(f"Nothing waits in {RECORDS} to be delivered.")
-    for folder in waiting:
-        record = read_record(folder)
-        try:
-            refuse_changed_data(folder, record)
-        except InputError as mistake:  # the others can be delivered
-            mistakes.append(str(mistake))
-            continue
-        with heartbeat_where_it_is_heard():
+    with prefect_at_hand(load_libraries) if waiting else nullcontext():
+        for folder in waiting:
+            record = read_record(folder)
+            try:
+                refuse_changed_data(folder, record)
+            except InputError as mistake:  # the others can be delivered
+                mistakes.append(str(mistake))
+                continue
             summary = FLOWS[record["flow"]](**record["parameters"])
-        say(f"Delivered: {record['flow']} {summary['recipe']}, as run {summary['parent_run_id']}")
+            say(f"Delivered: {record['flow']} {summary['recipe']}, as run {summary['parent_run_id']}")
     close_dead(say)
     if mistakes:
         raise InputError("; ".join(mistakes))
