@@ -22,7 +22,7 @@ run: install  ## the main job: train, compare and plot on a sine wave
 	@$(BIN)/tidecast train
 
 test: install  ## half of the tests wait for servers, so two processes take little more than half the time
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -5,6 +5,7 @@ from typing import Any
 
 from prefect import flow
 
+from flows.loading import quick_imports
 from flows.parameters import described
 from models.specs import (
     Ahead,
@@ -58,18 +59,19 @@ def backtest(
     settings, began = dict(locals()), time.perf_counter()
     kinds = {"recurrent": recurrent, "fit": fit, "elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
     # Imported here, since it takes seconds, so that options can be read and a server started without it.
-    from models.baselines import BASELINES
-    from tasks.backtesting import roll_baseline, roll_model
-    from tasks.planning import direct_window, plan_backtest, with_test_points
-    from tasks.preparation import prepare_data
-    from tasks.recording import record_data, run_tags
-    from tasks.recording_backtest import record_backtest, record_rolled, summarize
-    from tasks.records import open_record
-    from tasks.run_page import link_run
-    from tasks.scoring import plot_backtest, score_backtest
-    from tasks.series import read_series
-    from tasks.tracking.runs import tracked_run
-    from tasks.training import choose_device, fit_model
+    with quick_imports():
+        from models.baselines import BASELINES
+        from tasks.backtesting import roll_baseline, roll_model
+        from tasks.planning import direct_window, plan_backtest, with_test_points
+        from tasks.preparation import prepare_data
+        from tasks.recording import record_data, run_tags
+        from tasks.recording_backtest import record_backtest, record_rolled, summarize
+        from tasks.records import open_record
+        from tasks.run_page import link_run
+        from tasks.scoring import plot_backtest, score_backtest
+        from tasks.series import read_series
+        from tasks.tracking.runs import tracked_run
+        from tasks.training import choose_device, fit_model
 
     chosen_device, window = choose_device(device, models), direct_window(window, horizon)
     data = prepare_data(read_series(series), window, with_test_points(split, test), season, "test")

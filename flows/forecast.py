@@ -4,6 +4,7 @@ from typing import Any
 
 from prefect import flow
 
+from flows.loading import quick_imports
 from flows.parameters import described
 from models.specs import Horizon, Output, Reference, SeriesSpec
 
@@ -24,21 +25,22 @@ def forecast(
     """
     settings = dict(locals())
     # Imported here, since it takes seconds, so that options can be read and a server started without it.
-    from tasks.forecasting import (
-        experiment_of,
-        make_forecast,
-        plot_forecast,
-        record_forecast,
-        run_name,
-        source_of,
-        summarize,
-        write_forecast,
-    )
-    from tasks.recording import run_tags
-    from tasks.run_page import link_run
-    from tasks.series import read_series
-    from tasks.tracking.registry import find_version
-    from tasks.tracking.runs import tracked_run
+    with quick_imports():
+        from tasks.forecasting import (
+            experiment_of,
+            make_forecast,
+            plot_forecast,
+            record_forecast,
+            run_name,
+            source_of,
+            summarize,
+            write_forecast,
+        )
+        from tasks.recording import run_tags
+        from tasks.run_page import link_run
+        from tasks.series import read_series
+        from tasks.tracking.registry import find_version
+        from tasks.tracking.runs import tracked_run
 
     version = find_version(model)
     settings["series"] = source_of(version, series)

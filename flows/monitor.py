@@ -4,6 +4,7 @@ from typing import Any
 
 from prefect import flow
 
+from flows.loading import quick_imports
 from flows.parameters import described
 from models.specs import Bound, Most, Recent, Reference, SeriesSpec
 
@@ -28,22 +29,23 @@ def monitor(
     """
     settings = dict(locals())
     # Imported here, since it takes seconds, so that options can be read and a server started without it.
-    from tasks.dead_runs import close_lost_runs
-    from tasks.forecasting import source_of
-    from tasks.monitoring import (
-        ask_for_retraining,
-        judge_forecasts,
-        plot_scores,
-        read_forecasts,
-        record_judgement,
-        score_forecasts,
-        summarize,
-    )
-    from tasks.recording import run_tags
-    from tasks.run_page import link_run
-    from tasks.series import read_series
-    from tasks.tracking.registry import find_version
-    from tasks.tracking.runs import tracked_run
+    with quick_imports():
+        from tasks.dead_runs import close_lost_runs
+        from tasks.forecasting import source_of
+        from tasks.monitoring import (
+            ask_for_retraining,
+            judge_forecasts,
+            plot_scores,
+            read_forecasts,
+            record_judgement,
+            score_forecasts,
+            summarize,
+        )
+        from tasks.recording import run_tags
+        from tasks.run_page import link_run
+        from tasks.series import read_series
+        from tasks.tracking.registry import find_version
+        from tasks.tracking.runs import tracked_run
 
     close_lost_runs()
     champion = find_version(model)

@@ -5,6 +5,7 @@ from typing import Any
 
 from prefect import flow
 
+from flows.loading import quick_imports
 from flows.parameters import described
 from models.specs import (
     Device,
@@ -52,16 +53,17 @@ def train(
     settings, began = dict(locals()), time.perf_counter()
     kinds = {"recurrent": recurrent, "fit": fit, "elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
     # Imported here, since it takes seconds, so that options can be read and a server started without it.
-    from tasks.drawing import plot_model
-    from tasks.evaluation import Outcome, choose, evaluate, evaluate_baselines
-    from tasks.gate import pass_gate, register_model
-    from tasks.preparation import prepare_data
-    from tasks.recording import record_comparison, record_data, record_model, run_tags, summarize
-    from tasks.records import open_record
-    from tasks.run_page import link_run
-    from tasks.series import read_series
-    from tasks.tracking.runs import tracked_run
-    from tasks.training import choose_device, fit_model
+    with quick_imports():
+        from tasks.drawing import plot_model
+        from tasks.evaluation import Outcome, choose, evaluate, evaluate_baselines
+        from tasks.gate import pass_gate, register_model
+        from tasks.preparation import prepare_data
+        from tasks.recording import record_comparison, record_data, record_model, run_tags, summarize
+        from tasks.records import open_record
+        from tasks.run_page import link_run
+        from tasks.series import read_series
+        from tasks.tracking.runs import tracked_run
+        from tasks.training import choose_device, fit_model
 
     chosen_device = choose_device(device, models)
     data = prepare_data(read_series(series), window, split, season, free_run)

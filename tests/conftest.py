@@ -26,6 +26,19 @@ with suppress(ImportError):
     settings.load_profile("repeatable")
 
 
+LONGEST = (
+    *("test_production", "test_killed", "test_end_to_end", "test_docs", "test_pages", "test_statuses", "test_fuzz"),
+    *("test_tracker_away", "test_full_disk", "test_credentials", "test_up", "test_command", "test_many_at_once"),
+)
+"""The files that take a minute or more; they begin first, so that two processes end at about the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order in which files are begun."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
+
+
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """A real Prefect server on loopback, with a database of its own."""

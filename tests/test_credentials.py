@@ -74,16 +74,16 @@ def test_prefect_is_broken_or_not_there(arguments: tuple[str, ...], broken: str,
 
 
 @pytest.mark.parametrize(
-    ("name", "driver", "who"),
+    ("name", "driver", "told"),
     [
-        ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "postgresql+asyncpg", "the Prefect server"),
-        ("MLFLOW_BACKEND_STORE_URI", "postgresql+psycopg", "the MLflow server"),
+        ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "postgresql+asyncpg", "the Prefect server ended with status 3: "),
+        ("MLFLOW_BACKEND_STORE_URI", "postgresql+psycopg", "the database postgresql+psycopg://"),
     ],
 )
 def test_the_database_of_a_server_refuses(
-    name: str, driver: str, who: str, postgresql: PostgreSQL, tmp_path: Path
+    name: str, driver: str, told: str, postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
     ports = ["--prefect-port", str(free_port()), "--mlflow-port", str(free_port())]
     said = failed(tmp_path, "up", *ports, **{name: f"{driver}://{USER}@127.0.0.1:{postgresql.port}/postgres"})
-    assert f"tidecast: {who} ended with status" in said
+    assert f"tidecast: {told}" in said
     assert "password authentication failed" in said

@@ -12,12 +12,14 @@ from prefect.settings import PREFECT_API_URL
 from tests.killing import KINDS
 
 ROOT = Path(__file__).parent.parent
+KILLS = 3
+"""Of each kind; `python -m tests.killing` does as many as one has time for."""
 
 
 @pytest.mark.timeout(900)
 def test_what_is_killed_at_any_moment_ends_as_if_it_had_been_left_alone(prefect_server: None, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.killing", str(tmp_path), "--kills", "5"],
+        [sys.executable, "-m", "tests.killing", str(tmp_path), "--kills", str(KILLS)],
         cwd=ROOT,
         env={**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value())},
         capture_output=True,
@@ -27,4 +29,4 @@ def test_what_is_killed_at_any_moment_ends_as_if_it_had_been_left_alone(prefect_
     assert done.returncode == 0, done.stderr[-3000:]
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["kind"] for line in told] == list(KINDS)
-    assert [sum(line["killed"].values()) for line in told] == [5] * len(KINDS)
+    assert [sum(line["killed"].values()) for line in told] == [KILLS] * len(KINDS)

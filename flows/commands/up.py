@@ -95,9 +95,10 @@ def start_servers(children: Children, folder: Path, prefect: Address, mlflow: Ad
         own / "prefect.log",
         layer=1,
     )
-    from tasks.tracking.database import make_database  # takes seconds, in which the other starts
+    from tasks.tracking.database import make_database, refuse_closed_database  # take seconds, in which the other starts
 
     environment = servers.mlflow_environment(folder, mlflow)
+    refuse_closed_database(environment["MLFLOW_BACKEND_STORE_URI"])
     make_database(environment["MLFLOW_BACKEND_STORE_URI"])
     runs = children.start("the MLflow server", servers.mlflow_command(mlflow), environment, own / "mlflow.log")
     children.wait(flows, lambda: status_of(f"{prefect.url}/api/health") == 200, "does not answer")

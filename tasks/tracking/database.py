@@ -3,15 +3,19 @@
 import shutil
 from pathlib import Path
 
-from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine_with_retry
-from sqlalchemy.engine import make_url
-
+from models.errors import InputError
 from tasks.turns import own_turn
+from tasks.urls import redacted
 
 
 def make_database(uri: str) -> None:
     """Make the database where it is a file that is not there yet; of many processes, one does."""
-    name = make_url(uri).database if uri.startswith("sqlite:///") else None
+    if not uri.startswith("sqlite:///"):
+        return
+    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine_with_retry  # takes a second
+    from sqlalchemy.engine import make_url
+
+    name = make_url(uri).database
     if name in (None, "", ":memory:") or _is_there(path := Path(str(name))):
         return
     with own_turn(path.name, path.parent) as place:
@@ -25,6 +29,23 @@ def make_database(uri: str) -> None:
         engine.dispose()
         draft.replace(path)
         folder.rmdir()
+
+
+def refuse_closed_database(uri: str) -> None:
+    """**Raises:** `InputError` where a server does not let us in, which MLflow would try for two minutes."""
+    if uri.startswith("sqlite"):
+        return
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
+
+    engine = create_engine(uri)
+    try:
+        engine.connect().close()
+    except DBAPIError as error:
+        reason = " ".join(str(error.orig).split())
+        raise InputError(f"the database {redacted(uri)} cannot be used: {redacted(reason)}") from None
+    finally:
+        engine.dispose()
 
 
 def _is_there(path: Path) -> bool:
