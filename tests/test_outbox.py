@@ -2,14 +2,21 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import repeat
+from pathlib import Path
 
 import pytest
 import requests
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
 from sqlalchemy.exc import OperationalError
 
 from tasks.tracking import outbox
+from tasks.tracking.client import tracking_uri
+from tasks.tracking.database import make_database
 from tasks.tracking.outbox import Outbox
 from tasks.tracking.trouble import TrackerAwayError, is_away, reason
 
@@ -117,6 +124,29 @@ def test_nothing_waits_for_the_tracker_but_settling() -> None:
     go.set()
     box.settle()
     assert len(box.waiting) == 0
+
+
+def test_of_many_that_write_the_same_at_once_none_is_refused(mlflow_folder: Path) -> None:
+    """MLflow refuses some of those who log the data of a new experiment at the same time."""
+    client, data = MlflowClient(), DatasetInput(Dataset("wave", "0123", "wave", "{}"))
+    make_database(tracking_uri())
+    boxes, start = [Outbox() for _ in range(8)], threading.Barrier(8)
+    for number in range(10):
+        experiment = client.create_experiment(f"many {number}")
+        runs = [client.create_run(experiment).info.run_id for _ in boxes]
+        for box, run in zip(boxes, runs, strict=True):
+            box.post(start.wait)
+            box.post(partial(client.log_inputs, run, [data]))
+        for box in boxes:
+            box.settle()
+        assert [len(client.get_run(run).inputs.dataset_inputs) for run in runs] == [1] * len(boxes)
+
+
+def test_who_is_overtaken_again_and_again_is_told_so() -> None:
+    box = Outbox()
+    box.post(after(repeat(MlflowException("duplicate key value", INVALID_PARAMETER_VALUE)), lambda: None))
+    with pytest.raises(MlflowException, match="duplicate key value"):
+        box.settle()
 
 
 def answer(status: int) -> requests.HTTPError:

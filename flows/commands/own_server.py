@@ -3,6 +3,7 @@
 The command listens in its stead while it starts: a request waits in the socket until the server answers it.
 """
 
+import asyncio
 import atexit
 import os
 import secrets
@@ -15,6 +16,11 @@ import urllib.request
 
 SLOWEST, PATIENCE = 120, 5
 """Seconds that it gets to start, of which its first start takes seven for a database, and to end by itself."""
+
+SETTINGS = {
+    "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "false",  # that is done before, one server at a time
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",  # nothing here uses them, and two servers cannot do so at once
+}
 
 
 class OwnServer:
@@ -33,7 +39,7 @@ class OwnServer:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "flows.commands.own_server", str(listener.fileno())],
-                env={**os.environ, MARK: mark, "PREFECT_SERVER_API_AUTH_STRING": password},
+                env={**os.environ, **SETTINGS, MARK: mark, "PREFECT_SERVER_API_AUTH_STRING": password},
                 pass_fds=[listener.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self.log,
@@ -76,7 +82,13 @@ def serve(descriptor: int) -> None:
     """The server's side, in a process of its own: answer what comes in at an open socket."""
     import uvicorn
     from prefect.server.api.server import create_app
+    from prefect.server.database import provide_database_interface
+    from prefect.settings import get_current_settings
 
+    from tasks.turns import own_turn
+
+    with own_turn("prefect.db", get_current_settings().home):  # of several at once each would make the same tables
+        asyncio.run(provide_database_interface().create_db())
     app = create_app(ephemeral=True, final=True)
     uvicorn.Server(uvicorn.Config(app, lifespan="on", log_level="error")).run([socket.socket(fileno=descriptor)])
 

@@ -12,13 +12,15 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tasks.tracking.client import tracker
-from tasks.tracking.trouble import TrackerAwayError, is_away, reason
+from tasks.tracking.trouble import TrackerAwayError, is_away, is_overtaken, reason
 
 log = logging.getLogger("tidecast")
 PATIENCE = 60.0
 """Seconds that the end of a run waits for a tracker that takes nothing, unless `TIDECAST_PATIENCE` says otherwise."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 """Seconds between two attempts, which double."""
+OVERTAKEN = 5
+"""How often a write may find that another process was first."""
 
 Write = Callable[[], object]
 Answer = TypeVar("Answer")
@@ -83,7 +85,7 @@ class Outbox:
         return TrackerAwayError(f"{tracker()} cannot be used ({told})")
 
     def _work(self) -> None:
-        pause = FIRST_PAUSE
+        pause, overtaken = FIRST_PAUSE, 0
         while True:
             with self.changed:
                 while not self.waiting:
@@ -92,6 +94,9 @@ class Outbox:
             try:
                 write()
             except Exception as error:  # whatever it is, the flow's thread has to know
+                if is_overtaken(error) and overtaken < OVERTAKEN:
+                    overtaken += 1
+                    continue
                 if is_away(error):
                     self._note(write, reason(error))
                     self.hurry.wait(pause)
@@ -100,7 +105,7 @@ class Outbox:
                     pause = min(2 * pause, LONGEST_PAUSE)
                     continue
                 self.refused = self.refused or error
-            pause = FIRST_PAUSE
+            pause, overtaken = FIRST_PAUSE, 0
             self._take_off(write)
 
     def _note(self, write: Write, trouble: str) -> None:

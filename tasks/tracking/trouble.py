@@ -11,6 +11,8 @@ from tasks.urls import redacted
 SERVER_ERROR = 500
 PASSING = (401, 403, 408, 425, 429)
 """Statuses below 500 of which the same may go well later: not let in, too slow, too early, too many."""
+TAKEN = re.compile(r"IntegrityError|UniqueViolation|UNIQUE constraint failed|duplicate key value")
+"""What databases say of a row that is there already."""
 REASONS = re.compile(
     r"\[Errno -?\d+\] ([^'\")]+)"  # of a connection
     r"|(too many \d+ error responses|Read timed out|[Cc]onnection aborted|Remote end closed connection)"
@@ -33,6 +35,14 @@ def is_away(error: Exception) -> bool:
         if not isinstance(error, OSError) or isinstance(error, FileNotFoundError):
             return False
     return status >= SERVER_ERROR or status in PASSING
+
+
+def is_overtaken(error: Exception) -> bool:
+    """Whether another process wrote the same at the same moment, such as the data of an experiment, and was first.
+
+    MLflow looks whether a row is there, and then writes it; trying again finds it there.
+    """
+    return isinstance(error, MlflowException) and TAKEN.search(str(error)) is not None
 
 
 def reason(error: Exception) -> str:
