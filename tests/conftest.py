@@ -27,10 +27,10 @@ with suppress(ImportError):
 
 
 LONGEST = (
-    *("test_production", "test_killed", "test_end_to_end", "test_docs", "test_pages", "test_statuses", "test_fuzz"),
-    *("test_tracker_away", "test_full_disk", "test_credentials", "test_up", "test_command", "test_many_at_once"),
+    *("test_production", "test_tracker_away", "test_full_disk", "test_end_to_end", "test_up", "test_killed"),
+    *("test_docs", "test_pages", "test_statuses", "test_credentials", "test_many_at_once", "test_command", "test_fuzz"),
 )
-"""The files that take a minute or more; they begin first, so that two processes end at about the same time."""
+"""The files that take a minute or more begin first, those that wait beside those that work."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
