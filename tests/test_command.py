@@ -120,6 +120,9 @@ def test_ended_by_itself_it_leaves_nothing_behind(tmp_path: Path, home: Path) ->
         process.communicate(timeout=60)
     assert process.returncode == 0
     assert (guardian.is_running(), marked(mark)) == (False, [])
+    with sqlite3.connect(tmp_path / "mlflow.db") as runs:  # no link to its pages, but the flow run's id
+        named = "select key from tags where key in ('prefect.flow_run_id', 'prefect.flow_run_url')"
+        assert set(runs.execute(named)) == {("prefect.flow_run_id",)}
 
 
 def test_the_server_of_a_command_hears_the_command_alone(tmp_path: Path, home: Path) -> None:

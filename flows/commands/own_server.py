@@ -16,7 +16,6 @@ import urllib.request
 
 SLOWEST, PATIENCE = 120, 5
 """Seconds that it gets to start, of which its first start takes seven for a database, and to end by itself."""
-
 SETTINGS = {
     "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "false",  # that is done before, one server at a time
     "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",  # nothing here uses them, and two servers cannot do so at once
