@@ -1,6 +1,7 @@
 """How a flow imports what takes seconds."""
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,11 +12,12 @@ def quick_imports() -> Iterator[None]:
 
     What libraries make stays; to look it over, again and again while it grows, takes a quarter of the time.
     """
-    collects = gc.isenabled()
+    collects, known = gc.isenabled(), len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
+        if len(sys.modules) > known:  # else all is imported, and garbage would be kept for nothing
+            gc.freeze()
         if collects:
             gc.enable()
