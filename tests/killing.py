@@ -23,9 +23,9 @@ SETTINGS: dict[str, Any] = {
     "series": {"wave": "sine", "points": 1200, "stop": 120.0, "name": "killed"},
     "window": {"length": 16},
     "recurrent": {"hidden": 24},
-    "fit": {"epochs": 100, "members": 2},
-    "elman": {"epochs": 30},
-    "numpy_rnn": {"epochs": 200},
+    "fit": {"epochs": 200, "members": 2},
+    "elman": {"epochs": 60},
+    "numpy_rnn": {"epochs": 400},
 }
 MOMENTS = ("anywhere", "checkpoint", "recording")
 

@@ -12,7 +12,7 @@ from prefect.settings import PREFECT_API_URL
 from tests.killing import KINDS
 
 ROOT = Path(__file__).parent.parent
-KILLS = 3
+KILLS = 5
 """Of each kind; `python -m tests.killing` does as many as one has time for."""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
+from models.errors import InputError
 from models.forecaster import Forecaster, build_network
 from models.panel import one_series
 from models.scaling import fit_scaling
@@ -17,6 +18,7 @@ from models.specs import FitSpec, ModelSpec, RecurrentSpec, WindowSpec
 from tasks.series import Series
 from tasks.tracking.client import connect
 from tasks.tracking.curves import Curves
+from tasks.tracking.database import refuse_closed_database
 from tasks.tracking.entries import flatten, log_params
 from tasks.tracking.files import artifact_folder
 from tasks.tracking.forecasters import MODEL_ID, log_model
@@ -118,3 +120,24 @@ def test_a_logged_model_carries_its_own_code(client: MlflowClient, mlflow_folder
     code, count = done.stdout.split()
     assert Path(code).is_relative_to(mlflow_folder / "artifacts")
     assert count == "9"
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("mysql+pymysql://ann:s3cret@127.0.0.1/runs", "No module named 'pymysql'"),
+        ("postgresql+psycopg://ann:s3cret@127.0.0.1:1/runs", "127.0.0.1"),
+        ("postgresql+psycopg://ann:s3cret@127.0.0.1:port/runs", "port"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_told_at_once_without_its_password(uri: str, told: str) -> None:
+    with pytest.raises(InputError, match=r"^the database .* cannot be used: ") as refused:
+        refuse_closed_database(uri)
+    assert told in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "./mlruns", "file:///srv/mlruns", "http://127.0.0.1:1"])
+def test_what_is_no_server_of_databases_is_left_to_mlflow(uri: str) -> None:
+    refuse_closed_database(uri)

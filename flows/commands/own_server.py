@@ -14,8 +14,14 @@ import tempfile
 import urllib.error
 import urllib.request
 
-SLOWEST, PATIENCE = 120, 5
-"""Seconds that it gets to start, of which its first start takes seven for a database, and to end by itself."""
+from prefect.context import refresh_global_settings_context
+from prefect.settings import get_current_settings
+
+from flows.commands.guardian import Guardian
+from flows.commands.marks import MARK, PATIENCE
+from flows.commands.processes import SLOWEST, reason_in
+from tasks.turns import own_turn
+
 SETTINGS = {
     "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "false",  # that is done before, one server at a time
     "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",  # nothing here uses them, and two servers cannot do so at once
@@ -26,11 +32,6 @@ class OwnServer:
     """The command's side. From here on Prefect's clients in this process use it."""
 
     def __init__(self) -> None:
-        from prefect.context import refresh_global_settings_context
-
-        from flows.commands.guardian import Guardian
-        from flows.commands.marks import MARK
-
         mark, password = secrets.token_hex(8), f"tidecast:{secrets.token_urlsafe()}"
         self.guardian = Guardian(mark)
         self.log = tempfile.TemporaryFile()  # noqa: SIM115  # what it says is of interest where it fails alone
@@ -58,10 +59,6 @@ class OwnServer:
         try:
             urllib.request.urlopen(f"{self.url}/health", timeout=SLOWEST).close()  # noqa: S310
         except (urllib.error.URLError, ConnectionError, TimeoutError):
-            from prefect.settings import get_current_settings
-
-            from flows.commands.processes import reason_in
-
             self.log.seek(0)
             reason, home = reason_in(self.log.read().decode(errors="replace")), get_current_settings().home
             raise SystemExit(f"tidecast: Prefect's server, with its files in {home}, does not start{reason}") from None
@@ -82,9 +79,6 @@ def serve(descriptor: int) -> None:
     import uvicorn
     from prefect.server.api.server import create_app
     from prefect.server.database import provide_database_interface
-    from prefect.settings import get_current_settings
-
-    from tasks.turns import own_turn
 
     with own_turn("prefect.db", get_current_settings().home):  # of several at once each would make the same tables
         asyncio.run(provide_database_interface().create_db())

@@ -33,19 +33,18 @@ def make_database(uri: str) -> None:
 
 def refuse_closed_database(uri: str) -> None:
     """**Raises:** `InputError` where a server does not let us in, which MLflow would try for two minutes."""
-    if uri.startswith("sqlite"):
+    if not uri.startswith(("postgresql", "mysql", "mssql")):
         return
     from sqlalchemy import create_engine
-    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.exc import SQLAlchemyError
 
-    engine = create_engine(uri)
     try:
+        engine = create_engine(uri)
         engine.connect().close()
-    except DBAPIError as error:
-        reason = " ".join(str(error.orig).split())
-        raise InputError(f"the database {redacted(uri)} cannot be used: {redacted(reason)}") from None
-    finally:
         engine.dispose()
+    except (ImportError, ValueError, SQLAlchemyError) as error:  # no driver, an impossible URL, not let in
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise InputError(f"the database {redacted(uri)} cannot be used: {redacted(reason)}") from None
 
 
 def _is_there(path: Path) -> bool:
