@@ -27,12 +27,12 @@ from flows.backtest import backtest
 from flows.catalogue import change, recipe_parameters
 from flows.parameters import options_of
 from models.baselines import BASELINES, fit_baseline
+from models.data.panel import Panel, one_series
 from models.network import Network
-from models.panel import Panel, one_series
 from models.specs import ModelSpec
-from tasks.planning import plan_backtest
-from tasks.preparation import Dataset, prepare_data
-from tasks.series import Series
+from tasks.backtest.planning import plan_backtest
+from tasks.data.preparation import Dataset, prepare_data
+from tasks.data.series import Series
 from tasks.training import untrained
 
 POINTS, STEPS, DRAWN, WINDOWS = 14_400, 96, 200, 2_000

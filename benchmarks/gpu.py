@@ -15,10 +15,10 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.measuring import interleaved, median_ratio, options, report
 from benchmarks.training import VALUES, Case, draw_origins, notebook_step
-from models.arithmetic import on_gpu
-from models.graphs import GraphedSteps
-from models.points import bare
-from models.population import Population, Sizes
+from models.population.arithmetic import on_gpu
+from models.population.cuda_graphs import GraphedSteps
+from models.population.network import Population, Sizes
+from models.population.tensors import bare
 from models.specs import FitSpec, RecurrentSpec
 
 CASES = [Case("gru", members, hidden, 64, 256) for hidden in (64, 128, 192, 256) for members in (1, 16, 132)]

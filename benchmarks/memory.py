@@ -33,12 +33,12 @@ def stages(points: int, length: int, horizon: int = 1) -> dict[str, int]:
     """Peak memory in bytes at the end of each stage, for so many points, windows of so many and steps ahead."""
     import numpy as np
 
-    from models.panel import one_series
-    from models.parts import split_panel
+    from models.data.panel import one_series
+    from models.data.scaling import fit_scaling
+    from models.data.splits import split_panel
+    from models.data.windows import origins_within
     from models.recurrent import Recurrent
-    from models.scaling import fit_scaling
     from models.specs import FitSpec, ModelSpec, RecurrentSpec, SplitSpec, WindowSpec
-    from models.windows import origins_within
 
     spec = ModelSpec(
         model="gru",

@@ -29,12 +29,12 @@ def bare() -> None:
     """The recipe's network trained twice, without Prefect and MLflow."""
     import numpy as np
 
+    from models.data.panel import one_series
+    from models.data.scaling import fit_scaling
+    from models.data.splits import split_panel
+    from models.data.windows import origins_within
     from models.forecaster import build_network
-    from models.panel import one_series
-    from models.parts import split_panel
-    from models.scaling import fit_scaling
     from models.specs import ModelSpec, SeriesSpec, SplitSpec
-    from models.windows import origins_within
 
     recipe = recipe_parameters("train", RECIPE)
     wave = SeriesSpec(**recipe["series"])

@@ -121,7 +121,7 @@ def bare(task: Task, trace: Trace) -> None:
 
 def tidecast(task: Task, trace: Trace) -> None:
     """Tidecast's own network and loop, its validation included."""
-    from models.panel import one_series
+    from models.data.panel import one_series
     from models.recurrent import Recurrent
     from models.specs import ModelSpec
 

@@ -43,11 +43,11 @@ import numpy as np
 from benchmarks.measuring import median_ratio, options, report
 from benchmarks.peer_runs import Task
 from flows.catalogue import ROOT, recipe_parameters
-from models.panel import one_series
-from models.parts import split_panel
-from models.scaling import fit_scaling
+from models.data.panel import one_series
+from models.data.scaling import fit_scaling
+from models.data.splits import split_panel
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec
-from tasks.series import wave_values
+from tasks.data.series import wave_values
 
 OWN, PEERS = Path(sys.executable), ROOT / ".venv-peers" / "bin" / "python"
 PYTHONS = {"bare": OWN, "tidecast": OWN, "neuralforecast": PEERS, "darts": PEERS}

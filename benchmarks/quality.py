@@ -27,11 +27,11 @@ from flows.parameters import options_of
 from models.baselines import BASELINES
 from models.metrics import coverage, score_table, width
 from models.specs import ModelSpec
-from tasks.backtesting import Rolled, roll_baseline, roll_model
-from tasks.planning import Plan, direct_window, plan_backtest
-from tasks.preparation import Dataset, prepare_data
-from tasks.scoring import score_backtest
-from tasks.series import read_series
+from tasks.backtest.forecasting import Rolled, roll_baseline, roll_model
+from tasks.backtest.planning import Plan, direct_window, plan_backtest
+from tasks.backtest.scoring import score_backtest
+from tasks.data.preparation import Dataset, prepare_data
+from tasks.data.series import read_series
 from tasks.training import Training, untrained
 
 FOLDER = "TIDECAST_DATA"

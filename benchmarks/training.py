@@ -22,10 +22,10 @@ from torch import Tensor
 from benchmarks.measuring import interleaved, median_ratio, options, report
 from models.kernels.steps import CompiledSteps
 from models.kernels.vectors import LANES, fma, load, store
-from models.points import bare
-from models.population import Population, Sizes
+from models.population.network import Population, Sizes
+from models.population.tensors import bare
+from models.population.torch_steps import TorchSteps
 from models.specs import FitSpec, RecurrentSpec
-from models.steps import TorchSteps
 
 MODULES = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
 VALUES = torch.sin(torch.arange(10_000) / 7)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.services import chromium, new_page
-from tests.stack import Stack, Up
+from tests.support.services import chromium, new_page
+from tests.support.stack import Stack, Up
 
 PICTURES = Path(__file__).parent / "images"
 PATIENCE = 30_000

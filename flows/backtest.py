@@ -5,8 +5,8 @@ from typing import Any
 
 from prefect import flow
 
-from flows.loading import quick_imports
 from flows.parameters import described
+from flows.startup import quick_imports
 from models.specs import (
     Ahead,
     Device,
@@ -61,15 +61,15 @@ def backtest(
     # Imported here, since it takes seconds, so that options can be read and a server started without it.
     with quick_imports():
         from models.baselines import BASELINES
-        from tasks.backtesting import roll_baseline, roll_model
-        from tasks.planning import direct_window, plan_backtest, with_test_points
-        from tasks.preparation import prepare_data
+        from tasks.backtest.forecasting import roll_baseline, roll_model
+        from tasks.backtest.planning import direct_window, plan_backtest, with_test_points
+        from tasks.backtest.recording import record_backtest, record_rolled, summarize
+        from tasks.backtest.scoring import plot_backtest, score_backtest
+        from tasks.data.preparation import prepare_data
+        from tasks.data.series import read_series
         from tasks.recording import record_data, run_tags
-        from tasks.recording_backtest import record_backtest, record_rolled, summarize
-        from tasks.records import open_record
+        from tasks.resuming.run_state import open_record
         from tasks.run_page import link_run
-        from tasks.scoring import plot_backtest, score_backtest
-        from tasks.series import read_series
         from tasks.tracking.runs import tracked_run
         from tasks.training import choose_device, fit_model
 

@@ -22,9 +22,8 @@ QUIET = {
 
 def main() -> None:
     """Run the command line; exit status 0, 2 for a mistake in what was given, 1 for one of ours."""
-    from flows.commands.lock import LOCK, servers_of
-    from tasks.redaction import keep_secrets
-    from tasks.urls import parted
+    from flows.services.locks import LOCK, servers_of
+    from tasks.credentials import keep_secrets, parted
 
     os.environ |= parted(os.environ)
     keep_secrets()

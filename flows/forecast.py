@@ -4,8 +4,8 @@ from typing import Any
 
 from prefect import flow
 
-from flows.loading import quick_imports
 from flows.parameters import described
+from flows.startup import quick_imports
 from models.specs import Horizon, Output, Reference, SeriesSpec
 
 
@@ -26,6 +26,7 @@ def forecast(
     settings = dict(locals())
     # Imported here, since it takes seconds, so that options can be read and a server started without it.
     with quick_imports():
+        from tasks.data.series import read_series
         from tasks.forecasting import (
             experiment_of,
             make_forecast,
@@ -38,7 +39,6 @@ def forecast(
         )
         from tasks.recording import run_tags
         from tasks.run_page import link_run
-        from tasks.series import read_series
         from tasks.tracking.registry import find_version
         from tasks.tracking.runs import tracked_run
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from prefect import flow
 
-from flows.loading import quick_imports
 from flows.parameters import described
+from flows.startup import quick_imports
 from models.specs import Bound, Most, Recent, Reference, SeriesSpec
 
 
@@ -30,7 +30,7 @@ def monitor(
     settings = dict(locals())
     # Imported here, since it takes seconds, so that options can be read and a server started without it.
     with quick_imports():
-        from tasks.dead_runs import close_lost_runs
+        from tasks.data.series import read_series
         from tasks.forecasting import source_of
         from tasks.monitoring import (
             ask_for_retraining,
@@ -41,9 +41,9 @@ def monitor(
             score_forecasts,
             summarize,
         )
+        from tasks.orphans import close_lost_runs
         from tasks.recording import run_tags
         from tasks.run_page import link_run
-        from tasks.series import read_series
         from tasks.tracking.registry import find_version
         from tasks.tracking.runs import tracked_run
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from prefect import flow
 
-from flows.loading import quick_imports
 from flows.parameters import described
+from flows.startup import quick_imports
 from models.specs import (
     Device,
     ElmanSpec,
@@ -54,14 +54,14 @@ def train(
     kinds = {"recurrent": recurrent, "fit": fit, "elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
     # Imported here, since it takes seconds, so that options can be read and a server started without it.
     with quick_imports():
+        from tasks.data.preparation import prepare_data
+        from tasks.data.series import read_series
         from tasks.drawing import plot_model
         from tasks.evaluation import Outcome, choose, evaluate, evaluate_baselines
         from tasks.gate import pass_gate, register_model
-        from tasks.preparation import prepare_data
         from tasks.recording import record_comparison, record_data, record_model, run_tags, summarize
-        from tasks.records import open_record
+        from tasks.resuming.run_state import open_record
         from tasks.run_page import link_run
-        from tasks.series import read_series
         from tasks.tracking.runs import tracked_run
         from tasks.training import choose_device, fit_model
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from models.data.panel import Panel
+from models.data.windows import contexts, targets
 from models.network import WindowedNetwork
-from models.panel import Panel
-from models.windows import contexts, targets
 
 
 class SeasonalNaive:

@@ -17,9 +17,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from models.data.panel import Panel
 from models.errors import InputError
 from models.network import PLAIN, Epoch, State
-from models.panel import Panel
 from models.specs import ModelSpec
 
 

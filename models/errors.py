@@ -1,6 +1,6 @@
 """The user's mistakes, told apart from ours."""
 
-from models.shown import shown
+from models.display import shown
 
 LONGEST = 900
 """Characters of a line that tells a mistake."""

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from models.calendar import calendar_names
-from models.covariates import Columns
+from models.data.calendar import calendar_names
+from models.data.covariates import Columns
+from models.data.panel import Fill, Panel, panel_from_frame
+from models.data.scaling import Scaling, refuse_what_has_no_logarithm
 from models.elman import Elman, refuse_several_series
 from models.errors import InputError
 from models.intervals import Intervals
 from models.metrics import naive_scale
 from models.network import PLAIN, Layout, TrainedNetwork
 from models.numpy_rnn import NumpyRNN
-from models.panel import Fill, Panel, panel_from_frame
-from models.scaling import Scaling, refuse_what_has_no_logarithm
 from models.specs import RECURRENT, ModelSpec
 
 

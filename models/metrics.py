@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from models.panel import Panel
+from models.data.panel import Panel
 
 Interval = tuple[np.ndarray, np.ndarray]
 """Lower and upper bounds, [M, S] each."""

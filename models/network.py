@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from models.panel import Panel
-from models.windows import CHUNK, contexts, recurse, refuse_short_past
+from models.data.panel import Panel
+from models.data.windows import CHUNK, contexts, recurse, refuse_short_past
 
 State = dict[str, np.ndarray]
 """All that a training needs to go on as if nothing had happened, by name; `epoch` [] is the last one it holds."""

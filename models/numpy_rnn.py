@@ -23,11 +23,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from models.data.panel import Panel
+from models.data.windows import targets
 from models.errors import InputError
 from models.network import Epoch, State, WindowedNetwork
-from models.panel import Panel
 from models.specs import ModelSpec
-from models.windows import targets
 
 
 class Weights(NamedTuple):

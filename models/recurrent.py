@@ -5,16 +5,16 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from models.arithmetic import check_precision, on_gpu, small_products
+from models.data.panel import Panel
+from models.data.windows import contexts, outcomes, recurse, refuse_short_past
 from models.errors import InputError
-from models.fitting import fit
-from models.framing import find_usual
 from models.network import PLAIN, Epoch, Layout, State, WindowedNetwork
-from models.panel import Panel
-from models.points import Points, lined_up, points_of
-from models.population import Population, Sizes
+from models.population.arithmetic import check_precision, on_gpu, small_products
+from models.population.fitting import fit
+from models.population.network import Population, Sizes
+from models.population.tensors import Points, lined_up, points_of
+from models.population.window_scaling import find_usual
 from models.specs import ModelSpec
-from models.windows import contexts, outcomes, recurse, refuse_short_past
 
 MOST_ANSWERS = 1 << 22
 """Most answers that are held at once, over all members."""

@@ -8,14 +8,14 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from models.columns import ColumnScaling
-from models.covariates import Columns
+from models.data.covariate_scaling import ColumnScaling
+from models.data.covariates import Columns
+from models.data.scaling import Scaling
 from models.errors import InputError
 from models.files import write_whole
 from models.forecaster import Forecaster, build_network
 from models.intervals import Intervals
 from models.network import Layout
-from models.scaling import Scaling
 from models.specs import ModelSpec
 
 WEIGHTS, DESCRIPTION = "weights.safetensors", "forecaster.json"

@@ -6,8 +6,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import plots
+from tasks.data.preparation import Dataset
 from tasks.evaluation import Evaluation, free_run_scores
-from tasks.preparation import Dataset
 from tasks.training import Training
 
 SHORTEST_CONTEXT = 20

@@ -9,10 +9,10 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.baselines import BASELINES, fit_baseline
+from models.data.windows import outcomes, targets
 from models.metrics import rmse
 from models.network import Network
-from models.windows import outcomes, targets
-from tasks.preparation import Dataset
+from tasks.data.preparation import Dataset
 from tasks.training import Training
 
 FREE_RUN_STEPS = (100, 1000)

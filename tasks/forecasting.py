@@ -13,16 +13,16 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.baselines import NAIVE, SeasonalNaive
+from models.data.panel import Panel
+from models.data.windows import refuse_short_past
 from models.errors import InputError
 from models.files import write_whole
 from models.forecaster import future_table
-from models.panel import Panel
 from models.specs import SeriesSpec, change_source
-from models.windows import refuse_short_past
 from tasks import plots
+from tasks.data.series import Series
 from tasks.report import number
 from tasks.run_page import show_table
-from tasks.series import Series
 from tasks.tracking.entries import log_dataset, log_note, log_params, log_tags
 from tasks.tracking.files import log_files
 from tasks.tracking.registry import Version, load_version

@@ -10,12 +10,13 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.baselines import NAIVE
+from models.data.windows import outcomes
 from models.errors import InputError
 from models.metrics import rmse
 from models.specs import GateSpec, SeriesSpec
-from models.windows import outcomes
+from tasks.data.preparation import Dataset
 from tasks.evaluation import Evaluation, Outcome
-from tasks.preparation import Dataset
+from tasks.resuming.locks import own_turn
 from tasks.tracking.registry import (
     Version,
     champion_of,
@@ -26,7 +27,6 @@ from tasks.tracking.registry import (
     registered_name,
     tag_version,
 )
-from tasks.turns import own_turn
 
 DECISIONS = {True: "promoted", False: "kept out"}
 

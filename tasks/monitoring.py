@@ -14,10 +14,10 @@ from models.baselines import NAIVE
 from models.errors import InputError
 from models.metrics import skill
 from tasks import plots
+from tasks.data.series import Series
 from tasks.forecasting import experiment_of, spoken
 from tasks.report import number
 from tasks.run_page import show_table
-from tasks.series import Series
 from tasks.tracking.entries import log_note, log_params, log_scores, log_tags
 from tasks.tracking.files import log_files, read_table
 from tasks.tracking.pages import run_page

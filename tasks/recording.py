@@ -13,13 +13,13 @@ from prefect.settings import PREFECT_UI_URL
 
 from models.metrics import skill
 from tasks import plots
+from tasks.data.preparation import Dataset
+from tasks.data.series import Series
 from tasks.devices import device_tags
 from tasks.evaluation import Evaluation, Outcome, prediction_table, told_beaten
 from tasks.gate import Verdict
-from tasks.preparation import Dataset
 from tasks.report import comparison_rows, markdown_table
 from tasks.run_page import show_table
-from tasks.series import Series
 from tasks.tracking.entries import git_commit, log_dataset, log_note, log_params, log_scores, log_tags
 from tasks.tracking.files import log_files, log_json
 from tasks.tracking.forecasters import log_model

@@ -6,10 +6,10 @@ from typing import Any
 
 from rich.table import Table
 
+from tasks.credentials import without_password
 from tasks.evaluation import beaten, chosen_by
-from tasks.tracking.client import DEFAULT_URI, tracking_uri
 from tasks.tracking.files import artifact_folder, near
-from tasks.urls import without_password
+from tasks.tracking.tracker import DEFAULT_URI, tracking_uri
 
 COLUMNS = {
     "train_rmse": "training",

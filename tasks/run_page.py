@@ -12,7 +12,7 @@ from prefect.artifacts import (
 )
 from prefect.runtime import flow_run
 
-from models.shown import shown
+from models.display import shown
 from tasks.tracking.experiments import VIEW
 from tasks.tracking.pages import experiment_page, run_page
 

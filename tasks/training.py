@@ -8,20 +8,20 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from threadpoolctl import threadpool_limits
 
+from models.data.scaling import fit_scaling
+from models.data.windows import origins_within, outcomes
 from models.errors import InputError
 from models.forecaster import Forecaster, build_network, columns_of, interval_units, layout_of
 from models.intervals import Intervals, fixed_sizes
 from models.network import State
-from models.scaling import fit_scaling
 from models.specs import RECURRENT, Device, IntervalSpec, ModelSpec
-from models.windows import origins_within, outcomes
-from tasks.checkpoints import Checkpoints
-from tasks.course import Course, epoch_losses, told_divergence
-from tasks.preparation import Dataset
+from tasks.data.preparation import Dataset
 from tasks.progress import progress
-from tasks.records import Record
+from tasks.resuming.checkpoints import Checkpoints
+from tasks.resuming.run_state import Record
 from tasks.tracking.curves import Curves
-from tasks.tracking.machine import system_metrics
+from tasks.tracking.system_metrics import system_metrics
+from tasks.training_history import Course, epoch_losses, told_divergence
 
 log = logging.getLogger("tidecast")
 MOST_ORIGINS = 10_000

@@ -12,8 +12,8 @@ import pytest
 if TYPE_CHECKING:  # a machine that only tests the models may lack these
     from playwright.sync_api import Browser, Page
 
-    from tests.services import PostgreSQL
-    from tests.stack import Up
+    from tests.support.services import PostgreSQL
+    from tests.support.stack import Up
 
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
@@ -61,7 +61,7 @@ def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgresql() -> "Iterator[PostgreSQL]":
     """A real PostgreSQL on loopback; a test makes databases of its own in it."""
-    from tests import services
+    from tests.support import services
 
     with services.postgresql() as server:
         yield server
@@ -70,7 +70,7 @@ def postgresql() -> "Iterator[PostgreSQL]":
 @pytest.fixture(scope="session")
 def browser() -> "Iterator[Browser]":
     """A real Chromium."""
-    from tests import services
+    from tests.support import services
 
     with services.chromium() as browser:
         yield browser
@@ -79,7 +79,7 @@ def browser() -> "Iterator[Browser]":
 @pytest.fixture
 def page(browser: "Browser") -> "Iterator[Page]":
     """A page that shares nothing with those before it. While it is open, `asyncio.run` raises."""
-    from tests import services
+    from tests.support import services
 
     with services.new_page(browser) as page:
         yield page
@@ -88,7 +88,7 @@ def page(browser: "Browser") -> "Iterator[Page]":
 @pytest.fixture(scope="session")
 def up(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Up]":
     """A `tidecast up` with all its servers and workers."""
-    from tests.stack import Up
+    from tests.support.stack import Up
 
     running = Up(tmp_path_factory.mktemp("up"))
     running.start()

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from models.baselines import BASELINES, fit_baseline
-from models.covariates import NO_COLUMNS, Columns
+from models.data.covariates import NO_COLUMNS, Columns
+from models.data.panel import panel_from_frame
 from models.errors import InputError
 from models.metrics import coverage
-from models.panel import panel_from_frame
 from models.specs import (
     ElmanSpec,
     FitSpec,
@@ -23,10 +23,10 @@ from models.specs import (
     SplitSpec,
     WindowSpec,
 )
-from tasks.backtesting import Rolled, forecast_table, interval_of, roll_baseline, roll_model, train_again
-from tasks.planning import Plan, direct_window, plan_backtest, with_test_points
-from tasks.preparation import Dataset, prepare_data
-from tasks.series import Series
+from tasks.backtest.forecasting import Rolled, forecast_table, interval_of, roll_baseline, roll_model, train_again
+from tasks.backtest.planning import Plan, direct_window, plan_backtest, with_test_points
+from tasks.data.preparation import Dataset, prepare_data
+from tasks.data.series import Series
 from tasks.training import Training, untrained
 
 NEVER = RefitSpec()

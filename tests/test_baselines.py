@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import windows
 from models.baselines import BASELINES, LinearAR, SeasonalNaive, fit_baseline
-from models.panel import Panel, one_series, panel_from_frame
+from models.data import windows
+from models.data.panel import Panel, one_series, panel_from_frame
 
 TIME = np.arange(3000.0)
 

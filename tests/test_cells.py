@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.cells import CELLS
+from models.population.cells import CELLS
 
 T, K, B, F, H = 7, 3, 5, 2, 4
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from models.checkpoints import CheckpointError, read_checkpoint, write_checkpoint
 from models.files import write_whole
 from models.network import State
-from tasks.checkpoints import Checkpoints
-from tasks.journal import Journal
-from tasks.records import CONTENT, RECORDS, Record, open_record, read_record, undelivered_records
+from tasks.resuming.checkpoints import Checkpoints
+from tasks.resuming.journal import Journal
+from tasks.resuming.run_state import CONTENT, RECORDS, Record, open_record, read_record, undelivered_records
 from tasks.tracking.curves import Curves
 
 STATE: State = {"epoch": np.array(3), "weights": np.linspace(0, 1, 7, dtype=np.float32), "none": np.zeros(0)}

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.commands.marks import marked
-from tests.stack import guardian_of
+from flows.services.marks import marked
+from tests.support.stack import guardian_of
 
 HEAVY = {"prefect", "mlflow", "torch", "matplotlib", "pandas"}
 LOADED = """

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.covariates import Columns, Covariates
+from models.data.covariates import Columns, Covariates
+from models.data.panel import Panel, one_series, panel_from_frame
 from models.errors import InputError
-from models.panel import Panel, one_series, panel_from_frame
 
 NAN = float("nan")
 ALL = Columns(past=("temp",), known=("sale",), static=("size",))

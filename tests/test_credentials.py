@@ -9,8 +9,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from tests.services import PostgreSQL, free_port
-from tests.stack import Up, command
+from tests.support.services import PostgreSQL, free_port
+from tests.support.stack import Up, command
 
 SECRET = "s3cr@t/w:örd #1"  # noqa: S105
 USER = f"ann:{quote(SECRET, safe='')}"

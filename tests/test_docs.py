@@ -21,8 +21,8 @@ from flows.forecast import forecast
 from flows.monitor import monitor
 from flows.parameters import options_of
 from flows.train import train
-from tests.services import free_port, wait_for
-from tests.stack import Stack, Up
+from tests.support.services import free_port, wait_for
+from tests.support.stack import Stack, Up
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

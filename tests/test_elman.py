@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from models.data.panel import Panel, one_series
 from models.elman import Elman, error_and_gradients
 from models.errors import InputError
 from models.metrics import rmse
 from models.network import Epoch
-from models.panel import Panel, one_series
 from models.specs import ElmanSpec, ModelSpec, WindowSpec
 
 SINE = one_series("sine", np.sin(np.linspace(2, 10, 21)))

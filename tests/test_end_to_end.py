@@ -18,7 +18,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.catalogue import ROOT, recipes
-from tests.stack import BIN, Stack, Up
+from tests.support.stack import BIN, Stack, Up
 
 pytestmark = pytest.mark.timeout(400)
 SMALL = {"fit": {"epochs": 2}, "elman": {"epochs": 3}, "numpy_rnn": {"epochs": 3}}

@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 
 from models.baselines import SeasonalNaive
+from models.data.panel import one_series
+from models.data.windows import outcomes
 from models.forecaster import Forecaster, interval_units
 from models.intervals import Intervals
 from models.metrics import coverage, rmse, skill
-from models.panel import one_series
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, SplitSpec, WindowSpec
-from models.windows import outcomes
+from tasks.data.preparation import Dataset, prepare_data
+from tasks.data.series import Series
 from tasks.evaluation import choose, evaluate, free_run_scores
-from tasks.preparation import Dataset, prepare_data
-from tasks.series import Series
 from tasks.training import calibrate, untrained
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.adam import Adam, learning_rates
-from models.batches import Batches
-from models.fitting import fit
 from models.network import Epoch
-from models.points import bare
-from models.population import Population, Sizes
+from models.population.adam import Adam, learning_rates
+from models.population.batches import Batches
+from models.population.fitting import fit
+from models.population.network import Population, Sizes
+from models.population.tensors import bare
 from models.specs import FitSpec, RecurrentSpec
 
 LENGTH = 8
@@ -151,7 +151,9 @@ def test_forecasts_and_losses_are_the_same_in_small_passes(monkeypatch: pytest.M
     population, epochs = train([0, 1], compiled=False)
     origins = torch.arange(LENGTH, len(VALUES)).unsqueeze(0)
     whole = population.predict(POINTS, origins)
-    monkeypatch.setattr("models.population.MOST_GATES", 2 * LENGTH * 3 * 6 * 10)  # ten windows of two GRUs of six units
+    monkeypatch.setattr(
+        "models.population.network.MOST_GATES", 2 * LENGTH * 3 * 6 * 10
+    )  # ten windows of two GRUs of six units
     assert population.windows_at_once() == 10
     torch.testing.assert_close(population.predict(POINTS, origins), whole, rtol=0, atol=1e-6)
     np.testing.assert_allclose(train([0, 1], compiled=False)[1][-1].val_loss, epochs[-1].val_loss, rtol=1e-5)

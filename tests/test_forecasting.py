@@ -15,12 +15,12 @@ from flows.commands.app import run
 from flows.forecast import forecast
 from flows.monitor import monitor
 from flows.train import train
-from models.covariates import NO_COLUMNS, Columns
+from models.data.covariates import NO_COLUMNS, Columns
+from models.data.panel import panel_from_frame
 from models.errors import InputError
-from models.panel import panel_from_frame
 from models.specs import FitSpec, GateSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec, change_source
+from tasks.data.series import Series
 from tasks.forecasting import refuse_missing_rows, source_of, steps_ahead
-from tasks.series import Series
 from tasks.tracking.registry import Version, find_version
 
 HOURS = 400

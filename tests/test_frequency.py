@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.data.frequency import Step, infer_step, positions, time_before, times_from, usual_season
 from models.errors import InputError
-from models.frequency import Step, infer_step, positions, time_before, times_from, usual_season
 
 GRIDS = {  # how pandas writes it, the step that is found, points a season
     "15min": ("15min", 96),

@@ -13,7 +13,7 @@ from prefect.settings import get_current_settings
 
 from models.checkpoints import read_checkpoint
 from models.files import write_whole
-from tests.trackers import MODELS, TRAIN, Command, check_whole, done, record
+from tests.support.trackers import MODELS, TRAIN, Command, check_whole, done, record
 
 FULL = "No space left on device"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzzed_files import make_file, make_options
-from tests.fuzzing import judged, try_input, warm_up
+from tests.support.fuzzed_files import make_file, make_options
+from tests.support.fuzzing import judged, try_input, warm_up
 
 INPUTS, SHARES = 10_000, 8
 

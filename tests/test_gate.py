@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.data.panel import one_series
 from models.errors import InputError
-from models.panel import one_series
 from models.specs import GateSpec, ModelSpec, SeriesSpec, SplitSpec, WindowSpec
+from tasks.data.preparation import Dataset, prepare_data
+from tasks.data.series import Series
 from tasks.evaluation import Evaluation, Outcome, evaluate, evaluate_baselines
 from tasks.gate import Verdict, champion_forecasts, decide, pass_gate, register_model
-from tasks.preparation import Dataset, prepare_data
-from tasks.series import Series
-from tasks.tracking.client import connect
 from tasks.tracking.forecasters import MODEL_ID, log_model
 from tasks.tracking.registry import Version, champion_of, find_version, load_version, registered_name
 from tasks.tracking.runs import tracked_run
+from tasks.tracking.tracker import connect
 from tasks.training import Training, untrained
 
 

@@ -23,18 +23,19 @@ from mlflow.tracking import MlflowClient
 from rich.console import Console
 
 from flows.commands.app import run
+from models.display import shown
 from models.errors import LONGEST, InputError
-from models.shown import shown
 from models.specs import LONGEST_NAME, SeriesSpec
-from tasks import formats, plots
+from tasks import plots
+from tasks.data import formats
+from tasks.data.formats import LONGEST_LINE, MOST_COLUMNS, MOST_ROWS
+from tasks.data.series import read_series
 from tasks.forecasting import write_forecast
-from tasks.formats import LONGEST_LINE, MOST_COLUMNS, MOST_ROWS
 from tasks.report import comparison_table
-from tasks.series import read_series
-from tasks.tracking.client import connect
 from tasks.tracking.files import artifact_folder
 from tasks.tracking.registry import registered_name
 from tasks.tracking.runs import tracked_run
+from tasks.tracking.tracker import connect
 
 ROOT = Path(__file__).parent.parent
 HOSTILE = {
@@ -189,7 +190,7 @@ REFUSE = """
 import resource, sys
 from models.errors import InputError
 from models.specs import SeriesSpec
-from tasks.series import read_series
+from tasks.data.series import read_series
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 before = peak()

@@ -14,16 +14,16 @@ import torch
 from torch import Tensor
 
 from models import kernels
-from models.adam import Adam
-from models.batches import Origins
-from models.cells import CELLS
 from models.kernels import checking
 from models.kernels.recurrence import recurrence
 from models.kernels.steps import CompiledSteps
-from models.points import Points, bare
-from models.population import Population, Sizes
+from models.population.adam import Adam
+from models.population.batches import Origins
+from models.population.cells import CELLS
+from models.population.network import Population, Sizes
+from models.population.tensors import Points, bare
+from models.population.torch_steps import TorchSteps
 from models.specs import FitSpec, RecurrentSpec
-from models.steps import TorchSteps
 
 ROOT = Path(__file__).parent.parent
 COMPILED = ["rnn", "gru", "lstm"]

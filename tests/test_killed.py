@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_URL
 
-from tests.killing import KINDS
+from tests.support.killing import KINDS
 
 ROOT = Path(__file__).parent.parent
 KILLS = 5
-"""Of each kind; `python -m tests.killing` does as many as one has time for."""
+"""Of each kind; `python -m tests.support.killing` does as many as one has time for."""
 
 
 @pytest.mark.timeout(900)
 def test_what_is_killed_at_any_moment_ends_as_if_it_had_been_left_alone(prefect_server: None, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.killing", str(tmp_path), "--kills", str(KILLS)],
+        [sys.executable, "-m", "tests.support.killing", str(tmp_path), "--kills", str(KILLS)],
         cwd=ROOT,
         env={**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value())},
         capture_output=True,

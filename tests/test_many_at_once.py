@@ -11,8 +11,8 @@ from mlflow import MlflowClient
 from prefect.settings import get_current_settings
 
 from tasks.tracking.database import make_database
-from tests.stack import BIN
-from tests.tracked import (
+from tests.support.stack import BIN
+from tests.support.tracked import (
     all_runs,
     check_that_no_metric_is_lost,
     check_that_no_record_is_left,

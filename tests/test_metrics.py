@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.data.panel import Panel, one_series, panel_from_frame
 from models.metrics import (
     ScoreTable,
     coverage,
@@ -19,7 +20,6 @@ from models.metrics import (
     smape,
     width,
 )
-from models.panel import Panel, one_series, panel_from_frame
 
 NAN = np.nan
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.data.panel import panel_from_frame
 from models.errors import InputError
-from models.panel import panel_from_frame
+from tasks.data.series import Series
 from tasks.monitoring import judge_forecasts, score_forecasts, score_rows
-from tasks.series import Series
 from tasks.tracking.registry import Version
 
 DAY = pd.Timestamp("2024-05-01")

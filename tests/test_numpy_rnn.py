@@ -8,11 +8,11 @@ import pytest
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 
+from models.data.panel import one_series
 from models.errors import InputError
 from models.metrics import rmse
 from models.network import Epoch
 from models.numpy_rnn import NumpyRNN, Weights, last_states, loss_and_gradients
-from models.panel import one_series
 from models.specs import ModelSpec, NumpyRNNSpec, WindowSpec
 
 SINE = one_series("sine", np.sin(np.arange(200.0)))

@@ -15,10 +15,10 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UN
 from sqlalchemy.exc import OperationalError
 
 from tasks.tracking import outbox
-from tasks.tracking.client import tracking_uri
 from tasks.tracking.database import make_database
+from tasks.tracking.errors import TrackerAwayError, is_away, reason
 from tasks.tracking.outbox import Outbox
-from tasks.tracking.trouble import TrackerAwayError, is_away, reason
+from tasks.tracking.tracker import tracking_uri
 
 PASSING = [
     OSError("gone"),

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from flows.catalogue import recipes
-from tests.stack import Stack, Up
+from tests.support.stack import Stack, Up
 
 pytestmark = pytest.mark.timeout(400)
 PATIENCE = 30_000

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.data.panel import Panel, one_series, panel_from_frame
 from models.errors import InputError
-from models.panel import Panel, one_series, panel_from_frame
 
 NAN = float("nan")
 

@@ -21,9 +21,9 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tests.compose import ROOT, Compose, fill_in
-from tests.services import PostgreSQL, everything, free_port
-from tests.tracked import (
+from tests.support.compose import ROOT, Compose, fill_in
+from tests.support.services import PostgreSQL, everything, free_port
+from tests.support.tracked import (
     all_runs,
     check_that_no_metric_is_lost,
     check_that_no_record_is_left,

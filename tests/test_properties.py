@@ -11,16 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.baselines import BASELINES, fit_baseline
+from models.data.panel import Panel, panel_from_frame
+from models.data.scaling import fit_scaling
+from models.data.splits import fit_parts
+from models.data.windows import origins_within, outcomes
 from models.forecaster import Forecaster
 from models.intervals import Intervals, fixed_sizes
-from models.panel import Panel, panel_from_frame
-from models.parts import fit_parts
-from models.scaling import fit_scaling
 from models.specs import ElmanSpec, FitSpec, ModelSpec, NumpyRNNSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec
-from models.windows import origins_within, outcomes
+from tasks.data.preparation import Dataset, prepare_data
+from tasks.data.series import Series, read_series
 from tasks.forecasting import write_forecast
-from tasks.preparation import Dataset, prepare_data
-from tasks.series import Series, read_series
 from tasks.training import calibrate, untrained
 
 repeatable = settings(

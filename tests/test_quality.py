@@ -13,10 +13,10 @@ from flows.catalogue import change, recipe_parameters
 from flows.parameters import options_of
 from models.metrics import coverage
 from models.specs import ModelSpec
-from tasks.backtesting import Rolled, roll_model
-from tasks.planning import Plan, direct_window, plan_backtest, with_test_points
-from tasks.preparation import prepare_data
-from tasks.series import read_series
+from tasks.backtest.forecasting import Rolled, roll_model
+from tasks.backtest.planning import Plan, direct_window, plan_backtest, with_test_points
+from tasks.data.preparation import prepare_data
+from tasks.data.series import read_series
 from tasks.training import Training, untrained
 
 DATA = os.environ.get("TIDECAST_DATA")

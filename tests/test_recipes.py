@@ -9,9 +9,9 @@ from flows.catalogue import recipe_parameters
 from flows.parameters import options_of
 from flows.train import train
 from models.specs import ModelSpec
+from tasks.data.preparation import prepare_data
+from tasks.data.series import read_series
 from tasks.evaluation import evaluate
-from tasks.preparation import prepare_data
-from tasks.series import read_series
 from tasks.training import untrained
 
 

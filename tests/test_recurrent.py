@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.covariates import Columns, Covariates
+from models.data.covariates import Columns, Covariates
+from models.data.panel import Panel, one_series, panel_from_frame
+from models.data.scaling import fit_scaling
+from models.data.splits import split_panel
+from models.data.windows import origins_within
 from models.errors import InputError
 from models.forecaster import Forecaster, build_network, layout_of, refuse_misfit
-from models.panel import Panel, one_series, panel_from_frame
-from models.parts import split_panel
 from models.recurrent import Recurrent
-from models.scaling import fit_scaling
 from models.specs import ModelSpec, SplitSpec
-from models.windows import origins_within
 
 LENGTH, HORIZON = 6, 3
 SPLIT = SplitSpec(validation=20, test=20)

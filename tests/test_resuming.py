@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from models.checkpoints import read_checkpoint, write_checkpoint
+from models.data.panel import one_series
 from models.forecaster import build_network, layout_of
 from models.network import Epoch, State, TrainedNetwork
-from models.panel import one_series
 from models.specs import ElmanSpec, FitSpec, ModelSpec, NumpyRNNSpec, RecurrentSpec, WindowSpec
 
 PANEL = one_series("wave", np.sin(np.arange(90) / 3) + np.random.default_rng(0).normal(0, 0.1, 90))

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.covariates import Columns
+from models.data.covariates import Columns
+from models.data.panel import Panel, panel_from_frame
+from models.data.scaling import fit_scaling
 from models.errors import InputError
 from models.files import write_whole
 from models.forecaster import Forecaster, build_network, columns_of, layout_of
 from models.intervals import Intervals
-from models.panel import Panel, panel_from_frame
 from models.saving import load_forecaster, save_forecaster
-from models.scaling import fit_scaling
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, WindowSpec
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from models.data.panel import Panel, one_series, panel_from_frame
+from models.data.scaling import Scaling, fit_scaling, refuse_constant_series
 from models.errors import InputError
-from models.panel import Panel, one_series, panel_from_frame
-from models.scaling import Scaling, fit_scaling, refuse_constant_series
 from models.specs import WindowSpec
 
 

@@ -5,14 +5,23 @@ import pandas as pd
 import pytest
 
 from models.baselines import BASELINES
-from models.panel import panel_from_frame
+from models.data.panel import panel_from_frame
 from models.specs import SplitSpec, WindowSpec
-from tasks.backtesting import Rolled, roll_baseline
-from tasks.planning import Plan, plan_backtest
-from tasks.preparation import prepare_data
-from tasks.recording_backtest import ModelRun, described, summarize
-from tasks.scoring import Scores, excerpt, plot_backtest, score_backtest, skills, spread, table_rows, worst_series
-from tasks.series import Series
+from tasks.backtest.forecasting import Rolled, roll_baseline
+from tasks.backtest.planning import Plan, plan_backtest
+from tasks.backtest.recording import ModelRun, described, summarize
+from tasks.backtest.scoring import (
+    Scores,
+    excerpt,
+    plot_backtest,
+    score_backtest,
+    skills,
+    spread,
+    table_rows,
+    worst_series,
+)
+from tasks.data.preparation import prepare_data
+from tasks.data.series import Series
 
 
 def ramps(*slopes: float, horizon: int | None = None, validation: int = 4, gap: int | None = None) -> Plan:

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.covariates import Covariates
+from models.data.covariates import Covariates
 from models.errors import InputError
 from models.specs import SeriesSpec
-from tasks.series import Series, read_series, wave_season, wave_values
+from tasks.data.series import Series, read_series, wave_season, wave_values
 
 DAYS = pd.date_range("2020-01-01", periods=5)
 

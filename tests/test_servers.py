@@ -17,17 +17,17 @@ import psutil
 import psycopg
 import pytest
 
-from flows.commands.addresses import Address, is_loopback
-from flows.commands.servers import mlflow_environment
+from flows.services.addresses import Address, is_loopback
+from flows.services.servers import mlflow_environment
 from models.errors import InputError
-from tests.services import PostgreSQL, everything, free_port
+from tests.support.services import PostgreSQL, everything, free_port
 
 SECRETS = {"PREFECT_SERVER_API_AUTH_STRING": "ann:prefect 100%", "MLFLOW_TRACKING_PASSWORD": "mlflow 100% long"}
 SERVE = """
 import os, sys
 from pathlib import Path
-from flows.commands.addresses import Address
-from flows.commands.processes import Children
+from flows.services.addresses import Address
+from flows.services.processes import Children
 from flows.commands.up import start_servers
 
 Path(".tidecast").mkdir()

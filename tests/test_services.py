@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.services import PostgreSQL, need, wait_for
+from tests.support.services import PostgreSQL, need, wait_for
 
 
 def test_postgresql_answers_in_a_new_database(postgresql: PostgreSQL) -> None:

@@ -19,12 +19,12 @@ from prefect.states import Cancelling, Running
 from prefect.workers.process import ProcessWorker
 
 from flows.catalogue import ROOT
-from flows.commands import sweep
-from tasks.records import RECORDS, read_record
+from flows.services import cleanup
+from tasks.resuming.run_state import RECORDS, read_record
 from tasks.tracking.processes import host_and_number, is_gone
 from tasks.tracking.runs import PROCESS, RECORD
-from tests.stack import BIN, Stack, Up
-from tests.tracked import all_runs, check_that_no_record_is_left
+from tests.support.stack import BIN, Stack, Up
+from tests.support.tracked import all_runs, check_that_no_record_is_left
 
 pytestmark = pytest.mark.timeout(400)
 FOR_EVER, A_WHILE = {"fit": {"epochs": 1_000_000}}, {"fit": {"epochs": 4000}}
@@ -200,7 +200,7 @@ def test_a_command_that_is_killed_is_found(box: Box, bystander: UUID) -> None:
     assert any("gru: epoch 1 " in line for line in process.stderr)
     process.kill()
     process.communicate()
-    sweep.sweep(print, 0)
+    cleanup.sweep(print, 0)
     sent = flow_run_of(box, process)
     assert box.statuses(sent) == ["KILLED", "KILLED"]
     (reason,) = box.reasons(sent)
@@ -245,13 +245,13 @@ def test_what_a_silent_worker_had_in_hand_is_given_up_but_for_what_lives(
     for flow_run, worker in ((of_the_lost, "box"), (of_the_living, monkey)):
         client.update_flow_run_labels(flow_run, {"prefect.worker.name": worker})
         client.set_flow_run_state(flow_run, Running())
-    monkeypatch.setattr(sweep, "SILENCE", 15.0)
+    monkeypatch.setattr(cleanup, "SILENCE", 15.0)
     time.sleep(15)
     said = list[str]()
-    sweep.sweep(said.append, 2)  # seconds are not enough to know
+    cleanup.sweep(said.append, 2)  # seconds are not enough to know
     assert box.state(of_the_lost) == "Running"
     client.send_worker_heartbeat("box", monkey)
-    sweep.sweep(said.append, 60)
+    cleanup.sweep(said.append, 60)
     assert box.state(of_the_lost) == "Crashed"
     assert box.state(of_the_living) == "Running"
     assert box.state(bystander) == "Running"
@@ -260,7 +260,7 @@ def test_what_a_silent_worker_had_in_hand_is_given_up_but_for_what_lives(
 
     os.kill(box.process(bystander), signal.SIGKILL)
     eventually(lambda: is_gone(box.runs(bystander)[-1].data.tags[PROCESS]) is True)
-    sweep.sweep(print, 0)
+    cleanup.sweep(print, 0)
     assert box.statuses(bystander) == ["KILLED", "KILLED"]
     assert box.state(bystander) == "Crashed"
     client.delete_flow_run(of_the_living)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from prefect.settings import get_current_settings
 
-from flows.commands.lock import hold
-from tests.services import free_port
-from tests.trackers import TRAIN, Command, Tracker, check_whole, done, proxy, record, tracker
+from flows.services.locks import hold
+from tests.support.services import free_port
+from tests.support.trackers import TRAIN, Command, Tracker, check_whole, done, proxy, record, tracker
 
 AWAY, BACK = "cannot be used now", "can be used again"
 

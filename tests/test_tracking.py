@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
+from models.data.panel import one_series
+from models.data.scaling import fit_scaling
 from models.errors import InputError
 from models.forecaster import Forecaster, build_network
-from models.panel import one_series
-from models.scaling import fit_scaling
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, WindowSpec
-from tasks.series import Series
-from tasks.tracking.client import connect
+from tasks.data.series import Series
 from tasks.tracking.curves import Curves
 from tasks.tracking.database import refuse_closed_database
 from tasks.tracking.entries import flatten, log_params
@@ -24,6 +23,7 @@ from tasks.tracking.files import artifact_folder
 from tasks.tracking.forecasters import MODEL_ID, log_model
 from tasks.tracking.outbox import OUTBOX
 from tasks.tracking.runs import tracked_run
+from tasks.tracking.tracker import connect
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from flows.train import train
 from models.errors import InputError
 from models.specs import ElmanSpec, FitSpec, NumpyRNNSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec
 from tasks.report import losers
-from tasks.tracking.client import connect
+from tasks.tracking.tracker import connect
 
 EPOCHS = 6
 

@@ -19,9 +19,9 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from flows.catalogue import CATALOGUE
-from flows.commands.marks import MARK, end_marked, marked
-from tests.services import free_port
-from tests.stack import Up, command, guardian_of
+from flows.services.marks import MARK, end_marked, marked
+from tests.support.services import free_port
+from tests.support.stack import Up, command, guardian_of
 
 HOST = socket.gethostname()
 DEPLOYMENTS = sorted(deployment["name"] for deployment in yaml.safe_load(CATALOGUE.read_text())["deployments"])

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import windows
+from models.data import windows
+from models.data.panel import Panel, one_series, panel_from_frame
+from models.data.windows import contexts, origins_within, outcomes, recurse, refuse_short_past, targets
 from models.errors import InputError
-from models.panel import Panel, one_series, panel_from_frame
-from models.windows import contexts, origins_within, outcomes, recurse, refuse_short_past, targets
 
 NAN = float("nan")
 

@@ -9,7 +9,7 @@ import pytest
 
 from flows.commands import worker
 from flows.commands.worker import cpu_worker, gpu_workers
-from tests.services import free_port
+from tests.support.services import free_port
 
 
 def said(folder: Path, *arguments: str, **environment: str) -> str:

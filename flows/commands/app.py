@@ -14,7 +14,7 @@ from rich.table import Table
 from flows.catalogue import all_recipes
 from flows.commands.mistakes import first_mistake
 from models.errors import InputError
-from tasks.urls import redacted
+from tasks.credentials import redacted
 
 
 def shown_default(default: Any) -> Any:

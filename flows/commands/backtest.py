@@ -60,7 +60,7 @@ def refuse_mistakes(options: dict[str, Any]) -> None:
 
     **Raises:** `InputError`.
     """
-    from tasks.planning import direct_window, plan_backtest, with_test_points
+    from tasks.backtest.planning import direct_window, plan_backtest, with_test_points
 
     refuse_output(options["output"])
     window = direct_window(options["window"], options["horizon"])
@@ -71,7 +71,7 @@ def refuse_mistakes(options: dict[str, Any]) -> None:
 
 def show(summary: dict[str, Any]) -> None:
     """Show the scores to who waits for them, and say what lies where."""
-    from tasks.scoring import table_rows
+    from tasks.backtest.scoring import table_rows
     from tasks.tracking.files import artifact_folder, near
 
     scores = {name: model["metrics"] for name, model in summary["models"].items()} | summary["baselines"]

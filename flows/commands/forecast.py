@@ -51,8 +51,8 @@ def refuse_mistakes(options: dict[str, Any]) -> None:
 
     **Raises:** `InputError`.
     """
+    from tasks.data.series import read_series
     from tasks.forecasting import refuse_missing_rows, source_of
-    from tasks.series import read_series
 
     refuse_output(options["output"])
     version = find_model(options)

@@ -51,9 +51,9 @@ def refuse_mistakes(options: dict[str, Any]) -> None:
 
     **Raises:** `InputError`.
     """
+    from tasks.data.series import read_series
     from tasks.forecasting import source_of
     from tasks.monitoring import read_forecasts
-    from tasks.series import read_series
 
     version = find_model(options)
     read_series.fn(source_of(version, options["series"]))

@@ -15,7 +15,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_sett
 from pydantic import BaseModel
 
 from flows.catalogue import change, recipe_parameters
-from flows.commands.own_server import OwnServer
+from flows.services.ephemeral_server import OwnServer
 from models.errors import InputError
 
 if TYPE_CHECKING:  # takes seconds
@@ -58,8 +58,8 @@ def find_model(options: dict[str, Any]) -> "Version":
 
     **Raises:** `InputError` where there is none.
     """
-    from tasks.tracking.client import refuse_missing_database
     from tasks.tracking.registry import find_version
+    from tasks.tracking.tracker import refuse_missing_database
 
     refuse_missing_database()
     version = find_version(options["model"])

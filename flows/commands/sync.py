@@ -19,7 +19,7 @@ FLOWS: dict[str, Callable[..., dict[str, Any]]] = {"train": train, "backtest": b
 
 def sync() -> None:
     """What `tidecast sync` does."""
-    from tasks.records import RECORDS, read_record, undelivered_records
+    from tasks.resuming.run_state import RECORDS, read_record, undelivered_records
 
     waiting, mistakes = undelivered_records(), list[str]()
     say = Console(highlight=False, markup=False, soft_wrap=True).print
@@ -42,14 +42,14 @@ def sync() -> None:
 
 def close_dead(say: Callable[[str], object]) -> None:
     """Close the runs whose process was killed, with their flow runs where a Prefect server is named."""
-    from tasks.tracking.client import refuse_missing_database
+    from tasks.tracking.tracker import refuse_missing_database
 
     try:
         refuse_missing_database()
     except InputError:  # nothing was recorded here
         return
-    from tasks.dead_runs import crash_flow_runs
-    from tasks.tracking.dead import close_dead_runs
+    from tasks.orphans import crash_flow_runs
+    from tasks.tracking.orphans import close_dead_runs
     from tasks.tracking.outbox import OUTBOX
 
     dead = OUTBOX.ask(close_dead_runs)
@@ -60,8 +60,8 @@ def close_dead(say: Callable[[str], object]) -> None:
 
 def refuse_changed_data(folder: Path, record: dict[str, Any]) -> None:
     """**Raises:** `InputError` where the data or the code has changed, so that the same would not come of it again."""
-    from tasks.records import key_of
-    from tasks.series import read_series
+    from tasks.data.series import read_series
+    from tasks.resuming.run_state import key_of
 
     series = read_series.fn(SeriesSpec.model_validate(record["parameters"]["series"]))
     if folder.name.rpartition("-")[0] != key_of(record["flow"], record["parameters"], series.sha256, record["device"]):
@@ -73,4 +73,5 @@ def refuse_changed_data(folder: Path, record: dict[str, Any]) -> None:
 
 def load_libraries() -> None:
     """Import what the tasks need."""
-    from tasks import drawing, recording, recording_backtest  # noqa: F401
+    from tasks import drawing, recording  # noqa: F401
+    from tasks.backtest import recording as backtest_recording  # noqa: F401

@@ -16,7 +16,7 @@ from flows.train import train as train_flow
 from models.specs import RECURRENT, ModelSpec
 
 if TYPE_CHECKING:  # takes a second
-    from tasks.preparation import Dataset
+    from tasks.data.preparation import Dataset
 
 TrainOptions: type[BaseModel] = options_of(train_flow.fn)
 
@@ -55,11 +55,11 @@ def refuse_misfits(options: dict[str, Any]) -> "Dataset":
     **Raises:** `InputError`.
     """
     from models.forecaster import refuse_misfit
-    from tasks.preparation import prepare_data
-    from tasks.series import read_series
+    from tasks.data.preparation import prepare_data
+    from tasks.data.series import read_series
 
     if options["device"] == "cuda" or options["fit"].precision != "float32":
-        from models.arithmetic import check_precision
+        from models.population.arithmetic import check_precision
         from tasks.training import choose_device
 
         device = choose_device(options["device"], options["models"])
@@ -77,8 +77,8 @@ def load_libraries(names: list[str]) -> None:
     """Import what the tasks need, with the compiled cells, and open MLflow's database."""
     from models.forecaster import build_network
     from tasks import drawing, recording  # noqa: F401
-    from tasks.tracking.client import connect
     from tasks.tracking.outbox import OUTBOX
+    from tasks.tracking.tracker import connect
 
     for name in set(names) & set(RECURRENT):
         build_network(ModelSpec(model=name))

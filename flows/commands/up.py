@@ -16,13 +16,13 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from flows.catalogue import ROOT
-from flows.commands import servers
-from flows.commands.addresses import Address
-from flows.commands.lock import OWN, Lock, hold
-from flows.commands.marks import end_marked
-from flows.commands.processes import Children
-from flows.commands.sweep import keep_sweeping, sweep
 from flows.commands.worker import Worker, cores, cpu_worker, gpu_workers
+from flows.services import servers
+from flows.services.addresses import Address
+from flows.services.cleanup import keep_sweeping, sweep
+from flows.services.locks import OWN, Lock, hold
+from flows.services.marks import end_marked
+from flows.services.processes import Children
 from models.errors import InputError
 
 Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65535))]
@@ -135,7 +135,7 @@ def start_recipes(children: Children, folder: Path, workers: list[Worker], sched
     """Make the work pools, deploy all recipes, and start the workers; how many recipes there are."""
     from prefect.client.orchestration import get_client
 
-    from flows.commands.deployments import is_online, make_pools, switch_schedules
+    from flows.services.deployments import is_online, make_pools, switch_schedules
 
     own, since = folder / OWN, datetime.now(UTC)
     with get_client(sync_client=True) as client:

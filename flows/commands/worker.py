@@ -12,10 +12,10 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from flows.catalogue import ROOT
-from flows.commands.processes import Child, Children
+from flows.services.processes import Child, Children
 from models.errors import InputError
+from tasks.credentials import without_password
 from tasks.devices import visible_gpus
-from tasks.urls import without_password
 
 Pool = Literal["gpu", "cpu"]
 Limit = Annotated[int | None, Parameter(validator=Number(gte=1))]
@@ -86,8 +86,8 @@ def worker(*, pool: Pool | None = None, limit: Limit = None, name: str | None = 
     name
         What the workers are called, before the device; by default the machine's name.
     """
-    from flows.commands.deployments import check_api
-    from flows.commands.servers import inherited
+    from flows.services.deployments import check_api
+    from flows.services.servers import inherited
 
     gc.enable()
     host = name or socket.gethostname()

@@ -1,6 +1,6 @@
 """The recurrences, compiled for this machine's CPU: an addition to plain PyTorch that changes nothing but the speed.
 
-`models/cells.py` is the reference, and what runs where this cannot: on a GPU, in float64, on a processor without the
+`models/population/cells.py` is the reference, and what runs where this cannot: on a GPU, in float64, on a processor without the
 vector instructions that make it worth while, or where a check at the start finds that it computes something else.
 
 From the outside in: `steps.py` trains a population, `networks.py` runs whole networks a tile of batch rows at a time,

@@ -10,7 +10,7 @@ from models.kernels.vectors import LANES, fma, load, spread, store
 
 @compiled
 def update(flat, mean, square, gradients, count, rate, moves, betas, epsilon, decay, clip):
-    """Move all members as `models.adam.Adam` does, those that `moves` [K] names.
+    """Move all members as `models.population.adam.Adam` does, those that `moves` [K] names.
 
     `gradients` [K * items, P] is added up over each member's items in order; a `clip` of 0 is none.
     """

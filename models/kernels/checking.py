@@ -5,13 +5,13 @@ import time
 
 import torch
 
-from models.arithmetic import small_products
 from models.kernels.compiling import cache_folder
 from models.kernels.steps import CompiledSteps
-from models.points import Points
-from models.population import Population, Sizes
+from models.population.arithmetic import small_products
+from models.population.network import Population, Sizes
+from models.population.tensors import Points
+from models.population.torch_steps import TorchSteps
 from models.specs import FitSpec, RecurrentSpec
-from models.steps import TorchSteps
 
 log = logging.getLogger("tidecast")
 LENGTH, TOLERANCE = 5, 1e-5

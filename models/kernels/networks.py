@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from models.kernels.compiling import compiled
-from models.kernels.frames import FACTOR, UNIT, read_windows, write_answers
 from models.kernels.products import add_outer, multiply, transpose
 from models.kernels.tiles import run_backward, run_forward
 from models.kernels.vectors import LANES, load, store
+from models.kernels.window_scaling import FACTOR, UNIT, read_windows, write_answers
 
 GROUPS = 32
 

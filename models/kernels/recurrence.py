@@ -12,7 +12,7 @@ from models.kernels.vectors import LANES
 
 
 def recurrence(cell: str, x: Tensor, weight: Tensor, state: Tensor | None = None) -> Tensor:
-    """Outputs [T, K, B, H] of one layer, as the cell of that name in `models.cells` gives them, in float32 on the CPU.
+    """Outputs [T, K, B, H] of one layer, as the cell of that name in `models.population.cells` gives them, in float32 on the CPU.
 
     Differentiable in x [T, K, B, F], weight [K, F + 2 + H, G * H] and the initial state [K, B, H] ([K, B, 2H] in an
     LSTM). The backward pass keeps all gates of all steps, where networks.py keeps those of a tile.

@@ -6,16 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.adam import BETAS, EPSILON, Moments
-from models.batches import Origins
 from models.kernels.adam import update
-from models.kernels.frames import PLACES
 from models.kernels.networks import Network, count_groups, run_items
 from models.kernels.recurrence import recurrence as recurrence
 from models.kernels.threads import count_threads, share_out
 from models.kernels.tiles import CELLS, STATES, Space, make_space
-from models.points import Points
-from models.population import Population
+from models.kernels.window_scaling import PLACES
+from models.population.adam import BETAS, EPSILON, Moments
+from models.population.batches import Origins
+from models.population.network import Population
+from models.population.tensors import Points
 from models.specs import FitSpec
 
 WORTH_A_THREAD = 20e6
@@ -24,7 +24,7 @@ NO_ANSWERS, NO_GRADIENTS = np.empty((0, 0, 0), np.float32), np.empty((0, 0), np.
 
 
 class CompiledSteps:
-    """See `models.steps.Steps`; the same bits for any number of threads, and for members alone or together."""
+    """See `models.population.torch_steps.Steps`; the same bits for any number of threads, and for members alone or together."""
 
     def __init__(self, population: Population, points: Points, spec: FitSpec, threads: int | None = None):
         self.runner = Runner(population, points, threads or count_threads(), learns=True, absolute=spec.loss == "mae")

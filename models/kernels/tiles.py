@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.cells import CELLS as REFERENCE
 from models.kernels import gru, lstm, rnn
 from models.kernels.compiling import compiled
 from models.kernels.vectors import LANES, WIDTH
+from models.population.cells import CELLS as REFERENCE
 
 RNN, GRU, LSTM = 0, 1, 2
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
-from models.bounds import tell_bounds
-from models.shown import shown
+from models.display import shown
+from models.specs.bounds import tell_bounds
 
 LONGEST_NAME = 120
 """Characters of a name that a user gives: of a series, of a recipe."""

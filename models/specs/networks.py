@@ -21,7 +21,7 @@ class RecurrentSpec(Spec):
     hidden: int = Field(32, ge=1, le=4096, description="Hidden units a layer (H).")
     layers: int = Field(1, ge=1, le=16, description="Stacked layers.")
     gru_form: Literal["torch", "chung2014"] = Field(
-        "torch", description="Which of the two published GRU equations to use; see models/cells.py."
+        "torch", description="Which of the two published GRU equations to use; see models/population/cells.py."
     )
     reads: Literal["value", "from_last", "from_mean"] = Field(
         "from_last",

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, ScalarFormatter, StrMethodFormatter
 
-from models.shown import shown
+from models.display import shown
 
 Array = npt.NDArray[Any]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mlflow.entities import Metric
 
-from tasks.journal import Journal
-from tasks.tracking.client import connect
+from tasks.resuming.journal import Journal
 from tasks.tracking.outbox import OUTBOX
+from tasks.tracking.tracker import connect
 
 MOST_METRICS = 1000
 """That a request holds."""

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 from models.errors import InputError
-from tasks.turns import own_turn
-from tasks.urls import redacted
+from tasks.credentials import redacted
+from tasks.resuming.locks import own_turn
 
 
 def make_database(uri: str) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from pydantic import BaseModel
 
-from tasks.series import Series
-from tasks.tracking.client import connect
+from tasks.data.series import Series
 from tasks.tracking.outbox import OUTBOX
+from tasks.tracking.tracker import connect
 
 FLOW_RUN_URL = "prefect.flow_run_url"
 MOST_PARAMS, LONGEST_PARAM = 100, 6000

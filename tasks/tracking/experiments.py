@@ -9,7 +9,7 @@ import zlib
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from tasks.tracking.client import DEFAULT_ARTIFACTS, tracking_uri
+from tasks.tracking.tracker import DEFAULT_ARTIFACTS, tracking_uri
 
 COLUMNS = [
     *(f"metrics.`{name}`" for name in ("val_rmse", "test_rmse", "free_run_rmse_100", "skill", "rmse", "seconds")),

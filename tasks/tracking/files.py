@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tasks.tracking.client import connect
 from tasks.tracking.outbox import OUTBOX
+from tasks.tracking.tracker import connect
 
 
 def log_files(

@@ -15,9 +15,9 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 import models
 from models.forecaster import Forecaster
 from models.saving import save_forecaster
-from tasks.series import Series
-from tasks.tracking.client import connect
+from tasks.data.series import Series
 from tasks.tracking.outbox import OUTBOX
+from tasks.tracking.tracker import connect
 
 MODEL_ID, SHA256 = "tidecast.model_id", "tidecast.sha256"
 """Tags of a run: the model that it logged, and what vouches for its forecaster's files."""

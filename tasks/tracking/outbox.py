@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
-from tasks.tracking.client import tracker
-from tasks.tracking.trouble import TrackerAwayError, is_away, is_overtaken, reason
+from tasks.tracking.errors import TrackerAwayError, is_away, is_overtaken, reason
+from tasks.tracking.tracker import tracker
 
 log = logging.getLogger("tidecast")
 PATIENCE = 60.0

@@ -2,9 +2,9 @@
 
 import os
 
-from tasks.tracking.client import connect, tracking_uri
+from tasks.credentials import without_password
 from tasks.tracking.outbox import OUTBOX
-from tasks.urls import without_password
+from tasks.tracking.tracker import connect, tracking_uri
 
 MODE = "workflowType=machine_learning"
 """What makes MLflow's pages those of models; else they open as those of language models."""

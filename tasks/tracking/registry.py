@@ -18,10 +18,10 @@ from mlflow.exceptions import MlflowException
 from models.errors import InputError
 from models.forecaster import Forecaster
 from models.saving import load_forecaster
-from tasks.tracking.client import connect
+from tasks.tracking.errors import TrackerAwayError
 from tasks.tracking.forecasters import MODEL_ID, SHA256
 from tasks.tracking.outbox import OUTBOX
-from tasks.tracking.trouble import TrackerAwayError
+from tasks.tracking.tracker import connect
 
 Found = TypeVar("Found")
 CHAMPION, CHALLENGER = "champion", "challenger"

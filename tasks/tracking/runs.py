@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from mlflow.entities import RunTag
 from mlflow.tracking import MlflowClient
 
-from tasks.records import Record
-from tasks.tracking.client import connect
+from tasks.credentials import redacted
+from tasks.resuming.run_state import Record
+from tasks.tracking.errors import TrackerAwayError
 from tasks.tracking.experiments import experiment_id
 from tasks.tracking.outbox import OUTBOX
 from tasks.tracking.processes import own_process
-from tasks.tracking.trouble import TrackerAwayError
-from tasks.urls import redacted
+from tasks.tracking.tracker import connect
 
 PROCESS, ALIVE, RECORD = "tidecast.process", "tidecast.alive", "tidecast.record"
 """Tags: which process records the run, when it last said so, and the record on disk."""

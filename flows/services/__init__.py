@@ -1,0 +1,1 @@
+"""What a command starts, watches and ends: servers, workers, and the processes that belong to them."""

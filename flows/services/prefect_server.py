@@ -1,0 +1,49 @@
+"""Prefect's server behind two checks: `uvicorn --factory flows.services.prefect_server:create_app`.
+
+`prefect server start` runs the same app, but answers under every name, and takes requests that need no permission of
+CORS from every web page. A page could so start flow runs through the browser of whoever looks at it: with a name of its
+own that it points at 127.0.0.1, or with a form.
+"""
+
+import os
+from collections.abc import Collection
+
+from starlette.datastructures import Headers
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+HOSTS = "TIDECAST_PREFECT_HOSTS"
+"""The names under which it answers, whatever the port, in the environment; without it those of the loopback."""
+
+
+def create_app() -> ASGIApp:
+    """The API, the pages and the services."""
+    from prefect.server.api import server
+    from prefect.settings import get_current_settings
+
+    from tasks.credentials import keep_secrets
+
+    keep_secrets()
+    hosts = os.environ.get(HOSTS, "localhost,127.0.0.1,[::1]").split(",")
+    origins = get_current_settings().server.api.cors_allowed_origins.split(",")
+    # Before the app, not in it: its automations call it by a name of their own, without the network.
+    return TrustedHostMiddleware(OriginCheck(server.create_app(final=True), origins), hosts, www_redirect=False)
+
+
+class OriginCheck:
+    """Refuses what a browser sends, by HTTP or WebSocket, from a page that is neither the server's own nor allowed."""
+
+    def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
+        self.app, self.allowed = app, allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 403."""
+        answer: ASGIApp = self.app
+        if scope["type"] in ("http", "websocket"):
+            headers = Headers(scope=scope)
+            origin = headers.get("origin")
+            own = origin is not None and origin.partition("://")[2] == headers.get("host")
+            if not (origin is None or own or origin in self.allowed):
+                answer = PlainTextResponse("Cross-origin request refused", status_code=403)
+        await answer(scope, receive, send)

@@ -1,0 +1,1 @@
+"""Series as arrays: read from long tables, split, cut into windows, and scaled."""

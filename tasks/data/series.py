@@ -1,0 +1,114 @@
+"""Where series come from: generated waves and files."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pyarrow import ArrowException
+
+from models.data.panel import Fill, Panel, one_series, panel_from_frame
+from models.data.windows import outcomes
+from models.display import shown
+from models.errors import InputError
+from models.specs import LONGEST_NAME, SeriesSpec
+from tasks.data.tables import covariate_columns, read_table
+
+WAVES = {"sine": np.sin, "cosine": np.cos}
+
+
+@dataclass(frozen=True)
+class Series:
+    """The series of a run: its panel, what was done to get it, the sha256 and name of its source, its values' name.
+
+    The names are fit to be shown; what tells series apart is in the panel, as it was given.
+    """
+
+    name: str
+    panel: Panel
+    notes: tuple[str, ...]
+    sha256: str
+    unit: str
+    source: str
+    wave: SeriesSpec | None = None
+    fill: Fill = "last"
+
+    def truth(self, begin: np.ndarray, steps: int) -> np.ndarray:
+        """The values [N, steps] from each series' point `begin` [N] on, NaN where unknown; a wave is known for ever."""
+        if self.wave is not None:
+            return wave_values(self.wave, int(begin[0]), steps)[None]
+        return outcomes(self.panel, begin, steps)
+
+
+@task(task_run_name="read_series", cache_policy=NO_CACHE)
+def read_series(spec: SeriesSpec) -> Series:
+    """Generate the wave or read the file that `spec` names.
+
+    **Raises:** `InputError` with one line that names the file, the row or column, the value, and the way out.
+    """
+    if spec.wave and spec.path:
+        raise InputError(
+            f"both a wave ({spec.wave}) and a file ({spec.path}) are given; drop --series.wave or --series.path"
+        )
+    if spec.wave:
+        return _generate(spec)
+    if not spec.path:
+        raise InputError("no series is given; name a file with --series.path, or a wave with --series.wave")
+    path = Path(spec.path)
+    try:
+        there, is_file = path.exists(), path.is_file()
+    except OSError as error:
+        raise InputError(f"{shown(path, 400)} cannot be read: {error.strerror}; check --series.path") from error
+    if not there:
+        raise InputError(f"there is no file {shown(path, 400)}; check --series.path")
+    if not is_file:
+        raise InputError(f"{path} is not a file; name one CSV or Parquet file with --series.path")
+    about = path.stat()
+    return _read_once(spec, (about.st_mtime_ns, about.st_size))
+
+
+def wave_values(spec: SeriesSpec, begin: int, count: int) -> np.ndarray:
+    """`count` values of the wave from its `begin`-th point on, also beyond its last."""
+    step = (spec.stop - spec.start) / (spec.points - 1)
+    return np.asarray(WAVES[spec.wave or "sine"](spec.start + step * np.arange(begin, begin + count)))
+
+
+def wave_season(spec: SeriesSpec) -> int:
+    """The whole number of points nearest to the wave's period."""
+    step = abs(spec.stop - spec.start) / (spec.points - 1)
+    return max(1, round(2 * np.pi / step))
+
+
+def _generate(spec: SeriesSpec) -> Series:
+    if spec.start == spec.stop:
+        raise InputError(f"the wave goes nowhere: --series.start and --series.stop are both {spec.start:g}")
+    if not np.isfinite(spec.stop - spec.start):
+        raise InputError(
+            f"a wave from {spec.start:g} to {spec.stop:g} is endless; make --series.start and --series.stop finite"
+        )
+    values = wave_values(spec, 0, spec.points)
+    wave = str(spec.wave)
+    sha256 = hashlib.sha256(values.tobytes()).hexdigest()
+    source = f"{wave} of {spec.points} points from {spec.start:g} to {spec.stop:g}"
+    return Series(spec.name or wave, one_series(wave, values), (), sha256, wave, source, spec)
+
+
+@lru_cache(maxsize=1)
+def _read_once(spec: SeriesSpec, _changed: tuple[int, int]) -> Series:
+    """The file's series; the check before a run and the run itself share one reading."""
+    path = Path(spec.path or "")
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        panel, notes = panel_from_frame(read_table(path, spec), spec.fill, covariate_columns(spec))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {shown(error.strerror or error, 200)}") from error
+    except (ArrowException, MemoryError) as error:  # of damaged text, where it is first looked at
+        raise InputError(f"{path} is damaged: {shown(error, 200)}; write it again") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    name, unit = shown(spec.name or path.stem, LONGEST_NAME) or "series", shown(spec.value or path.stem, LONGEST_NAME)
+    return Series(name, panel, tuple(notes), sha256, unit, str(path), fill=spec.fill)
