@@ -18,7 +18,7 @@ from benchmarks.training import VALUES, Case, draw_origins, notebook_step
 from models.population.arithmetic import on_gpu
 from models.population.cuda_graphs import GraphedSteps
 from models.population.network import Population, Sizes
-from models.population.tensors import bare
+from models.population.tensors import tensors_of_values
 from models.specs import FitSpec, RecurrentSpec
 
 CASES = [Case("gru", members, hidden, 64, 256) for hidden in (64, 128, 192, 256) for members in (1, 16, 132)]
@@ -56,7 +56,7 @@ def graphed_step(case: Case, spec: FitSpec) -> Callable[[], Any]:
     """Ours, captured at its first call."""
     network, sizes = RecurrentSpec(hidden=case.hidden), Sizes(case.window)
     population = Population(case.cell, network, sizes, range(case.members), device="cuda")
-    steps = GraphedSteps(population, bare(VALUES.cuda()), spec)
+    steps = GraphedSteps(population, tensors_of_values(VALUES.cuda()), spec)
     origins, counts = draw_origins(case).cuda(), torch.full((case.members,), case.batch, device="cuda")
     rate = torch.full((case.members,), spec.learning_rate, device="cuda")
     return lambda: steps.step(origins, counts, rate)

@@ -25,7 +25,7 @@ COMMAND = "import flows.cli; flows.cli.main()"
 STEPS = ("start", "train", "record")
 
 
-def bare() -> None:
+def tensors_of_values() -> None:
     """The recipe's network trained twice, without Prefect and MLflow."""
     import numpy as np
 
@@ -85,7 +85,7 @@ def hello() -> None:
     say_hello()
 
 
-PIECES = {"bare": bare, "warm": warm, "hello": hello}
+PIECES = {"bare": tensors_of_values, "warm": warm, "hello": hello}
 
 
 def run_in(folder: Path, *arguments: str) -> float:
@@ -110,9 +110,9 @@ def one_round(folder: Path) -> dict[str, dict[str, float]]:
     run_in(folder / "command", "-m", "benchmarks.overhead", "warm")
     found["second flow in a process"] = json.loads((folder / "command" / "warm.json").read_text())
     total = run_in(folder / "bare", "-m", "benchmarks.overhead", "bare")
-    bare = json.loads((folder / "bare" / "bare.json").read_text())
-    found["bare script"] = {"train": bare["first"], "total": total - bare["again"]}
-    found["bare training"] = {"train": bare["again"], "total": bare["again"]}
+    tensors_of_values = json.loads((folder / "bare" / "bare.json").read_text())
+    found["bare script"] = {"train": tensors_of_values["first"], "total": total - tensors_of_values["again"]}
+    found["bare training"] = {"train": tensors_of_values["again"], "total": tensors_of_values["again"]}
     for name in ("Prefect and MLflow hello, new databases", "Prefect and MLflow hello, again"):
         found[name] = {"total": run_in(folder / "hello", "-m", "benchmarks.overhead", "hello")}
     return found

@@ -66,7 +66,7 @@ def speed_task(threads: int) -> Task:
     spec = ModelSpec(
         model="gru",
         window=WindowSpec(length=length),
-        recurrent=RecurrentSpec(hidden=hidden, reads="value", answers="value"),
+        recurrent=RecurrentSpec(hidden=hidden, input_offset="none", target_offset="none"),
         fit=FitSpec(epochs=passes, batch=batch, learning_rate=rate, schedule="constant", warmup=0, clip=None),
     )
     return Task(
@@ -107,7 +107,7 @@ def recipe_task(seed: int) -> Task:
         clip=spec.fit.clip,
         seed=seed,
         threads=1,
-        goal=GOAL / float(scaling.size[0]),
+        goal=GOAL / float(scaling.scales[0]),
         spec=spec.model_dump(),
     )
 

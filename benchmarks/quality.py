@@ -27,8 +27,8 @@ from flows.parameters import options_of
 from models.baselines import BASELINES
 from models.metrics import coverage, score_table, width
 from models.specs import ModelSpec
-from tasks.backtest.forecasting import Rolled, roll_baseline, roll_model
-from tasks.backtest.planning import Plan, direct_window, plan_backtest
+from tasks.backtest.forecasting import RollingForecasts, forecast_with_baseline, forecast_with_model
+from tasks.backtest.planning import BacktestPlan, direct_window, plan_backtest
 from tasks.backtest.scoring import score_backtest
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import read_series
@@ -39,7 +39,7 @@ NAIVE2 = {"smape": 18.383, "mase": 2.395}
 SCORED = 29
 
 
-def squared_error(plan: Plan, forecast: np.ndarray) -> float:
+def squared_error(plan: BacktestPlan, forecast: np.ndarray) -> float:
     """Mean squared error [1] of a forecast [M, S] in the deviation of each series' training part."""
     panel = plan.data.panel
     bounds = zip(panel.starts, plan.data.parts.train, strict=True)
@@ -48,13 +48,13 @@ def squared_error(plan: Plan, forecast: np.ndarray) -> float:
     return float(np.nanmean(errors**2))
 
 
-def owa(plan: Plan, forecast: np.ndarray) -> float:
+def owa(plan: BacktestPlan, forecast: np.ndarray) -> float:
     """Overall weighted average of the M4 competition."""
     table = score_table(plan.actual["test"], {"it": forecast}, plan.series("test"), plan.scale(), {}, 90)
     return sum(table.overall["it"][measure] / naive / 2 for measure, naive in NAIVE2.items())
 
 
-def median_smape(plan: Plan, forecast: np.ndarray) -> float:
+def median_smape(plan: BacktestPlan, forecast: np.ndarray) -> float:
     """The median over the series of the sMAPE of the first 29 steps."""
     actual, steps = plan.actual["test"][:, :SCORED], forecast[:, :SCORED]
     table = score_table(actual, {"it": steps}, plan.series("test"), plan.scale(), {}, 90)
@@ -70,7 +70,7 @@ class Case(NamedTuple):
     changes: dict[str, Any]
 
 
-MEASURES: dict[str, Callable[[Plan, np.ndarray], float]] = {
+MEASURES: dict[str, Callable[[BacktestPlan, np.ndarray], float]] = {
     "MSE": squared_error,
     "OWA": owa,
     "median sMAPE": median_smape,
@@ -103,7 +103,7 @@ def parameters(recipe: str, changes: dict[str, Any]) -> Any:
     return options_of(backtest.fn).model_validate(change(recipe_parameters("backtest", recipe), changes))
 
 
-def planned(given: Any) -> Plan:
+def planned(given: Any) -> BacktestPlan:
     """The data in its parts, and what is to be forecast."""
     window = direct_window(given.window, given.horizon)
     data = prepare_data.fn(read_series.fn(given.series), window, given.split, given.season, "test")
@@ -114,12 +114,12 @@ def rows_of(case: Case, path: Path) -> list[dict[str, Any]]:
     """A line for each model and baseline of one recipe."""
     given = parameters(case.recipe, {**case.changes, "series": {"path": str(path)}})
     plan = planned(given)
-    rolled = {name: roll_baseline.fn(name, plan) for name in BASELINES}
+    rolled = {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
     seconds = {}
     for name in given.models:
         training = trained(name, given, plan.data)
         rolled[name], seconds[name] = (
-            roll_model.fn(training, plan, given.refit, given.intervals, "cpu"),
+            forecast_with_model.fn(training, plan, given.refit, given.intervals, "cpu"),
             training.seconds,
         )
     chosen = score_backtest.fn(plan, rolled, given.intervals.level).chosen
@@ -149,7 +149,7 @@ def trained(name: str, given: Any, data: Dataset) -> Training:
     return Training(forecaster, {}, time.perf_counter() - began)
 
 
-def intervals_of(plan: Plan, rolled: Rolled) -> dict[str, Any]:
+def intervals_of(plan: BacktestPlan, rolled: RollingForecasts) -> dict[str, Any]:
     """Share of the values that the intervals hold, and their mean width; empty where there are none."""
     if rolled.interval is None:
         return {"coverage": "", "width": ""}

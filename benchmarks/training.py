@@ -23,7 +23,7 @@ from benchmarks.measuring import interleaved, median_ratio, options, report
 from models.kernels.steps import CompiledSteps
 from models.kernels.vectors import LANES, fma, load, store
 from models.population.network import Population, Sizes
-from models.population.tensors import bare
+from models.population.tensors import tensors_of_values
 from models.population.torch_steps import TorchSteps
 from models.specs import FitSpec, RecurrentSpec
 
@@ -98,7 +98,7 @@ def ours(case: Case) -> dict[str, Callable[[], float]]:
     def stepping(kind: Any, compiled: bool, **more: int) -> Callable[[], float]:
         spec = RecurrentSpec(hidden=case.hidden)
         population = Population(case.cell, spec, Sizes(case.window), range(case.members), compiled=compiled)
-        steps = kind(population, bare(VALUES), FitSpec(clip=None), **more)
+        steps = kind(population, tensors_of_values(VALUES), FitSpec(clip=None), **more)
         return timed(lambda: steps.step(origins, counts, rate))
 
     works = {

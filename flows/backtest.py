@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.parameters import described
+from flows.parameters import document_parameters
 from flows.startup import quick_imports
 from models.specs import (
     Ahead,
@@ -31,7 +31,7 @@ from models.specs import (
 
 
 @flow(name="backtest", flow_run_name="{recipe}")
-@described
+@document_parameters
 def backtest(
     recipe: RecipeName = "custom",
     models: Models = ["rnn", "gru", "lstm"],
@@ -61,14 +61,14 @@ def backtest(
     # Imported here, since it takes seconds, so that options can be read and a server started without it.
     with quick_imports():
         from models.baselines import BASELINES
-        from tasks.backtest.forecasting import roll_baseline, roll_model
+        from tasks.backtest.forecasting import forecast_with_baseline, forecast_with_model
         from tasks.backtest.planning import direct_window, plan_backtest, with_test_points
-        from tasks.backtest.recording import record_backtest, record_rolled, summarize
+        from tasks.backtest.recording import record_backtest, record_model, summarize
         from tasks.backtest.scoring import plot_backtest, score_backtest
         from tasks.data.preparation import prepare_data
         from tasks.data.series import read_series
         from tasks.recording import record_data, run_tags
-        from tasks.resuming.run_state import open_record
+        from tasks.resuming.run_state import open_run_state
         from tasks.run_page import link_run
         from tasks.tracking.runs import tracked_run
         from tasks.training import choose_device, fit_model
@@ -78,19 +78,21 @@ def backtest(
     experiment = f"{recipe if recipe != 'custom' else data.series.name} backtests"
     tags = {**run_tags(data.series, chosen_device), "recipe": recipe}
     with (
-        open_record("backtest", settings, data.series.sha256, chosen_device) as record,
-        tracked_run(experiment, recipe, tags, models, record) as run,
+        open_run_state("backtest", settings, data.series.sha256, chosen_device) as run_state,
+        tracked_run(experiment, recipe, tags, models, run_state) as run,
     ):
         link_run(run.id)
         record_data(run.id, data, settings)
         plan = plan_backtest(data, horizon, stride)
-        rolled, runs = {name: roll_baseline(name, plan) for name in BASELINES}, {}
+        rolled, runs = {name: forecast_with_baseline(name, plan) for name in BASELINES}, {}
         for name in models:
             spec = ModelSpec(model=name, window=window, season=data.season, **kinds)
             with run.child(name) as run_id:
-                training = fit_model(spec, data, None, run_id, chosen_device, record)  # the origins tell the intervals
-                rolled[name] = roll_model(training, plan, refit, intervals, chosen_device)
-                runs[name] = record_rolled(run_id, training, rolled[name])
+                training = fit_model(
+                    spec, data, None, run_id, chosen_device, run_state
+                )  # the origins tell the intervals
+                rolled[name] = forecast_with_model(training, plan, refit, intervals, chosen_device)
+                runs[name] = record_model(run_id, training, rolled[name])
         scores = score_backtest(plan, rolled, intervals.level)
         figures = plot_backtest(plan, rolled, scores, intervals.level)
         record_backtest(run.id, plan, rolled, scores, runs, figures, intervals.level, output)

@@ -6,8 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-BEGAN = time.perf_counter()
-GIVEN = frozenset(os.environ)
+STARTED = time.perf_counter()
+USER_ENVIRONMENT = frozenset(os.environ)
 """The names that the user's environment sets."""
 QUIET = {
     "PREFECT_LOGGING_LEVEL": "WARNING",
@@ -22,13 +22,13 @@ QUIET = {
 
 def main() -> None:
     """Run the command line; exit status 0, 2 for a mistake in what was given, 1 for one of ours."""
-    from flows.services.locks import LOCK, servers_of
-    from tasks.credentials import keep_secrets, parted
+    from flows.services.locks import LOCK, server_environment
+    from tasks.credentials import passwords_moved, redact_logs
 
-    os.environ |= parted(os.environ)
-    keep_secrets()
-    servers = servers_of(Path.cwd())
-    if "MLFLOW_TRACKING_URI" in servers and "MLFLOW_TRACKING_URI" not in GIVEN:
+    os.environ |= passwords_moved(os.environ)
+    redact_logs()
+    servers = server_environment(Path.cwd())
+    if "MLFLOW_TRACKING_URI" in servers and "MLFLOW_TRACKING_URI" not in USER_ENVIRONMENT:
         os.environ["TIDECAST_LOCK"] = str(LOCK.absolute())  # to be found again where they start at another address
     for name, value in {**QUIET, **servers}.items():
         os.environ.setdefault(name, value)

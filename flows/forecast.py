@@ -4,13 +4,13 @@ from typing import Any
 
 from prefect import flow
 
-from flows.parameters import described
+from flows.parameters import document_parameters
 from flows.startup import quick_imports
 from models.specs import Horizon, Output, Reference, SeriesSpec
 
 
 @flow(name="forecast", flow_run_name="{model}")
-@described
+@document_parameters
 def forecast(
     model: Reference = None,
     horizon: Horizon = None,

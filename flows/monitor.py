@@ -4,13 +4,13 @@ from typing import Any
 
 from prefect import flow
 
-from flows.parameters import described
+from flows.parameters import document_parameters
 from flows.startup import quick_imports
 from models.specs import Bound, Most, Recent, Reference, SeriesSpec
 
 
 @flow(name="monitor", flow_run_name="{model}")
-@described
+@document_parameters
 def monitor(
     model: Reference = None,
     series: SeriesSpec = SeriesSpec(),
@@ -34,29 +34,29 @@ def monitor(
         from tasks.forecasting import source_of
         from tasks.monitoring import (
             ask_for_retraining,
-            judge_forecasts,
+            assess_health,
             plot_scores,
             read_forecasts,
-            record_judgement,
+            record_health,
             score_forecasts,
             summarize,
         )
-        from tasks.orphans import close_lost_runs
+        from tasks.orphans import close_orphans
         from tasks.recording import run_tags
         from tasks.run_page import link_run
         from tasks.tracking.registry import find_version
         from tasks.tracking.runs import tracked_run
 
-    close_lost_runs()
+    close_orphans()
     champion = find_version(model)
     settings["series"] = source_of(champion, series)
     actuals = read_series(settings["series"])
     scores = score_forecasts(read_forecasts(champion.name, most), actuals)
-    judgement = judge_forecasts(scores, champion, bound, recent)
+    judgement = assess_health(scores, champion, bound, recent)
     with tracked_run(f"{champion.name} monitor", str(champion), run_tags(actuals, "cpu")) as run:
         link_run(run.id)
         figures = plot_scores(scores, champion, bound, actuals.unit)
-        record_judgement(run.id, scores, judgement, champion, figures, settings)
+        record_health(run.id, scores, judgement, champion, figures, settings)
         if judgement.health == "degraded":
             ask_for_retraining(run.id, judgement, champion)
     return summarize(run.id, champion, scores, judgement)

@@ -23,7 +23,7 @@ def options_of(function: Callable[..., Any]) -> type[BaseModel]:
     return create_model(f"{function.__name__.title()}Options", __base__=Spec, **fields)
 
 
-def described(function: Function) -> Function:
+def document_parameters(function: Function) -> Function:
     """The function with its parameters' descriptions in its docstring, which is where Prefect's form looks for them."""
     fields = create_model(function.__name__, __base__=Spec, **_fields(function)).model_fields
     told = [f"    {name}: {field.description}" for name, field in fields.items() if field.description]

@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.parameters import described
+from flows.parameters import document_parameters
 from flows.startup import quick_imports
 from models.specs import (
     Device,
@@ -28,7 +28,7 @@ from models.specs import (
 
 
 @flow(name="train", flow_run_name="{recipe}")
-@described
+@document_parameters
 def train(
     recipe: RecipeName = "custom",
     models: Models = ["rnn", "gru", "lstm"],
@@ -57,10 +57,10 @@ def train(
         from tasks.data.preparation import prepare_data
         from tasks.data.series import read_series
         from tasks.drawing import plot_model
-        from tasks.evaluation import Outcome, choose, evaluate, evaluate_baselines
+        from tasks.evaluation import ModelResult, choose_model, evaluate, evaluate_baselines
         from tasks.gate import pass_gate, register_model
         from tasks.recording import record_comparison, record_data, record_model, run_tags, summarize
-        from tasks.resuming.run_state import open_record
+        from tasks.resuming.run_state import open_run_state
         from tasks.run_page import link_run
         from tasks.tracking.runs import tracked_run
         from tasks.training import choose_device, fit_model
@@ -69,24 +69,24 @@ def train(
     data = prepare_data(read_series(series), window, split, season, free_run)
     experiment, tags = recipe if recipe != "custom" else data.series.name, run_tags(data.series, chosen_device)
     with (
-        open_record("train", settings, data.series.sha256, chosen_device) as record,
-        tracked_run(experiment, recipe, {**tags, "recipe": recipe}, models, record) as run,
+        open_run_state("train", settings, data.series.sha256, chosen_device) as run_state,
+        tracked_run(experiment, recipe, {**tags, "recipe": recipe}, models, run_state) as run,
     ):
         link_run(run.id)
         recording = record_data(run.id, data, settings)
         baselines = evaluate_baselines(data)
-        outcomes: dict[str, Outcome] = {}
+        results: dict[str, ModelResult] = {}
         for name in models:
             spec = ModelSpec(model=name, window=window, season=data.season, **kinds)
             with run.child(name) as run_id:
-                training = fit_model(spec, data, intervals, run_id, chosen_device, record)
+                training = fit_model(spec, data, intervals, run_id, chosen_device, run_state)
                 evaluation = evaluate(name, training.forecaster, data)
                 figures = plot_model(training, evaluation, data)
                 recording += record_model(run_id, training, evaluation, data, figures)
-            outcomes[name] = Outcome(run_id, training, evaluation)
-        chosen = choose({name: outcome.evaluation.scores for name, outcome in outcomes.items()})
-        version = register_model(recipe, outcomes[chosen], data, series)
-        verdict = pass_gate(version, outcomes[chosen].evaluation, baselines, data, gate)
-        recording += record_comparison(run.id, outcomes, baselines, chosen, verdict)
+            results[name] = ModelResult(run_id, training, evaluation)
+        chosen = choose_model({name: result.evaluation.scores for name, result in results.items()})
+        version = register_model(recipe, results[chosen], data, series)
+        verdict = pass_gate(version, results[chosen].evaluation, baselines, data, gate)
+        recording += record_comparison(run.id, results, baselines, chosen, verdict)
     seconds = {"record": recording + run.waited, "flow": time.perf_counter() - began}
-    return summarize(recipe, experiment, run.id, chosen, outcomes, baselines, verdict, seconds)
+    return summarize(recipe, experiment, run.id, chosen, results, baselines, verdict, seconds)

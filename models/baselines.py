@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from models.data.panel import Panel
-from models.data.windows import contexts, targets
+from models.data.windows import contexts, target_windows
 from models.network import WindowedNetwork
 
 
@@ -80,7 +80,7 @@ class LinearAR(WindowedNetwork):
             origins = train[done : done + len(windows)]
             done += len(windows)
             constant = np.ones((len(windows), 1))
-            yield np.concatenate([windows, constant, targets(values, origins, 1)], axis=1)  # [m, T + 2]
+            yield np.concatenate([windows, constant, target_windows(values, origins, 1)], axis=1)  # [m, T + 2]
 
     def _scaled(self, panel: Panel) -> Panel:
         lengths = panel.ends - panel.starts

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from safetensors.numpy import load, save
 
-from models.files import write_whole
+from models.files import write_atomically
 from models.network import State
 
 MARK = b"tidecast checkpoint 1\n"
@@ -19,7 +19,7 @@ class CheckpointError(ValueError):
 def write_checkpoint(path: Path, state: State, key: str) -> None:
     """Write the state of the training that `key` identifies, whole or not at all, with a checksum of both."""
     content = save(state)
-    write_whole(path, MARK + _checksum(content, key) + content)
+    write_atomically(path, MARK + _checksum(content, key) + content)
 
 
 def read_checkpoint(path: Path, key: str) -> State:

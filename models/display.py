@@ -1,7 +1,7 @@
 """What a person is shown of a text that came from outside: a name, a cell, a message."""
 
 
-def shown(value: object, width: int = 60) -> str:
+def printable(value: object, width: int = 60) -> str:
     """A value on one line of at most `width` characters that can be printed; what is longer loses its middle.
 
     No line break, NUL, terminal escape or mark that turns the direction of writing is left: spaces stand for blanks of

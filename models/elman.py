@@ -24,14 +24,14 @@ from models.specs import ModelSpec
 
 
 def error_and_gradients(
-    into: np.ndarray, out: np.ndarray, read: np.ndarray, goal: float
+    into: np.ndarray, out: np.ndarray, read: np.ndarray, target: float
 ) -> tuple[np.ndarray, float, np.ndarray, np.ndarray]:
     """One point: the new context [H], the answer's error, and the gradients of half its square by both weights.
 
     **Arguments:** the weights `into`, W1 [1 + H, H], and `out`, W2 [H]; `read` [1 + H], the value and the last context.
     """
     context = np.tanh(read @ into)  # [H]
-    error = float(context @ out) - goal
+    error = float(context @ out) - target
     onto_sum = error * out * (1 - context * context)  # [H], the loss by what the tanh is taken of
     return context, error, read[:, None] * onto_sum, error * context  # [H], (), [1 + H, H], [H]
 
@@ -80,8 +80,8 @@ class Elman:
         learns = np.zeros(len(panel.values), bool)  # [P]
         learns[train] = panel.observed[train]
         last = int(train.max())
-        past, goals = panel.values[:last].tolist(), panel.values[1 : last + 1].tolist()
-        points = list(zip(past, goals, learns[1 : last + 1].tolist(), strict=True))
+        past, targets = panel.values[:last].tolist(), panel.values[1 : last + 1].tolist()
+        points = list(zip(past, targets, learns[1 : last + 1].tolist(), strict=True))
         done = 0
         if resume:
             self.load(resume)
@@ -107,9 +107,9 @@ class Elman:
     def _learn(self, points: list[tuple[float, float, bool]]) -> float:
         """One pass over the (value, next value, whether to learn it): the sum of the halved squared errors."""
         read, total = np.zeros(1 + self.spec.hidden), 0.0  # [1 + H]
-        for value, goal, learn in points:
+        for value, target, learn in points:
             read[0] = value
-            context, error, by_into, by_out = error_and_gradients(self.into, self.out, read, goal)
+            context, error, by_into, by_out = error_and_gradients(self.into, self.out, read, target)
             if learn:
                 total += error * error / 2
                 self.into -= self.spec.learning_rate * by_into

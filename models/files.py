@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, never a part, whenever the process is killed.
 
     **Raises:** `OSError` that names the path where it cannot be written; the old one is then still there.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from models.data.calendar import calendar_names
-from models.data.covariates import Columns
+from models.data.covariates import CovariateNames
 from models.data.panel import Fill, Panel, panel_from_frame
 from models.data.scaling import Scaling, refuse_what_has_no_logarithm
 from models.elman import Elman, refuse_several_series
@@ -29,9 +29,9 @@ class Forecaster:
     scaling: Scaling
     network: TrainedNetwork
     fill: Fill = "last"
-    columns: Columns = field(default_factory=Columns)
+    covariate_names: CovariateNames = field(default_factory=CovariateNames)
     intervals: Intervals | None = None
-    units: dict[str, float] = field(default_factory=dict)
+    interval_scales: dict[str, float] = field(default_factory=dict)
 
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
         """Forecasts [M, S] of the S values from each origin on, from the values before it alone."""
@@ -42,35 +42,37 @@ class Forecaster:
     def extend(self, panel: Panel, steps: int, origins: np.ndarray | None = None) -> np.ndarray:
         """Forecasts [M, steps] from each origin on, by default from the ends of the N series."""
         origins = panel.ends if origins is None else origins
-        if steps <= self.spec.window.horizon and not self.network.layout.known:
+        if steps <= self.spec.window.horizon and not self.network.layout.n_known:
             return self.predict(panel, origins)[:, :steps]
         until = first_origins(panel, origins)
         scaled = self.scaling.scale(panel, self.network.dtype, until, steps)
         return self.scaling.unscale(panel, origins, self.network.extend(scaled, steps, origins), until)
 
-    def names(self) -> list[str]:
+    def column_names(self) -> list[str]:
         """The columns of a forecast: the model's, and its intervals' where it has any."""
         name, intervals = self.spec.model, self.intervals
         return [name] if intervals is None else [name, f"{name}-lo-{intervals.level}", f"{name}-hi-{intervals.level}"]
 
-    def columns_ahead(self, panel: Panel, steps: int) -> dict[str, np.ndarray]:
+    def forecast_columns(self, panel: Panel, steps: int) -> dict[str, np.ndarray]:
         """Forecasts [N, steps] beyond the end of each series, by column."""
         answers = [self.extend(panel, steps)]
         if self.intervals is not None:
-            strange = interval_units(panel, panel.ends, self.spec.season)  # [N]
-            units = [self.units.get(name, unit) for name, unit in zip(panel.ids, strange.tolist(), strict=True)]
+            strange = interval_scales(panel, panel.ends, self.spec.season)  # [N]
+            units = [
+                self.interval_scales.get(name, unit) for name, unit in zip(panel.ids, strange.tolist(), strict=True)
+            ]
             answers += self.intervals.around(answers[0], np.array(units))
-        return dict(zip(self.names(), answers, strict=True))
+        return dict(zip(self.column_names(), answers, strict=True))
 
     def forecast(self, frame: pd.DataFrame, horizon: int) -> pd.DataFrame:
         """Forecast raw rows: `unique_id`, `ds`, `y` and covariates in; `unique_id`, `cutoff`, `ds` and columns out.
 
         Missing values and missing rows are filled by the rule of the training.
         """
-        panel, _ = panel_from_frame(frame, self.fill, self.columns)
-        return future_table(panel, self.columns_ahead(self.fitting(panel), horizon))
+        panel, _ = panel_from_frame(frame, self.fill, self.covariate_names)
+        return future_table(panel, self.forecast_columns(self.padded_as_trained(panel), horizon))
 
-    def fitting(self, panel: Panel) -> Panel:
+    def padded_as_trained(self, panel: Panel) -> Panel:
         """The panel, where the model was trained so with what is too short repeated in front."""
         if self.spec.window.short != "pad":
             return panel
@@ -95,7 +97,7 @@ def refuse_misfit(spec: ModelSpec, panel: Panel) -> None:
         refuse_what_has_no_logarithm(panel)
     if spec.model in RECURRENT:
         return
-    if layout_of(spec, panel).columns:
+    if layout_of(spec, panel).n_covariates:
         raise InputError(
             f"{spec.model} reads values alone; leave --window.calendar and covariates out, or choose "
             f"{', '.join(RECURRENT)}"
@@ -109,15 +111,15 @@ def layout_of(spec: ModelSpec, panel: Panel) -> Layout:
     """What a network for this panel has to fit."""
     own, moments = panel.covariates, len(calendar_names(spec.window.calendar))
     ids = panel.ids if spec.fit.scope == "local" else ()
-    return Layout(moments + (len(own.names) if own else 0), moments + (own.known if own else 0), ids)
+    return Layout(moments + (len(own.names) if own else 0), moments + (own.n_known if own else 0), ids)
 
 
-def columns_of(panel: Panel) -> Columns:
+def covariate_names_of(panel: Panel) -> CovariateNames:
     """The names under which a panel's covariates stood in its table."""
     own = panel.covariates
     if own is None:
-        return Columns()
-    return Columns(own.names[own.known :], own.names[own.static : own.known], own.names[: own.static])
+        return CovariateNames()
+    return CovariateNames(own.names[own.n_known :], own.names[own.n_static : own.n_known], own.names[: own.n_static])
 
 
 def first_origins(panel: Panel, origins: np.ndarray) -> np.ndarray:
@@ -127,7 +129,7 @@ def first_origins(panel: Panel, origins: np.ndarray) -> np.ndarray:
     return first
 
 
-def interval_units(panel: Panel, ends: np.ndarray, season: int) -> np.ndarray:
+def interval_scales(panel: Panel, ends: np.ndarray, season: int) -> np.ndarray:
     """What a series' intervals count in, [N]: its usual seasonal change before `ends` [N]; 1 where it has none."""
     scale = naive_scale(panel, ends, season)
     return np.where(scale > 0, scale, 1.0)  # a NaN is not above 0

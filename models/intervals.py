@@ -36,17 +36,17 @@ class Intervals:
         return forecast - reach, forecast + reach
 
 
-def conformal_size(errors: np.ndarray, level: int) -> float:
+def conformal_half_width(errors: np.ndarray, level: int) -> float:
     """The size of the interval of `level` percent from errors [n] of any sign, NaN left out.
 
     It is the ceil((n + 1) level / 100)-th smallest absolute error. Where n is too small for that, the largest stands in
     and the level is not reached; with no error at all it is NaN.
     """
-    return float(conformal_sizes(errors[:, None], level)[0])
+    return float(conformal_half_widths(errors[:, None], level)[0])
 
 
-def conformal_sizes(errors: np.ndarray, level: int) -> np.ndarray:
-    """`conformal_size` of each column of errors [n, S], as [S]."""
+def conformal_half_widths(errors: np.ndarray, level: int) -> np.ndarray:
+    """`conformal_half_width` of each column of errors [n, S], as [S]."""
     if len(errors) == 0:
         return np.full(errors.shape[1], np.nan)
     ordered = np.sort(np.abs(errors), axis=0)  # [n, S], NaN at the end
@@ -54,7 +54,7 @@ def conformal_sizes(errors: np.ndarray, level: int) -> np.ndarray:
     return np.take_along_axis(ordered, np.maximum(rank - 1, 0)[None], axis=0)[0]  # [S]
 
 
-def fixed_sizes(actual: np.ndarray, forecast: np.ndarray, unit: np.ndarray, level: int) -> np.ndarray:
+def fixed_half_widths(actual: np.ndarray, forecast: np.ndarray, unit: np.ndarray, level: int) -> np.ndarray:
     """The size of each step ahead, [S] in units, from all origins and series of a part that was not trained on.
 
     A step with fewer than 10 known errors has none, NaN.
@@ -63,10 +63,10 @@ def fixed_sizes(actual: np.ndarray, forecast: np.ndarray, unit: np.ndarray, leve
     `level` in percent.
     """
     enough = (~np.isnan(actual)).sum(axis=0) >= LEAST  # [S]
-    return np.where(enough, conformal_sizes((actual - forecast) / unit[:, None], level), np.nan)
+    return np.where(enough, conformal_half_widths((actual - forecast) / unit[:, None], level), np.nan)
 
 
-def rolling_sizes(
+def rolling_half_widths(
     actual: np.ndarray,
     forecast: np.ndarray,
     unit: np.ndarray,

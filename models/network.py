@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from models.data.panel import Panel
-from models.data.windows import CHUNK, contexts, recurse, refuse_short_past
+from models.data.windows import CHUNK, contexts, forecast_recursively, refuse_short_past
 
 State = dict[str, np.ndarray]
 """All that a training needs to go on as if nothing had happened, by name; `epoch` [] is the last one it holds."""
@@ -38,8 +38,8 @@ class Layout(NamedTuple):
     F covariates, the first `known` of them known ahead, and the series that have networks of their own, where each has.
     """
 
-    columns: int = 0
-    known: int = 0
+    n_covariates: int = 0
+    n_known: int = 0
     ids: tuple[str, ...] = ()
 
 
@@ -111,4 +111,4 @@ class WindowedNetwork(ABC):
 
     def _extend(self, panel: Panel, steps: int, origins: np.ndarray) -> np.ndarray:
         windows = np.concatenate(list(contexts(panel.values, origins, self.length)))  # [M, T]
-        return recurse(lambda windows, _: self.predict_windows(windows), windows, steps)
+        return forecast_recursively(lambda windows, _: self.predict_windows(windows), windows, steps)

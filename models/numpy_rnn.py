@@ -24,7 +24,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from models.data.panel import Panel
-from models.data.windows import targets
+from models.data.windows import target_windows
 from models.errors import InputError
 from models.network import Epoch, State, WindowedNetwork
 from models.specs import ModelSpec
@@ -73,12 +73,12 @@ def last_states(weights: Weights, windows: np.ndarray, count: int) -> list[np.nd
 
 
 def loss_and_gradients(
-    weights: Weights, windows: np.ndarray, goals: np.ndarray, truncate: int
+    weights: Weights, windows: np.ndarray, targets: np.ndarray, truncate: int
 ) -> tuple[float, Weights]:
     """Mean halved squared error of windows [B, T] against goals [B], and its truncated gradients."""
     count, length = windows.shape
     states = last_states(weights, windows, min(truncate, length))
-    errors = states[-1] @ weights.V - goals  # [B]
+    errors = states[-1] @ weights.V - targets  # [B]
     gradients = Weights(np.zeros_like(weights.U), np.zeros_like(weights.W), errors @ states[-1] / count)
     onto_state = np.outer(errors / count, weights.V)  # [B, H], the loss by s_t
     for back in range(1, len(states)):
@@ -90,7 +90,7 @@ def loss_and_gradients(
     return float(np.mean(errors**2)) / 2, gradients
 
 
-class Course:
+class DescentState:
     """How far a training has come: weights, their momentum, the best of them with their loss, and whether it broke."""
 
     def __init__(self, weights: Weights):
@@ -148,38 +148,38 @@ class NumpyRNN(WindowedNetwork):
         the last ones where there is no validation part; where a loss or weight is no longer finite, those before.
         """
         train = train[panel.observed[train]]
-        course = Course(self.weights)
-        done = course.resume(resume, self.generator) if resume else 0
+        progress = DescentState(self.weights)
+        done = progress.resume(resume, self.generator) if resume else 0
         try:
             for number in range(done + 1, self.spec.epochs + 1):
-                if course.diverged:
+                if progress.diverged:
                     break
                 order, total = self.generator.permutation(train), 0.0
                 with np.errstate(over="ignore", invalid="ignore"):
                     for begin in range(0, len(order), self.spec.batch):
                         batch = order[begin : begin + self.spec.batch]
-                        total += len(batch) * self._descend(panel.values, batch, course.velocity)
+                        total += len(batch) * self._descend(panel.values, batch, progress.velocity)
                     val_loss = None if validation is None else self._loss(panel, validation)
-                course.diverged[...] = not np.isfinite([total, val_loss or 0.0, *map(np.sum, self.weights)]).all()
-                if not course.diverged and (val_loss is None or val_loss < course.best_loss):
-                    course.keep(val_loss)
+                progress.diverged[...] = not np.isfinite([total, val_loss or 0.0, *map(np.sum, self.weights)]).all()
+                if not progress.diverged and (val_loss is None or val_loss < progress.best_loss):
+                    progress.keep(val_loss)
                 yield Epoch(
                     number,
                     np.array([total / len(train)]),
                     None if val_loss is None else np.array([val_loss]),
                     np.array([True]),
-                    course.diverged.reshape(1).copy(),
-                    partial(course.state, number, self.generator),
+                    progress.diverged.reshape(1).copy(),
+                    partial(progress.state, number, self.generator),
                 )
         finally:
-            for weight, best in zip(self.weights, course.best, strict=True):
+            for weight, best in zip(self.weights, progress.best, strict=True):
                 weight[:] = best
 
     def _descend(self, values: np.ndarray, origins: np.ndarray, velocity: Weights) -> float:
         """One step on a batch of origins [B]: its loss before the step."""
         windows = sliding_window_view(values, self.length)[origins - self.length].astype(np.float32)  # [B, T]
-        goals = values[origins].astype(np.float32)  # [B]
-        loss, gradients = loss_and_gradients(self.weights, windows, goals, self.spec.truncate)
+        targets = values[origins].astype(np.float32)  # [B]
+        loss, gradients = loss_and_gradients(self.weights, windows, targets, self.spec.truncate)
         for weight, speed, gradient in zip(self.weights, velocity, gradients, strict=True):
             speed *= self.spec.momentum
             speed -= self.spec.learning_rate * gradient.clip(-self.spec.clip, self.spec.clip)
@@ -187,7 +187,7 @@ class NumpyRNN(WindowedNetwork):
         return loss
 
     def _loss(self, panel: Panel, origins: np.ndarray) -> float:
-        return float(np.mean((self.predict(panel, origins) - targets(panel.values, origins, 1)) ** 2)) / 2
+        return float(np.mean((self.predict(panel, origins) - target_windows(panel.values, origins, 1)) ** 2)) / 2
 
     def predict_windows(self, windows: np.ndarray) -> np.ndarray:
         """Forecasts [M, 1] from windows [M, T]."""

@@ -8,11 +8,11 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from models.data.covariate_scaling import ColumnScaling
-from models.data.covariates import Columns
+from models.data.covariate_scaling import CovariateScaling
+from models.data.covariates import CovariateNames
 from models.data.scaling import Scaling
 from models.errors import InputError
-from models.files import write_whole
+from models.files import write_atomically
 from models.forecaster import Forecaster, build_network
 from models.intervals import Intervals
 from models.network import Layout
@@ -29,17 +29,17 @@ def save_forecaster(forecaster: Forecaster, folder: Path) -> str:
     description = {
         "spec": forecaster.spec.model_dump(mode="json"),
         "fill": forecaster.fill,
-        "scaling": {name: [m, d] for name, m, d in zip(scaling.ids, scaling.centre, scaling.size, strict=True)},
-        "columns": forecaster.columns._asdict(),
-        "column_scaling": [part.tolist() for part in scaling.columns],
+        "scaling": {name: [m, d] for name, m, d in zip(scaling.ids, scaling.offsets, scaling.scales, strict=True)},
+        "columns": forecaster.covariate_names._asdict(),
+        "column_scaling": [part.tolist() for part in scaling.covariates],
         "layout": forecaster.network.layout._asdict(),
         "intervals": intervals and {"level": intervals.level, "sizes": intervals.sizes.tolist()},
-        "units": forecaster.units,
+        "units": forecaster.interval_scales,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
     told = json.dumps(description, indent=2).encode()
-    write_whole(folder / WEIGHTS, weights)
-    write_whole(folder / DESCRIPTION, told)
+    write_atomically(folder / WEIGHTS, weights)
+    write_atomically(folder / DESCRIPTION, told)
     return hashlib.sha256(told).hexdigest()
 
 
@@ -61,9 +61,9 @@ def load_forecaster(folder: Path, device: str = "cpu", sha256: str | None = None
         network = build_network(spec, device, Layout(**layout | {"ids": tuple(layout["ids"])}))
         network.load(load(weights))
         pairs = np.array(list(description["scaling"].values())).reshape(-1, 2)
-        columns = ColumnScaling(*(np.array(part, np.float32) for part in description["column_scaling"]))
+        columns = CovariateScaling(*(np.array(part, np.float32) for part in description["column_scaling"]))
         scaling = Scaling(spec.window, tuple(description["scaling"]), pairs[:, 0], pairs[:, 1], columns)
-        names = Columns(**{role: tuple(given) for role, given in description["columns"].items()})
+        names = CovariateNames(**{role: tuple(given) for role, given in description["columns"].items()})
         kept = description["intervals"]
         intervals, units = kept and Intervals(kept["level"], np.array(kept["sizes"], float)), description["units"]
     except InputError:

@@ -36,7 +36,7 @@ SHORTEST = 4
 """The length of a password that is looked for where it stands by itself; a shorter one is a part of many words."""
 
 
-def parted(environment: Mapping[str, str]) -> dict[str, str]:
+def passwords_moved(environment: Mapping[str, str]) -> dict[str, str]:
     """What to change in an environment so that its URLs hold no password: bare URLs, and variables that say the same.
 
     A URL stays as it is where no variable says the same: of a database that is not PostgreSQL, or of a second
@@ -82,7 +82,7 @@ def _secrets() -> list[str]:
     return sorted((each for each in spelled if len(each) >= SHORTEST), key=len, reverse=True)
 
 
-def keep_secrets() -> None:
+def redact_logs() -> None:
     """From here on, whatever this process logs and the tracebacks that nobody has caught hold no password."""
     make = logging.getLogRecordFactory()
     if getattr(make, "keeps_secrets", False):

@@ -9,7 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.baselines import BASELINES, fit_baseline
-from models.data.windows import outcomes, targets
+from models.data.windows import actual_values, target_windows
 from models.metrics import rmse
 from models.network import Network
 from tasks.data.preparation import Dataset
@@ -31,7 +31,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ModelResult:
     """One model of a run: where it is recorded, how it was trained, what it scored."""
 
     run_id: str
@@ -45,7 +45,7 @@ def evaluate(name: str, network: Network, data: Dataset) -> Evaluation:  # noqa:
     horizon = data.window.horizon
     forecasts = {part: network.predict(data.panel, origins) for part, origins in data.origins.items()}
     scores = {
-        f"{part}_rmse": rmse(outcomes(data.panel, data.origins[part], horizon), forecast)
+        f"{part}_rmse": rmse(actual_values(data.panel, data.origins[part], horizon), forecast)
         for part, forecast in forecasts.items()
     }
     truth = data.series.truth(data.free_run, FREE_RUN_STEPS[-1])  # [N, 1000]
@@ -81,29 +81,29 @@ def evaluate_baselines(data: Dataset) -> dict[str, Evaluation]:
     return found
 
 
-def choose(scores: dict[str, dict[str, float]]) -> str:
+def choose_model(scores: dict[str, dict[str, float]]) -> str:
     """The model with the lowest validation RMSE, or training RMSE where there is no validation part."""
-    found = {name: own[chosen_by(own)] for name, own in scores.items()}
+    found = {name: own[selection_metric(own)] for name, own in scores.items()}
     return min(found, key=lambda name: found[name] if np.isfinite(found[name]) else np.inf)
 
 
-def chosen_by(scores: dict[str, float]) -> str:
+def selection_metric(scores: dict[str, float]) -> str:
     """The score by which models of such scores are compared."""
     return "val_rmse" if "val_rmse" in scores else "train_rmse"
 
 
-def judged_by(scores: Mapping[str, float]) -> str:
+def comparison_metric(scores: Mapping[str, float]) -> str:
     """The score by which a model is held against the baselines: that of the latest part there is."""
-    return "test_rmse" if "test_rmse" in scores else chosen_by(dict(scores))
+    return "test_rmse" if "test_rmse" in scores else selection_metric(dict(scores))
 
 
 def beaten(scores: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]) -> list[str]:
     """The baselines that do worse than a model, by RMSE on the latest part."""
-    measure = judged_by(scores)
+    measure = comparison_metric(scores)
     return [name for name, own in baselines.items() if scores[measure] < own.get(measure, -np.inf)]
 
 
-def told_beaten(scores: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]) -> str:
+def describe_beaten(scores: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]) -> str:
     """The same for a tag."""
     return ", ".join(beaten(scores, baselines)) or "no baseline"
 
@@ -123,8 +123,8 @@ def prediction_table(model: str, evaluation: Evaluation, data: Dataset) -> pd.Da
             "part": part,
             "unique_id": np.repeat(ids[data.panel.series_of(origins - 1)], horizon),
             "cutoff": np.repeat(times[origins - 1], horizon),
-            "ds": targets(times, origins, horizon).ravel(),
-            "y": outcomes(data.panel, origins, horizon).ravel(),
+            "ds": target_windows(times, origins, horizon).ravel(),
+            "y": actual_values(data.panel, origins, horizon).ravel(),
             model: evaluation.forecasts[part].ravel(),
         }
         tables.append(pd.DataFrame(columns))

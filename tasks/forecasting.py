@@ -16,12 +16,12 @@ from models.baselines import NAIVE, SeasonalNaive
 from models.data.panel import Panel
 from models.data.windows import refuse_short_past
 from models.errors import InputError
-from models.files import write_whole
+from models.files import write_atomically
 from models.forecaster import future_table
 from models.specs import SeriesSpec, change_source
 from tasks import plots
 from tasks.data.series import Series
-from tasks.report import number
+from tasks.report import format_number
 from tasks.run_page import show_table
 from tasks.tracking.entries import log_dataset, log_note, log_params, log_tags
 from tasks.tracking.files import log_files
@@ -51,7 +51,7 @@ def source_of(version: Version, given: SeriesSpec) -> SeriesSpec:
     return SeriesSpec.model_validate(change_source(version.trained_on["series"], changes))
 
 
-def spoken(moment: Any) -> str:
+def format_time(moment: Any) -> str:
     """A time as a person writes it: a midnight is a day."""
     return str(pd.Timestamp(moment)).removesuffix(" 00:00:00") if isinstance(moment, MOMENTS) else str(moment)
 
@@ -59,7 +59,7 @@ def spoken(moment: Any) -> str:
 def steps_ahead(version: Version, panel: Panel, horizon: int | None) -> int:
     """How far to forecast: as asked, or as far as covariates are told, else a season or all that the model answers."""
     told = panel.covariates
-    if horizon is None and told is not None and told.known > told.static and min(map(len, told.ahead)) > 0:
+    if horizon is None and told is not None and told.n_known > told.n_static and min(map(len, told.ahead)) > 0:
         return min(map(len, told.ahead))
     return horizon or max(int(version.trained_on["season"]), int(version.trained_on.get("answers", 1)))
 
@@ -79,7 +79,7 @@ def refuse_missing_rows(version: Version, series: Series, horizon: int | None) -
 
 def run_name(version: Version, series: Series) -> str:
     """What a forecast's run is called: the version, and the last time that it knows."""
-    return f"{version} from {spoken(max(series.panel.all_times()[series.panel.ends - 1]))}"
+    return f"{version} from {format_time(max(series.panel.all_times()[series.panel.ends - 1]))}"
 
 
 @task(task_run_name="make_forecast", cache_policy=NO_CACHE)
@@ -89,8 +89,8 @@ def make_forecast(version: Version, series: Series, horizon: int | None) -> Fore
     **Raises:** `InputError` where a series is shorter than what the model reads.
     """
     forecaster, season = load_version(version), int(version.trained_on["season"])
-    panel, steps = forecaster.fitting(series.panel), steps_ahead(version, series.panel, horizon)
-    answers = forecaster.columns_ahead(panel, steps)  # [N, steps] each
+    panel, steps = forecaster.padded_as_trained(series.panel), steps_ahead(version, series.panel, horizon)
+    answers = forecaster.forecast_columns(panel, steps)  # [N, steps] each
     for name, period in zip(NAIVE, (1, season), strict=True):
         answers[name] = SeasonalNaive(period, steps).extend(panel, steps)
     return Forecast(future_table(panel, answers), forecaster.spec.model)
@@ -133,7 +133,7 @@ def record_forecast(
     """Keep what was forecast, from what, and by which version; `monitor` reads it back when the actuals have come."""
     log_params(run_id, settings)
     log_dataset(run_id, series)
-    cutoff = spoken(forecast.table["cutoff"].max())
+    cutoff = format_time(forecast.table["cutoff"].max())
     log_tags(
         run_id,
         {"registered": version.name, "version": str(version.number), "model": forecast.model, "cutoff": cutoff},
@@ -149,8 +149,8 @@ def record_forecast(
 def forecast_rows(forecast: Forecast, most: int = 20) -> list[dict[str, str]]:
     """The first forecasts as a person reads them, a row a step."""
     return [
-        {"unique_id": str(row["unique_id"]), "ds": spoken(row["ds"])}
-        | {name: number(row[name]) for name in (forecast.model, *NAIVE)}
+        {"unique_id": str(row["unique_id"]), "ds": format_time(row["ds"])}
+        | {name: format_number(row[name]) for name in (forecast.model, *NAIVE)}
         for row in forecast.table.head(most).to_dict("records")
     ]
 
@@ -171,7 +171,7 @@ def write_forecast(table: pd.DataFrame, output: str) -> None:
             with fsspec.open(output, "wb") as file:
                 file.write(buffer.getvalue())
         else:
-            write_whole(Path(output), buffer.getvalue())
+            write_atomically(Path(output), buffer.getvalue())
     except (OSError, ImportError, ValueError) as error:
         raise InputError(f"--output {output} cannot be written: {error}") from error
 
@@ -184,8 +184,8 @@ def summarize(run_id: str, version: Version, forecast: Forecast, output: str | N
         "run_id": run_id,
         "column": forecast.model,
         "series": int(forecast.table["unique_id"].nunique()),
-        "cutoff": spoken(forecast.table["cutoff"].max()),
-        "last": spoken(forecast.table["ds"].max()),
+        "cutoff": format_time(forecast.table["cutoff"].max()),
+        "last": format_time(forecast.table["ds"].max()),
         "rows": len(forecast.table),
         "output": output,
     }

@@ -10,13 +10,13 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.baselines import NAIVE
-from models.data.windows import outcomes
+from models.data.windows import actual_values
 from models.errors import InputError
 from models.metrics import rmse
 from models.specs import GateSpec, SeriesSpec
 from tasks.data.preparation import Dataset
-from tasks.evaluation import Evaluation, Outcome
-from tasks.resuming.locks import own_turn
+from tasks.evaluation import Evaluation, ModelResult
+from tasks.resuming.locks import locked
 from tasks.tracking.registry import (
     Version,
     champion_of,
@@ -56,9 +56,9 @@ class Verdict:
 
 
 @task(task_run_name="register_model", cache_policy=NO_CACHE)
-def register_model(recipe: str, outcome: Outcome, data: Dataset, source: SeriesSpec) -> Version:
+def register_model(recipe: str, result: ModelResult, data: Dataset, source: SeriesSpec) -> Version:
     """Register the chosen model under its series' name, with what a forecast and the next comparison need to know."""
-    model, measures = outcome.training.forecaster.spec.model, outcome.evaluation.scores
+    model, measures = result.training.forecaster.spec.model, result.evaluation.scores
     if source.path:
         source = source.model_copy(update={"path": str(Path(source.path).absolute())})
     trained_on = {
@@ -72,7 +72,7 @@ def register_model(recipe: str, outcome: Outcome, data: Dataset, source: SeriesS
     scores = {name: f"{score:.3g}" for name, score in measures.items() if name in ("val_rmse", "test_rmse")}
     tags = {"recipe": recipe, "model": model, **scores, "trained_on": json.dumps(trained_on)}
     told = ", ".join([*(f"{measure} {score}" for measure, score in scores.items()), model, f"recipe {recipe}"])
-    return register_version(registered_name(data.series.name), outcome.run_id, tags, told)
+    return register_version(registered_name(data.series.name), result.run_id, tags, told)
 
 
 def seen_until(data: Dataset) -> str:
@@ -85,7 +85,7 @@ def pass_gate(
     challenger: Version, evaluation: Evaluation, baselines: Mapping[str, Evaluation], data: Dataset, gate: GateSpec
 ) -> Verdict:
     """Compare the challenger with the champion and the baselines on one test part; it is promoted if it beats them."""
-    with own_turn("gate"):  # so that of two challengers the second meets the first
+    with locked("gate"):  # so that of two challengers the second meets the first
         verdict = compare(challenger, evaluation, baselines, data, gate)
         while verdict.promoted and str(rival_of(challenger)) != str(verdict.champion):  # one elsewhere was faster
             verdict = compare(challenger, evaluation, baselines, data, gate)
@@ -128,7 +128,7 @@ def compare(
                 challenger, champion, False, f"the champion, version {champion.number}, cannot be compared: {error}", {}
             )
     steps = min(forecast.shape[1] for forecast in forecasts.values())
-    actual = outcomes(data.panel, origins[kept], steps)  # [m, steps]
+    actual = actual_values(data.panel, origins[kept], steps)  # [m, steps]
     scores = {
         name: rmse(actual, (forecast if name == "champion" else forecast[kept])[:, :steps])
         for name, forecast in forecasts.items()

@@ -15,8 +15,8 @@ from models.errors import InputError
 from models.metrics import skill
 from tasks import plots
 from tasks.data.series import Series
-from tasks.forecasting import experiment_of, spoken
-from tasks.report import number
+from tasks.forecasting import experiment_of, format_time
+from tasks.report import format_number
 from tasks.run_page import show_table
 from tasks.tracking.entries import log_note, log_params, log_scores, log_tags
 from tasks.tracking.files import log_files, read_table
@@ -29,7 +29,7 @@ DEGRADED = "tidecast.forecast.degraded"
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Health:
     """How the champion does: "good", "degraded" or "unknown", why, and its scores beside those of the naive ones."""
 
     health: str
@@ -76,11 +76,11 @@ def score_forecasts(forecasts: pd.DataFrame, series: Series) -> pd.DataFrame:
     return longest_first.drop_duplicates(["cutoff", "version"]).sort_values(["cutoff", "version"], ignore_index=True)
 
 
-def judge_forecasts(scores: pd.DataFrame, champion: Version, bound: float, recent: int) -> Judgement:
+def assess_health(scores: pd.DataFrame, champion: Version, bound: float, recent: int) -> Health:
     """Whether the champion's latest forecasts, `recent` of them at most, are better than the seasonal naive."""
     own = scores[scores["version"] == champion.number].tail(recent)
     if own.empty:
-        return Judgement("unknown", f"no actual value has come yet for a forecast by {champion}", {})
+        return Health("unknown", f"no actual value has come yet for a forecast by {champion}", {})
     squares = (own[["model", *NAIVE]] ** 2).mul(own["points"], axis=0)
     pooled = (squares.sum() / own["points"].sum()) ** 0.5
     found = {"rmse": pooled["model"], **{f"{name}_rmse": pooled[name] for name in NAIVE}}
@@ -91,7 +91,7 @@ def judge_forecasts(scores: pd.DataFrame, champion: Version, bound: float, recen
         f"over the last forecasts by {champion} ({len(own)}) the RMSE is {found['rmse']:.3g} and that of the seasonal "
         f"naive {naive:.3g}, a skill of {found['skill']:.3g}, which is {'' if degraded else 'not '}below {bound:g}"
     )
-    return Judgement("degraded" if degraded else "good", reason, {name: float(score) for name, score in found.items()})
+    return Health("degraded" if degraded else "good", reason, {name: float(score) for name, score in found.items()})
 
 
 @task(task_run_name="plot_scores", cache_policy=NO_CACHE)
@@ -111,10 +111,10 @@ def plot_scores(scores: pd.DataFrame, champion: Version, bound: float, unit: str
 
 
 @task(task_run_name="record_judgement", cache_policy=NO_CACHE)
-def record_judgement(
+def record_health(
     run_id: str,
     scores: pd.DataFrame,
-    judgement: Judgement,
+    judgement: Health,
     champion: Version,
     figures: dict[str, Figure],
     settings: dict[str, Any],
@@ -132,14 +132,14 @@ def record_judgement(
 def score_rows(scores: pd.DataFrame, most: int = 20) -> list[dict[str, str]]:
     """The latest scores as a person reads them, a row a forecast."""
     return [
-        {"cutoff": spoken(row["cutoff"]), "version": str(row["version"]), "points": str(row["points"])}
-        | {name: number(row[name]) for name in ("model", *NAIVE)}
+        {"cutoff": format_time(row["cutoff"]), "version": str(row["version"]), "points": str(row["points"])}
+        | {name: format_number(row[name]) for name in ("model", *NAIVE)}
         for row in scores.tail(most).to_dict("records")
     ]
 
 
 @task(task_run_name="ask_for_retraining", cache_policy=NO_CACHE)
-def ask_for_retraining(run_id: str, judgement: Judgement, champion: Version) -> None:
+def ask_for_retraining(run_id: str, judgement: Health, champion: Version) -> None:
     """Emit the event that starts whatever deployment has a trigger for it."""
     emit_event(
         DEGRADED,
@@ -148,7 +148,7 @@ def ask_for_retraining(run_id: str, judgement: Judgement, champion: Version) -> 
     )
 
 
-def summarize(run_id: str, champion: Version, scores: pd.DataFrame, judgement: Judgement) -> dict[str, Any]:
+def summarize(run_id: str, champion: Version, scores: pd.DataFrame, judgement: Health) -> dict[str, Any]:
     """What came of it, for scripts."""
     return {
         "model": champion.name,

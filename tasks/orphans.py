@@ -11,22 +11,22 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
-from tasks.tracking.orphans import DeadRun, close_dead_runs
+from tasks.tracking.orphans import OrphanedRun, close_orphaned_runs
 
 log = logging.getLogger("tidecast")
 
 
 @task(cache_policy=NO_CACHE)
-def close_lost_runs() -> list[DeadRun]:
+def close_orphans() -> list[OrphanedRun]:
     """Close what a process that was killed has left open, and tell."""
-    dead = close_dead_runs()
-    crash_flow_runs(dead)
+    dead = close_orphaned_runs()
+    crash_orphaned_flow_runs(dead)
     for run in dead:
         log.warning("run %s is closed as KILLED: %s", run.run_id, run.reason)
     return dead
 
 
-def crash_flow_runs(dead: Iterable[DeadRun]) -> int:
+def crash_orphaned_flow_runs(dead: Iterable[OrphanedRun]) -> int:
     """Mark their flow runs as crashed, where this server knows them and takes them for alive; how many.
 
     One that another process has taken up since is left alone, and one that somebody cancelled is cancelled.
@@ -45,7 +45,7 @@ def crash_flow_runs(dead: Iterable[DeadRun]) -> int:
     return crashed
 
 
-def end_of(state: State, run: DeadRun) -> State | None:
+def end_of(state: State, run: OrphanedRun) -> State | None:
     """What becomes of a flow run in a state, once the process that recorded a run of it is gone."""
     if state.is_cancelling():
         return Cancelled(message=f"{run.reason}.")

@@ -16,7 +16,7 @@ from tasks import plots
 from tasks.data.preparation import Dataset
 from tasks.data.series import Series
 from tasks.devices import device_tags
-from tasks.evaluation import Evaluation, Outcome, prediction_table, told_beaten
+from tasks.evaluation import Evaluation, ModelResult, describe_beaten, prediction_table
 from tasks.gate import Verdict
 from tasks.report import comparison_rows, markdown_table
 from tasks.run_page import show_table
@@ -76,11 +76,11 @@ def record_model(
 
 @task(task_run_name="record_comparison", cache_policy=NO_CACHE)
 def record_comparison(
-    run_id: str, outcomes: dict[str, Outcome], baselines: dict[str, Evaluation], chosen: str, verdict: Verdict
+    run_id: str, results: dict[str, ModelResult], baselines: dict[str, Evaluation], chosen: str, verdict: Verdict
 ) -> float:
     """Record how models and baselines compare, and what the gate decided; returns the seconds that this took."""
     began = time.perf_counter()
-    best = outcomes[chosen].evaluation.scores
+    best = results[chosen].evaluation.scores
     scores = dict(best) | {f"gate/{name}_test_rmse": score for name, score in verdict.scores.items()}
     for name, baseline in baselines.items():
         for measure, value in baseline.scores.items():
@@ -89,14 +89,14 @@ def record_comparison(
                 scores[f"skill_{name}_{measure}"] = skill(best[measure], value)
     log_scores(run_id, scores)
     of_baselines = {name: baseline.scores for name, baseline in baselines.items()}
-    table = {name: outcome.evaluation.scores for name, outcome in outcomes.items()}
+    table = {name: result.evaluation.scores for name, result in results.items()}
     table |= of_baselines
     rows = comparison_rows(table, chosen)
-    for outcome in outcomes.values():
-        log_tags(outcome.run_id, {"beats": told_beaten(outcome.evaluation.scores, of_baselines)})
-    log_tags(run_id, {"chosen": chosen, "beats": told_beaten(best, of_baselines), **verdict.tags()})
+    for result in results.values():
+        log_tags(result.run_id, {"beats": describe_beaten(result.evaluation.scores, of_baselines)})
+    log_tags(run_id, {"chosen": chosen, "beats": describe_beaten(best, of_baselines), **verdict.tags()})
     log_note(run_id, f"{verdict}\n\n{markdown_table(rows)}\n\nRMSE in the series' own units; * is the chosen model.")
-    figure = plots.comparison(table, list(outcomes), list(baselines), chosen)
+    figure = plots.comparison(table, list(results), list(baselines), chosen)
     log_files(run_id, "plots", {"comparison": figure})
     log_json(run_id, "comparison.json", table)
     log_json(run_id, "gate.json", {**verdict.tags(), "test_rmse": verdict.scores})
@@ -109,7 +109,7 @@ def summarize(
     experiment: str,
     parent: str,
     chosen: str,
-    outcomes: dict[str, Outcome],
+    results: dict[str, ModelResult],
     baselines: dict[str, Evaluation],
     verdict: Verdict,
     seconds: dict[str, float],
@@ -121,8 +121,8 @@ def summarize(
         "parent_run_id": parent,
         "chosen": chosen,
         "models": {
-            name: {"run_id": outcome.run_id, "seconds": outcome.training.seconds, "metrics": outcome.evaluation.scores}
-            for name, outcome in outcomes.items()
+            name: {"run_id": result.run_id, "seconds": result.training.seconds, "metrics": result.evaluation.scores}
+            for name, result in results.items()
         },
         "baselines": {name: baseline.scores for name, baseline in baselines.items()},
         "registered": {
@@ -131,5 +131,5 @@ def summarize(
             "champion": verdict.promoted,
             "reason": verdict.reason,
         },
-        "seconds": {"train": sum(outcome.training.seconds for outcome in outcomes.values()), **seconds},
+        "seconds": {"train": sum(result.training.seconds for result in results.values()), **seconds},
     }

@@ -7,8 +7,8 @@ from typing import Any
 from rich.table import Table
 
 from tasks.credentials import without_password
-from tasks.evaluation import beaten, chosen_by
-from tasks.tracking.files import artifact_folder, near
+from tasks.evaluation import beaten, selection_metric
+from tasks.tracking.files import artifact_folder, relative_to_here
 from tasks.tracking.tracker import DEFAULT_URI, tracking_uri
 
 COLUMNS = {
@@ -30,7 +30,7 @@ def comparison_rows(scores: Mapping[str, Mapping[str, float]], chosen: str) -> l
         columns.remove("train_rmse")
     return [
         {"model": f"{name} *" if name == chosen else name}
-        | {COLUMNS[column]: number(of_one.get(column, math.nan)) for column in columns}
+        | {COLUMNS[column]: format_number(of_one.get(column, math.nan)) for column in columns}
         for name, of_one in scores.items()
     ]
 
@@ -61,7 +61,7 @@ def comparison_table(summary: dict[str, Any]) -> Table:
     return table
 
 
-def number(score: float) -> str:
+def format_number(score: float) -> str:
     """Three significant digits, or a dash where there is no score."""
     if not math.isfinite(score):
         return "–"
@@ -71,12 +71,12 @@ def number(score: float) -> str:
 
 def told(registered: dict[str, Any]) -> str:
     """What the registry and the gate made of the run."""
-    name, number = registered["name"], registered["version"]
+    name, format_number = registered["name"], registered["version"]
     decision = "the champion" if registered["champion"] else "not the champion"
-    return f"Registered as {name}/{number}, {decision}: {registered['reason']}."
+    return f"Registered as {name}/{format_number}, {decision}: {registered['reason']}."
 
 
-def losers(summary: dict[str, Any]) -> list[str]:
+def worse_than_all(summary: dict[str, Any]) -> list[str]:
     """A line for the models that are worse than every baseline, where there are any."""
     found = [name for name, model in summary["models"].items() if not beaten(model["metrics"], summary["baselines"])]
     return [f"Worse than every baseline: {', '.join(found)}."] if found else []
@@ -84,16 +84,19 @@ def losers(summary: dict[str, Any]) -> list[str]:
 
 def where_to_look(summary: dict[str, Any]) -> str:
     """What was written, and the command that shows it."""
-    seconds, measure = summary["seconds"], chosen_by(summary["models"][summary["chosen"]]["metrics"])
+    seconds, measure = summary["seconds"], selection_metric(summary["models"][summary["chosen"]]["metrics"])
     lines = [
         f"* has the lowest {COLUMNS[measure]} RMSE of the models. {seconds['total']:.1f} s in all: "
         f"start {seconds['start']:.1f}, training {seconds['train']:.1f}, recording {seconds['record']:.1f}.",
         told(summary["registered"]),
-        *losers(summary),
+        *worse_than_all(summary),
         "",
         f"Plots, predictions and forecasters, by run of the experiment {summary['experiment']}:",
-        f"  {'comparison':<10}  {near(artifact_folder(summary['parent_run_id']))}",
-        *(f"  {name:<10}  {near(artifact_folder(model['run_id']))}" for name, model in summary["models"].items()),
+        f"  {'comparison':<10}  {relative_to_here(artifact_folder(summary['parent_run_id']))}",
+        *(
+            f"  {name:<10}  {relative_to_here(artifact_folder(model['run_id']))}"
+            for name, model in summary["models"].items()
+        ),
     ]
     uri = without_password(tracking_uri())
     lines += [f"Curves, plots and models of all runs: {f'make ui (in {uri})' if uri == DEFAULT_URI else uri}"]

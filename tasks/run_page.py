@@ -12,7 +12,7 @@ from prefect.artifacts import (
 )
 from prefect.runtime import flow_run
 
-from models.display import shown
+from models.display import printable
 from tasks.tracking.experiments import VIEW
 from tasks.tracking.pages import experiment_page, run_page
 
@@ -31,7 +31,8 @@ def show_table(key: str, rows: list[dict[str, Any]], description: str) -> None:
     """A table, a row a dictionary; the key is lower case with dashes. Texts are cut to what a cell shows."""
     if flow_run.id:
         table = [
-            {shown(name): shown(cell) if isinstance(cell, str) else cell for name, cell in row.items()} for row in rows
+            {printable(name): printable(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+            for row in rows
         ]
         create_table_artifact(table, key=key, description=description)
 
@@ -47,12 +48,12 @@ class TrainingBar:
             key = f"training-{model.replace('_', '-')}"
             told = f"{model}: epoch 0 of {epochs}"
             self.bar = cast(UUID, create_progress_artifact(0.0, key=key, description=told))
-        self.shown = time.monotonic()
+        self.updated = time.monotonic()
 
     def advance(self, epoch: int, told: str) -> None:
         """Note an epoch and what is told of it."""
         self.waiting = epoch, told
-        if time.monotonic() - self.shown >= self.interval:
+        if time.monotonic() - self.updated >= self.interval:
             self.show()
 
     def show(self) -> None:
@@ -61,4 +62,4 @@ class TrainingBar:
             epoch, told = self.waiting
             text = f"{self.model}: epoch {epoch} of {self.epochs}, {told}"
             update_progress_artifact(self.bar, 100.0 * epoch / self.epochs, description=text)
-        self.shown = time.monotonic()
+        self.updated = time.monotonic()

@@ -9,19 +9,19 @@ from prefect.cache_policies import NO_CACHE
 from threadpoolctl import threadpool_limits
 
 from models.data.scaling import fit_scaling
-from models.data.windows import origins_within, outcomes
+from models.data.windows import actual_values, origins_within
 from models.errors import InputError
-from models.forecaster import Forecaster, build_network, columns_of, interval_units, layout_of
-from models.intervals import Intervals, fixed_sizes
+from models.forecaster import Forecaster, build_network, covariate_names_of, interval_scales, layout_of
+from models.intervals import Intervals, fixed_half_widths
 from models.network import State
 from models.specs import RECURRENT, Device, IntervalSpec, ModelSpec
 from tasks.data.preparation import Dataset
 from tasks.progress import progress
 from tasks.resuming.checkpoints import Checkpoints
-from tasks.resuming.run_state import Record
+from tasks.resuming.run_state import RunState
 from tasks.tracking.curves import Curves
 from tasks.tracking.system_metrics import system_metrics
-from tasks.training_history import Course, epoch_losses, told_divergence
+from tasks.training_history import TrainingHistory, describe_divergence, epoch_losses
 
 log = logging.getLogger("tidecast")
 MOST_ORIGINS = 10_000
@@ -45,42 +45,42 @@ def fit_model(
     intervals: IntervalSpec | None,
     run_id: str,
     device: str,
-    record: Record | None = None,
+    run_state: RunState | None = None,
 ) -> Training:
     """Train on the training part; the validation part chooses the epoch, where there is a choice.
 
-    It tells the intervals too, where any are wanted. From what a process that was killed left in the `record`, it goes
+    It tells the intervals too, where any are wanted. From what a process that was killed left in the `run_state`, it goes
     on.
     """
     forecaster = untrained(spec, data, device)
     network, scaled = forecaster.network, forecaster.scaling.scale(data.panel, forecaster.network.dtype)
-    checkpoints = Checkpoints(record, spec.model)
+    checkpoints = Checkpoints(run_state, spec.model)
     curves = Curves(run_id, checkpoints.journal)
     state = checkpoints.load(len(curves.known))
-    course = Course.after(state, curves)
+    history = TrainingHistory.after(state, curves)
 
     def standing() -> State:
         curves.keep()  # first, so that no checkpoint is ahead of the journal
-        return course.state()
+        return history.state()
 
     # One thread for NumPy's products too: they are small, and a second thread waits more than it works.
     with (
         progress(spec.model, epochs_of(spec)) as advance,
-        system_metrics(run_id, course.before),
+        system_metrics(run_id, history.before),
         threadpool_limits(1, user_api="blas"),
     ):
         for epoch in network.fit(scaled, data.origins["train"], data.origins.get("val"), state):
             report = epoch_losses(epoch)
-            course.add(epoch, report)
+            history.add(epoch, report)
             curves.add(epoch.number, report)
             advance(epoch.number, report)
             if checkpoints.is_due():
                 checkpoints.save(standing)
-        seconds = course.seconds
+        seconds = history.seconds
     curves.flush()
-    if course.last:
+    if history.last:
         checkpoints.save(standing)
-    training = Training(forecaster, course.losses, seconds, told_divergence(spec, course.diverged))
+    training = Training(forecaster, history.losses, seconds, describe_divergence(spec, history.diverged))
     if training.divergence:
         log.warning("%s", training.divergence)
     if intervals:
@@ -95,8 +95,8 @@ def untrained(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster
     """
     scaling = fit_scaling(data.panel, data.parts.train, spec.window)
     network = build_network(spec, device, layout_of(spec, data.panel))
-    units = dict(zip(data.panel.ids, interval_units(data.panel, data.parts.train, data.season).tolist(), strict=True))
-    return Forecaster(spec, scaling, network, data.series.fill, columns_of(data.panel), units=units)
+    scales = dict(zip(data.panel.ids, interval_scales(data.panel, data.parts.train, data.season).tolist(), strict=True))
+    return Forecaster(spec, scaling, network, data.series.fill, covariate_names_of(data.panel), interval_scales=scales)
 
 
 def calibrate(forecaster: Forecaster, data: Dataset, level: int, steps: int) -> Intervals | None:
@@ -107,12 +107,12 @@ def calibrate(forecaster: Forecaster, data: Dataset, level: int, steps: int) -> 
     panel, parts = data.panel, data.parts
     origins = origins_within(panel, parts.train, parts.validation, data.window.length, 1)
     origins = origins[:: -(-len(origins) // MOST_ORIGINS) or 1]
-    actual = outcomes(panel, origins, steps, parts.validation)  # [M, steps]
+    actual = actual_values(panel, origins, steps, parts.validation)  # [M, steps]
     reach = int(np.flatnonzero([1, *(~np.isnan(actual)).any(axis=0)]).max())  # the last step whose outcome is known
-    units = np.array([forecaster.units[name] for name in panel.ids])[panel.series_of(origins - 1)]  # [M]
+    units = np.array([forecaster.interval_scales[name] for name in panel.ids])[panel.series_of(origins - 1)]  # [M]
     if reach == 0:
         return None
-    sizes = fixed_sizes(actual[:, :reach], forecaster.extend(panel, reach, origins), units, level)
+    sizes = fixed_half_widths(actual[:, :reach], forecaster.extend(panel, reach, origins), units, level)
     return None if np.isnan(sizes).all() else Intervals(level, sizes)
 
 

@@ -13,7 +13,7 @@ from tasks.tracking.curves import Curves
 
 
 @dataclass
-class Course:
+class TrainingHistory:
     """A training on its way: its losses by epoch, when each member diverged (0: not), and the seconds it took.
 
     They count from the first start of the training on, without the time in which no process had it in hand.
@@ -28,12 +28,12 @@ class Course:
     @classmethod
     def after(cls, state: State | None, curves: Curves) -> Self:
         """One that goes on behind a state, or starts."""
-        course = cls({}, np.zeros(0, np.int64), 0.0, time.perf_counter())
+        history = cls({}, np.zeros(0, np.int64), 0.0, time.perf_counter())
         if state:
-            course.diverged, course.before = state["course.diverged"], float(state["course.seconds"])
+            history.diverged, history.before = state["course.diverged"], float(state["course.seconds"])
             for report in curves.again(int(state["epoch"])):
-                course.note(report)
-        return course
+                history.note(report)
+        return history
 
     @property
     def seconds(self) -> float:
@@ -66,7 +66,7 @@ def epoch_losses(epoch: Epoch) -> dict[str, float]:
     return {name: float(loss.mean()) for name, loss in finite.items() if len(loss)}
 
 
-def told_divergence(spec: ModelSpec, diverged: np.ndarray) -> str:
+def describe_divergence(spec: ModelSpec, diverged: np.ndarray) -> str:
     """Which members diverged, given the epoch of each [K], and what may help; nothing where none did."""
     count = np.count_nonzero(diverged)
     if count == 0:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from models.baselines import BASELINES, fit_baseline
-from models.data.covariates import NO_COLUMNS, Columns
+from models.data.covariates import NO_COVARIATES, CovariateNames
 from models.data.panel import panel_from_frame
 from models.errors import InputError
 from models.metrics import coverage
@@ -23,8 +23,15 @@ from models.specs import (
     SplitSpec,
     WindowSpec,
 )
-from tasks.backtest.forecasting import Rolled, forecast_table, interval_of, roll_baseline, roll_model, train_again
-from tasks.backtest.planning import Plan, direct_window, plan_backtest, with_test_points
+from tasks.backtest.forecasting import (
+    RollingForecasts,
+    forecast_table,
+    forecast_with_baseline,
+    forecast_with_model,
+    interval_of,
+    train_again,
+)
+from tasks.backtest.planning import BacktestPlan, direct_window, plan_backtest, with_test_points
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import Series
 from tasks.training import Training, untrained
@@ -42,7 +49,7 @@ def waves(*lengths: int, noise: float = 0.2) -> pd.DataFrame:
 
 
 def prepared(
-    frame: pd.DataFrame, window: WindowSpec, split: SplitSpec, season: int = 8, columns: Columns = NO_COLUMNS
+    frame: pd.DataFrame, window: WindowSpec, split: SplitSpec, season: int = 8, columns: CovariateNames = NO_COVARIATES
 ) -> Dataset:
     panel, _ = panel_from_frame(frame, "last", columns)
     return prepare_data.fn(Series("s", panel, (), "", "y", "s"), window, split, season, "test")
@@ -193,7 +200,7 @@ def test_a_model_forecasts_as_far_as_it_is_asked(horizon: int) -> None:
     window = direct_window(WindowSpec(length=6, horizon=3), horizon)
     data = prepared(waves(80, 60), window, SplitSpec(validation=12, test=12))
     plan, training = plan_backtest.fn(data, horizon, 1), trained(data)
-    rolled = roll_model.fn(training, plan, NEVER, IntervalSpec(), "cpu")
+    rolled = forecast_with_model.fn(training, plan, NEVER, IntervalSpec(), "cpu")
     assert rolled.forecasts["test"].shape == plan.actual["test"].shape == (2 * (13 - horizon), horizon)
     direct = training.forecaster.predict(data.panel, plan.origins["test"])  # the head's own steps
     np.testing.assert_array_equal(rolled.forecasts["test"][:, : direct.shape[1]], direct)
@@ -202,7 +209,7 @@ def test_a_model_forecasts_as_far_as_it_is_asked(horizon: int) -> None:
 def test_steps_beyond_the_head_come_from_the_models_own_forecasts() -> None:
     data = prepared(waves(80), WindowSpec(length=6, horizon=2, scale="none"), SplitSpec(validation=12, test=12))
     plan, training = plan_backtest.fn(data, 4, 1), trained(data)
-    found = roll_model.fn(training, plan, NEVER, IntervalSpec(), "cpu").forecasts["test"]
+    found = forecast_with_model.fn(training, plan, NEVER, IntervalSpec(), "cpu").forecasts["test"]
     first = int(plan.origins["test"][0])
     values = data.panel.values.copy()
     values[first : first + 2] = found[0, :2]
@@ -217,12 +224,12 @@ def test_all_origins_in_one_pass_are_forecast_as_one_at_a_time(name: str) -> Non
     plan = plan_backtest.fn(data, 4, 1)
     if name in BASELINES:
         network: Any = fit_baseline(name, data.panel, data.origins["train"], 6, 4, data.season)
-        found = roll_baseline.fn(name, plan).forecasts["test"]
+        found = forecast_with_baseline.fn(name, plan).forecasts["test"]
     else:
         training = trained(data, name)
         network, found = (
             training.forecaster,
-            roll_model.fn(training, plan, NEVER, IntervalSpec(), "cpu").forecasts["test"],
+            forecast_with_model.fn(training, plan, NEVER, IntervalSpec(), "cpu").forecasts["test"],
         )
     alone = [network.extend(data.panel, 4, plan.origins["test"][row : row + 1]) for row in range(len(found))]
     np.testing.assert_allclose(found, np.concatenate(alone), rtol=1e-5, atol=1e-6)
@@ -230,13 +237,15 @@ def test_all_origins_in_one_pass_are_forecast_as_one_at_a_time(name: str) -> Non
 
 def test_the_naive_baselines_repeat_what_came_before_each_origin() -> None:
     plan = plan_backtest.fn(replace(ramp(20), season=4), 6, 1)
-    assert roll_baseline.fn("last_value", plan).forecasts["test"].tolist() == [[13] * 6]
-    assert roll_baseline.fn("seasonal_naive", plan).forecasts["test"].tolist() == [[10, 11, 12, 13, 10, 11]]
-    assert roll_baseline.fn("linear_ar", plan).forecasts["test"] == pytest.approx(plan.actual["test"])
+    assert forecast_with_baseline.fn("last_value", plan).forecasts["test"].tolist() == [[13] * 6]
+    assert forecast_with_baseline.fn("seasonal_naive", plan).forecasts["test"].tolist() == [[10, 11, 12, 13, 10, 11]]
+    assert forecast_with_baseline.fn("linear_ar", plan).forecasts["test"] == pytest.approx(plan.actual["test"])
 
 
 def test_baselines_have_no_intervals() -> None:
-    assert all(roll_baseline.fn(name, plan_backtest.fn(ramp(20), None, 1)).interval is None for name in BASELINES)
+    assert all(
+        forecast_with_baseline.fn(name, plan_backtest.fn(ramp(20), None, 1)).interval is None for name in BASELINES
+    )
 
 
 # What they know
@@ -249,12 +258,12 @@ AHEAD = 5
 
 def roll(
     data: Dataset, refit: RefitSpec, recent: int | None, model: str = "gru", **fit: Any
-) -> tuple[Plan, dict[str, Rolled]]:
+) -> tuple[BacktestPlan, dict[str, RollingForecasts]]:
     """A whole backtest of one model and all baselines."""
     plan = plan_backtest.fn(data, AHEAD, 1)
-    rolled = {name: roll_baseline.fn(name, plan) for name in BASELINES}
+    rolled = {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
     return plan, rolled | {
-        model: roll_model.fn(trained(data, model, **fit), plan, refit, IntervalSpec(recent=recent), "cpu")
+        model: forecast_with_model.fn(trained(data, model, **fit), plan, refit, IntervalSpec(recent=recent), "cpu")
     }
 
 
@@ -353,10 +362,10 @@ def test_no_scaling_tells_what_is_to_come(changes: dict[str, str], horizon: int)
 def test_covariates_of_the_past_are_not_known_ahead() -> None:
     frame = waves(120)
     frame["heat"] = np.cos(np.arange(120) * np.pi / 4)
-    data = prepared(frame, WINDOW, SPLIT, columns=Columns(past=("heat",)))
+    data = prepared(frame, WINDOW, SPLIT, columns=CovariateNames(past=("heat",)))
     plan, before = roll(data, NEVER, None)
     frame.loc[plan.origins["test"][5] :, "heat"] += 100
-    _, after = roll(prepared(frame, WINDOW, SPLIT, columns=Columns(past=("heat",))), NEVER, None)
+    _, after = roll(prepared(frame, WINDOW, SPLIT, columns=CovariateNames(past=("heat",))), NEVER, None)
     changed = differs(before["gru"].forecasts["test"], after["gru"].forecasts["test"])
     assert changed.tolist() == [False] * 6 + [True] * 6
 
@@ -372,7 +381,7 @@ def test_origins_are_grouped_by_their_times_and_share_one_training_on_what_was_k
     data = prepared(waves(40, 20), WindowSpec(length=4), SplitSpec(validation=0.2, test=0.2), 1)
     plan, refit, training = plan_backtest.fn(data, None, 1), RefitSpec(every=3, epochs=2), trained(data, scope=scope)
     assert plan.origins["test"].tolist() == [*range(32, 40), *range(56, 60)]
-    found = roll_model.fn(training, plan, refit, IntervalSpec(), "cpu").forecasts["test"]
+    found = forecast_with_model.fn(training, plan, refit, IntervalSpec(), "cpu").forecasts["test"]
     groups = [
         ([8, 9, 10], [*range(4, 16), *range(44, 56)]),  # the times 16 to 18
         ([11, 0, 1], [*range(4, 19), *range(44, 59)]),  # 19, 32 and 33
@@ -390,7 +399,7 @@ def test_origins_are_grouped_by_their_times_and_share_one_training_on_what_was_k
 def test_origins_of_several_series_at_one_time_count_once() -> None:
     data = prepared(waves(40, 40), WindowSpec(length=4), SplitSpec(validation=8, test=4), 1)
     plan, refit, training = plan_backtest.fn(data, None, 1), RefitSpec(every=3, epochs=1), trained(data)
-    found = roll_model.fn(training, plan, refit, IntervalSpec(), "cpu").forecasts["test"]
+    found = forecast_with_model.fn(training, plan, refit, IntervalSpec(), "cpu").forecasts["test"]
     first = train_again(training.forecaster, data, np.array([*range(4, 36), *range(44, 76)]), refit)
     second = train_again(first, data, np.array([*range(4, 39), *range(44, 79)]), refit)
     np.testing.assert_array_equal(
@@ -425,8 +434,8 @@ def test_training_again_takes_the_epochs_and_the_learning_rate_of_the_refit() ->
 def test_the_first_forecasts_of_the_test_part_are_made_after_a_first_refit() -> None:
     data = prepared(waves(120), WINDOW, SPLIT)
     plan, training = plan_backtest.fn(data, AHEAD, 1), trained(data)
-    once = roll_model.fn(training, plan, NEVER, IntervalSpec(), "cpu")
-    often = roll_model.fn(training, plan, RefitSpec(every=1000, epochs=1), IntervalSpec(), "cpu")
+    once = forecast_with_model.fn(training, plan, NEVER, IntervalSpec(), "cpu")
+    often = forecast_with_model.fn(training, plan, RefitSpec(every=1000, epochs=1), IntervalSpec(), "cpu")
     np.testing.assert_array_equal(once.forecasts["val"], often.forecasts["val"])
     assert differs(once.forecasts["test"], often.forecasts["test"]).all()
 
@@ -434,7 +443,7 @@ def test_the_first_forecasts_of_the_test_part_are_made_after_a_first_refit() -> 
 # Intervals
 
 
-def off_by(plan: Plan, validation: float, test: float) -> dict[str, np.ndarray]:
+def off_by(plan: BacktestPlan, validation: float, test: float) -> dict[str, np.ndarray]:
     """Forecasts of a ramp that are too low by so much."""
     steps = np.arange(plan.horizon)
     errors = {"val": validation, "test": test}
@@ -506,7 +515,7 @@ def test_without_a_validation_part_there_are_no_intervals() -> None:
     data = prepared(waves(80), WINDOW, SplitSpec(validation=0, test=16))
     plan = plan_backtest.fn(data, AHEAD, 1)
     assert set(plan.origins) == {"test"}
-    rolled = roll_model.fn(trained(data), plan, RefitSpec(every=4, epochs=1), IntervalSpec(recent=10), "cpu")
+    rolled = forecast_with_model.fn(trained(data), plan, RefitSpec(every=4, epochs=1), IntervalSpec(recent=10), "cpu")
     assert rolled.interval is None
     assert set(rolled.forecasts) == {"test"}
 
@@ -519,7 +528,7 @@ def test_intervals_hold_about_their_level_of_a_noisy_wave_and_always_the_forecas
     data = prepared(waves(4000), WINDOW, SplitSpec(validation=1000, test=1000))
     plan = plan_backtest.fn(data, AHEAD, 1)
     training = trained(data, epochs=8)
-    rolled = roll_model.fn(training, plan, NEVER, IntervalSpec(level=level, recent=recent), "cpu")
+    rolled = forecast_with_model.fn(training, plan, NEVER, IntervalSpec(level=level, recent=recent), "cpu")
     assert rolled.interval is not None
     (low, high), forecast = rolled.interval, rolled.forecasts["test"]
     assert (low <= forecast).all()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data.calendar import calendar_columns, calendar_names
+from models.data.calendar import calendar_covariates, calendar_names
 from models.errors import InputError
 from models.specs.data import MOMENTS
 
@@ -20,7 +20,7 @@ def stamps(*texts: str) -> np.ndarray:
 
 def share(moment: str, *texts: str) -> np.ndarray:
     """How much of its turn each time has gone, from its sine and cosine."""
-    columns = calendar_columns(stamps(*texts), [moment]).astype(float)
+    columns = calendar_covariates(stamps(*texts), [moment]).astype(float)
     return np.arctan2(columns[:, 0], columns[:, 1]) / (2 * np.pi) % 1
 
 
@@ -34,7 +34,7 @@ def share(moment: str, *texts: str) -> np.ndarray:
     ],
 )
 def test_quarters_of_a_turn_are_the_four_corners(moment: str, times: list[str]) -> None:
-    np.testing.assert_allclose(calendar_columns(stamps(*times), [moment]), QUARTERS, atol=1e-6)
+    np.testing.assert_allclose(calendar_covariates(stamps(*times), [moment]), QUARTERS, atol=1e-6)
 
 
 def test_minutes_are_part_of_the_hour_of_the_day_and_seconds_of_the_minute_of_the_hour() -> None:
@@ -63,7 +63,7 @@ def test_every_moment_is_that_of_pythons_calendar(time: object) -> None:
         "month": (stamp.month - 1) / 12,
     }
     turns = 2 * np.pi * np.array([expected[moment] for moment in MOMENTS])
-    columns = calendar_columns(np.array([time], "datetime64[us]"), MOMENTS)
+    columns = calendar_covariates(np.array([time], "datetime64[us]"), MOMENTS)
     np.testing.assert_allclose(columns[0, 0::2], np.sin(turns), atol=1e-6)
     np.testing.assert_allclose(columns[0, 1::2], np.cos(turns), atol=1e-6)
 
@@ -72,19 +72,19 @@ def test_every_moment_is_that_of_pythons_calendar(time: object) -> None:
 def test_timestamps_of_every_unit_are_the_same(unit: str) -> None:
     times = stamps("2020-03-04", "1969-12-31")
     np.testing.assert_array_equal(
-        calendar_columns(times.astype(f"M8[{unit}]"), MOMENTS), calendar_columns(times, MOMENTS)
+        calendar_covariates(times.astype(f"M8[{unit}]"), MOMENTS), calendar_covariates(times, MOMENTS)
     )
 
 
 def test_columns_come_in_the_order_of_their_names() -> None:
     assert calendar_names(["hour", "month"]) == ("hour_sin", "hour_cos", "month_sin", "month_cos")
-    columns = calendar_columns(stamps("2020-04-01T12"), ["hour", "month"])
+    columns = calendar_covariates(stamps("2020-04-01T12"), ["hour", "month"])
     assert columns.dtype == np.float32
     np.testing.assert_allclose(columns, [[0, -1, 1, 0]], atol=1e-6)
 
 
 def test_integers_have_no_calendar() -> None:
     with pytest.raises(InputError) as caught:
-        calendar_columns(np.arange(3), ["hour", "day"])
+        calendar_covariates(np.arange(3), ["hour", "day"])
     assert str(caught.value) == "--window.calendar hour,day needs timestamps, but the times are integers"
-    assert calendar_columns(np.arange(3), []).shape == (3, 0)
+    assert calendar_covariates(np.arange(3), []).shape == (3, 0)

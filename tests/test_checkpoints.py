@@ -12,11 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.checkpoints import CheckpointError, read_checkpoint, write_checkpoint
-from models.files import write_whole
+from models.files import write_atomically
 from models.network import State
 from tasks.resuming.checkpoints import Checkpoints
 from tasks.resuming.journal import Journal
-from tasks.resuming.run_state import CONTENT, RECORDS, Record, open_record, read_record, undelivered_records
+from tasks.resuming.run_state import (
+    CONTENT,
+    RUN_STATES,
+    RunState,
+    open_run_state,
+    read_run_state,
+    undelivered_run_states,
+)
 from tasks.tracking.curves import Curves
 
 STATE: State = {"epoch": np.array(3), "weights": np.linspace(0, 1, 7, dtype=np.float32), "none": np.zeros(0)}
@@ -69,8 +76,8 @@ def test_whatever_differs_from_a_checkpoint_is_found_out(
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> Record:
-    return Record(tmp_path, "key", "train", {}, "cpu", "id", began=False)
+def run_state(tmp_path: Path) -> RunState:
+    return RunState(tmp_path, "key", "train", {}, "cpu", "id", began=False)
 
 
 @pytest.fixture
@@ -79,35 +86,35 @@ def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> p
     return caplog
 
 
-def test_what_is_no_whole_checkpoint_is_set_aside_and_told(record: Record, told: pytest.LogCaptureFixture) -> None:
-    checkpoints = Checkpoints(record, "gru")
+def test_what_is_no_whole_checkpoint_is_set_aside_and_told(run_state: RunState, told: pytest.LogCaptureFixture) -> None:
+    checkpoints = Checkpoints(run_state, "gru")
     checkpoints.save(lambda: STATE)
-    assert Checkpoints(record, "gru").load(3) is not None
-    assert Checkpoints(record, "lstm").load(3) is None
+    assert Checkpoints(run_state, "gru").load(3) is not None
+    assert Checkpoints(run_state, "lstm").load(3) is None
     content = checkpoints.path.read_bytes()
     for broken in (content[:-1], b"", Path(__file__).read_bytes()):
         checkpoints.path.write_bytes(broken)
         told.clear()
         assert checkpoints.load(3) is None
         assert not checkpoints.path.exists()
-        assert (record.folder / "gru.broken").read_bytes() == broken
+        assert (run_state.folder / "gru.broken").read_bytes() == broken
         assert told.messages == [
             f"gru: {checkpoints.path} is torn, altered, or of another training; it is set aside as gru.broken, and "
             "training starts anew"
         ]
 
 
-def test_a_checkpoint_ahead_of_its_journal_is_set_aside(record: Record, told: pytest.LogCaptureFixture) -> None:
-    checkpoints = Checkpoints(record, "gru")
+def test_a_checkpoint_ahead_of_its_journal_is_set_aside(run_state: RunState, told: pytest.LogCaptureFixture) -> None:
+    checkpoints = Checkpoints(run_state, "gru")
     checkpoints.save(lambda: STATE)
     assert checkpoints.load(2) is None
     assert "is ahead of its journal, of which 2 epochs are left" in told.text
 
 
 def test_where_no_checkpoint_can_be_written_the_last_one_stays_and_it_is_told_once(
-    record: Record, told: pytest.LogCaptureFixture
+    run_state: RunState, told: pytest.LogCaptureFixture
 ) -> None:
-    checkpoints = Checkpoints(record, "gru")
+    checkpoints = Checkpoints(run_state, "gru")
     checkpoints.save(lambda: STATE)
 
     def full() -> State:
@@ -117,7 +124,7 @@ def test_where_no_checkpoint_can_be_written_the_last_one_stays_and_it_is_told_on
         checkpoints.save(full)
     checkpoints.save(lambda: STATE | {"epoch": np.array(4)})
     assert told.messages == [
-        f"gru: no checkpoint can be written to {record.folder} (No space left on device); training goes on, and the "
+        f"gru: no checkpoint can be written to {run_state.folder} (No space left on device); training goes on, and the "
         "last good one stays",
         "gru: checkpoints can be written again",
     ]
@@ -192,13 +199,13 @@ def test_what_the_disk_did_not_take_it_takes_later(tmp_path: Path) -> None:
 
 def test_a_file_is_written_whole_or_the_old_one_stays(tmp_path: Path) -> None:
     path = tmp_path / "summary.json"
-    write_whole(path, b"old")
+    write_atomically(path, b"old")
     with pytest.raises(OSError, match="File name too long"):
-        write_whole(tmp_path / ("x" * 250), b"new")
+        write_atomically(tmp_path / ("x" * 250), b"new")
     with pytest.raises(FileNotFoundError) as raised:
-        write_whole(tmp_path / "gone" / "summary.json", b"new")
+        write_atomically(tmp_path / "gone" / "summary.json", b"new")
     assert raised.value.filename == str(tmp_path / "gone" / "summary.json")
-    write_whole(path, b"new")
+    write_atomically(path, b"new")
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -207,28 +214,28 @@ def test_a_link_and_a_device_stay_what_they_are(tmp_path: Path) -> None:
     link, path = tmp_path / "link", tmp_path / "file"
     path.write_bytes(b"old")
     link.symlink_to(path)
-    write_whole(link, b"new")
+    write_atomically(link, b"new")
     assert link.is_symlink()
     assert path.read_bytes() == b"new"
-    write_whole(Path("/dev/null"), b"new")
+    write_atomically(Path("/dev/null"), b"new")
     assert Path("/dev/null").is_char_device()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"3", b"[]", b'{"undelivered": true}', b"\xff\xfe"])
 def test_what_is_no_record_is_none(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = RECORDS / "key-1"
+    folder = RUN_STATES / "key-1"
     folder.mkdir(parents=True)
     (folder / CONTENT).write_bytes(content)
-    assert read_record(folder) == {}
-    assert undelivered_records() == []
+    assert read_run_state(folder) == {}
+    assert undelivered_run_states() == []
 
 
 @contextmanager
-def left_behind() -> Iterator[Record]:
+def left_behind() -> Iterator[RunState]:
     """A record whose run fails."""
-    with suppress(KeyError), open_record("train", {"seed": 1}, "sha256", "cpu") as record:
-        yield record
+    with suppress(KeyError), open_run_state("train", {"seed": 1}, "sha256", "cpu") as run_state:
+        yield run_state
         raise KeyError
 
 
@@ -239,13 +246,13 @@ def test_a_record_that_waits_for_a_tracker_is_found_unless_somebody_has_it_in_ha
     with left_behind() as first:
         first.undelivered = True
         first.keep()
-        assert undelivered_records() == []
-    assert undelivered_records() == [first.folder]
+        assert undelivered_run_states() == []
+    assert undelivered_run_states() == [first.folder]
     with left_behind() as again:
         assert again.undelivered
-    assert undelivered_records() == [first.folder]
-    with open_record("train", {"seed": 1}, "sha256", "cpu"):
-        assert undelivered_records() == []
+    assert undelivered_run_states() == [first.folder]
+    with open_run_state("train", {"seed": 1}, "sha256", "cpu"):
+        assert undelivered_run_states() == []
 
 
 def test_of_two_records_left_behind_each_is_taken_up_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,11 +262,11 @@ def test_of_two_records_left_behind_each_is_taken_up_again(tmp_path: Path, monke
     assert {first.folder.name[-2:], second.folder.name[-2:]} == {"-1", "-2"}
     ids = set()
     for _ in range(2):
-        with open_record("train", {"seed": 1}, "sha256", "cpu") as again:
+        with open_run_state("train", {"seed": 1}, "sha256", "cpu") as again:
             assert again.began
             ids.add(again.id)
     assert ids == {first.id, second.id}
-    assert list(RECORDS.iterdir()) == []
-    with open_record("train", {"seed": 1}, "sha256", "cpu") as new:
+    assert list(RUN_STATES.iterdir()) == []
+    with open_run_state("train", {"seed": 1}, "sha256", "cpu") as new:
         assert not new.began
         assert json.loads((new.folder / CONTENT).read_text())["flow"] == "train"

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data.covariates import Columns, Covariates
+from models.data.covariates import CovariateNames, Covariates
 from models.data.panel import Panel, one_series, panel_from_frame
 from models.errors import InputError
 
 NAN = float("nan")
-ALL = Columns(past=("temp",), known=("sale",), static=("size",))
+ALL = CovariateNames(past=("temp",), known=("sale",), static=("size",))
 
 
 def table(**changes: Any) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def table(**changes: Any) -> pd.DataFrame:
     return pd.DataFrame(columns | changes)
 
 
-def read(frame: pd.DataFrame, columns: Columns = ALL, fill: Any = "last") -> Panel:
+def read(frame: pd.DataFrame, columns: CovariateNames = ALL, fill: Any = "last") -> Panel:
     return panel_from_frame(frame, fill, columns)[0]
 
 
@@ -38,7 +38,7 @@ def covariates(panel: Panel) -> Covariates:
     return panel.covariates
 
 
-def refusal(frame: pd.DataFrame, columns: Columns = ALL, fill: Any = "last") -> str:
+def refusal(frame: pd.DataFrame, columns: CovariateNames = ALL, fill: Any = "last") -> str:
     with pytest.raises(InputError) as caught:
         panel_from_frame(frame, fill, columns)
     assert "\n" not in str(caught.value)
@@ -48,7 +48,7 @@ def refusal(frame: pd.DataFrame, columns: Columns = ALL, fill: Any = "last") -> 
 def test_static_columns_come_first_then_known_ones_then_past_ones() -> None:
     found = covariates(read(table()))
     assert found.names == ("size", "sale", "temp")
-    assert (found.static, found.known) == (1, 2)
+    assert (found.n_static, found.n_known) == (1, 2)
     assert found.values.dtype == np.float32
     np.testing.assert_array_equal(found.values[3:5], [[50, 1, 4], [70, 1, 5]])
 
@@ -64,7 +64,7 @@ def test_rows_behind_the_last_value_are_ahead_and_no_points() -> None:
 
 
 def test_where_nothing_is_known_ahead_missing_values_at_the_end_are_filled_as_ever() -> None:
-    panel, notes = panel_from_frame(table(temp=np.arange(9.0)), "last", Columns(past=("temp",)))
+    panel, notes = panel_from_frame(table(temp=np.arange(9.0)), "last", CovariateNames(past=("temp",)))
     assert panel.values.tolist() == [10, 11, 12, 13, 13, 13, 20, 21, 21]
     assert [len(rows) for rows in covariates(panel).ahead] == [0, 0]
     assert notes == ["filled 3 of 9 values that were missing with the last value before (series.fill=last)"]
@@ -75,7 +75,7 @@ def test_future_rows_are_no_gap_where_gaps_are_an_error() -> None:
 
 
 def test_without_covariates_a_panel_has_none_and_its_rows_are_empty() -> None:
-    panel = read(table(), Columns())
+    panel = read(table(), CovariateNames())
     assert panel.covariates is None
     assert panel.covariates_of(0, 2, 9).shape == (9, 0)
     assert one_series("wave", np.arange(3.0)).covariates is None
@@ -131,7 +131,7 @@ def test_gaps_are_filled_as_pandas_fills_each_series(numbers: list[float]) -> No
     ids = pd.Series(list("aaaaabbbbbbb"))
     frame = pd.DataFrame({"unique_id": ids, "ds": np.arange(12), "y": 0.0, "temp": temp})
     expected = temp.groupby(ids).ffill().groupby(ids).bfill()
-    assert covariates(read(frame, Columns(past=("temp",)))).values[:, 0].tolist() == expected.tolist()
+    assert covariates(read(frame, CovariateNames(past=("temp",)))).values[:, 0].tolist() == expected.tolist()
 
 
 def test_what_is_missing_ahead_stays_missing_until_it_is_needed() -> None:
@@ -155,7 +155,7 @@ def test_rows_go_on_beyond_the_end_by_the_kind_of_their_column() -> None:
 
 
 def test_static_and_past_columns_hold_for_ever() -> None:
-    panel = read(table(), Columns(past=("temp",), static=("size",)), fill="last")
+    panel = read(table(), CovariateNames(past=("temp",), static=("size",)), fill="last")
     assert panel.covariates_of(1, 2, 50).tolist() == [[70, 7]] * 50
 
 

@@ -10,7 +10,7 @@ from models.population.cells import CELLS
 from models.population.cuda_graphs import GraphedSteps
 from models.population.fitting import fit
 from models.population.network import Population, Sizes
-from models.population.tensors import bare
+from models.population.tensors import tensors_of_values
 from models.population.torch_steps import TorchSteps
 from models.recurrent import Recurrent
 from models.specs import FitSpec, ModelSpec, RecurrentSpec
@@ -24,7 +24,7 @@ def test_steps_from_standing_buffers_equal_plain_ones() -> None:
     pair = [
         Population("gru", RecurrentSpec(hidden=6), Sizes(8), [0, 1], device=DEVICE, compiled=False) for _ in range(2)
     ]
-    points, spec = bare(VALUES.to(DEVICE)), FitSpec(weight_decay=0.1)
+    points, spec = tensors_of_values(VALUES.to(DEVICE)), FitSpec(weight_decay=0.1)
     graphed, plain = GraphedSteps(pair[0], points, spec), TorchSteps(pair[1], points, spec)
     losses = []
     for number in range(4):
@@ -63,7 +63,7 @@ def test_a_gpu_trains_as_a_cpu_does(cell: str, members: int) -> None:
     losses = []
     for device in ("cuda", "cpu"):
         population = Population(cell, RecurrentSpec(hidden=6), Sizes(8), range(members), device=device, compiled=False)
-        course = fit(population, bare(VALUES.to(device)), [np.arange(8, 150)], [np.arange(150, 200)],
+        course = fit(population, tensors_of_values(VALUES.to(device)), [np.arange(8, 150)], [np.arange(150, 200)],
                      FitSpec(epochs=3), range(members))  # fmt: skip
         losses.append([epoch.val_loss for epoch in course])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)

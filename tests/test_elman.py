@@ -42,7 +42,7 @@ def test_the_median_of_ten_seeds_follows_the_sine_within_0_12() -> None:
 def test_one_context_neuron_by_hand() -> None:
     """A context of 1/2 that weighs nothing: the new one is tanh(0) = 0, the answer 0, and the error -1."""
     into, out, read = np.array([[3.0], [0.0]]), np.array([2.0]), np.array([0.0, 0.5])
-    context, error, by_into, by_out = error_and_gradients(into, out, read, goal=1.0)
+    context, error, by_into, by_out = error_and_gradients(into, out, read, target=1.0)
     assert (context.tolist(), error) == ([0.0], -1.0)
     assert by_into.tolist() == [[0.0], [-1.0]]  # error -1 * out 2 * slope of tanh 1 * what was read, 0 and 1/2
     assert by_out.tolist() == [0.0]  # error * context
@@ -54,9 +54,9 @@ def test_training_is_gradient_descent_by_autograd_with_the_context_detached() ->
     losses = [epoch.train_loss[0] for epoch in elman.fit(SINE, PAIRS, None)]
     for loss in losses:
         context, total = torch.zeros(6, dtype=torch.float64), 0.0
-        for value, goal in zip(SINE.values[:-1], SINE.values[1:], strict=True):
+        for value, target in zip(SINE.values[:-1], SINE.values[1:], strict=True):
             context = torch.tanh(torch.cat([torch.tensor([value]), context.detach()]) @ into)
-            half = (context @ out - goal) ** 2 / 2
+            half = (context @ out - target) ** 2 / 2
             total += half.item()
             for weight, gradient in zip((into, out), torch.autograd.grad(half, (into, out)), strict=True):
                 weight.data -= 0.1 * gradient

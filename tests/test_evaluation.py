@@ -8,14 +8,14 @@ import pytest
 
 from models.baselines import SeasonalNaive
 from models.data.panel import one_series
-from models.data.windows import outcomes
-from models.forecaster import Forecaster, interval_units
+from models.data.windows import actual_values
+from models.forecaster import Forecaster, interval_scales
 from models.intervals import Intervals
 from models.metrics import coverage, rmse, skill
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, SplitSpec, WindowSpec
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import Series
-from tasks.evaluation import choose, evaluate, free_run_scores
+from tasks.evaluation import choose_model, evaluate, free_run_scores
 from tasks.training import calibrate, untrained
 
 
@@ -45,9 +45,9 @@ def test_a_gap_within_a_free_run_is_passed_over() -> None:
 
 def test_the_model_is_chosen_by_validation_whatever_the_test_says() -> None:
     scores = {"rnn": {"val_rmse": 2.0, "test_rmse": 1.0}, "gru": {"val_rmse": 1.0, "test_rmse": 9.0}}
-    assert choose(scores) == "gru"
-    assert choose({"rnn": {"train_rmse": 1.0}, "gru": {"train_rmse": 2.0}}) == "rnn"
-    assert choose({"rnn": {"val_rmse": np.nan}, "gru": {"val_rmse": 2.0}}) == "gru"
+    assert choose_model(scores) == "gru"
+    assert choose_model({"rnn": {"train_rmse": 1.0}, "gru": {"train_rmse": 2.0}}) == "rnn"
+    assert choose_model({"rnn": {"val_rmse": np.nan}, "gru": {"val_rmse": 2.0}}) == "gru"
 
 
 def test_a_gap_in_the_truth_shortens_no_free_run() -> None:
@@ -94,10 +94,10 @@ def test_intervals_hold_about_their_level_of_a_noisy_sine_at_every_step(level: i
     assert intervals.level == level
     assert len(intervals.sizes) == 5
     origins = data.origins["test"]
-    unit = interval_units(data.panel, data.parts.train, data.season).repeat(len(origins))
+    unit = interval_scales(data.panel, data.parts.train, data.season).repeat(len(origins))
     low, high = intervals.around(forecaster.extend(data.panel, 5, origins), unit)
     for step in range(5):
-        actual = outcomes(data.panel, origins, 5)[:, step]
+        actual = actual_values(data.panel, origins, 5)[:, step]
         assert coverage(actual, low[:, step], high[:, step]) == pytest.approx(level / 100, abs=0.07)
 
 
@@ -142,8 +142,8 @@ def widths(forecaster: Forecaster, table: pd.DataFrame) -> list[float]:
 def test_intervals_of_a_series_of_the_training_are_as_wide_whatever_rows_are_given() -> None:
     data = noisy(80, 12)
     forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
-    (unit,) = interval_units(data.panel, data.parts.train, 21)
-    assert forecaster.units == {"s": unit}  # 48 points are trained on
+    (unit,) = interval_scales(data.panel, data.parts.train, 21)
+    assert forecaster.interval_scales == {"s": unit}  # 48 points are trained on
     changes = np.abs(data.panel.values[21:48] - data.panel.values[:27])
     assert unit == pytest.approx(changes.mean())
     forecaster.intervals = Intervals(90, np.array([1.0, 2.0, 3.0]))

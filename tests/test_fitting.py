@@ -9,12 +9,12 @@ from models.population.adam import Adam, learning_rates
 from models.population.batches import Batches
 from models.population.fitting import fit
 from models.population.network import Population, Sizes
-from models.population.tensors import bare
+from models.population.tensors import tensors_of_values
 from models.specs import FitSpec, RecurrentSpec
 
 LENGTH = 8
 VALUES = torch.sin(torch.arange(200) * 0.3)
-POINTS = bare(VALUES)
+POINTS = tensors_of_values(VALUES)
 TRAIN, VALIDATION = np.arange(LENGTH, 150), np.arange(150, 200)
 SPEC = FitSpec(epochs=4, batch=32, learning_rate=0.01)
 
@@ -154,6 +154,6 @@ def test_forecasts_and_losses_are_the_same_in_small_passes(monkeypatch: pytest.M
     monkeypatch.setattr(
         "models.population.network.MOST_GATES", 2 * LENGTH * 3 * 6 * 10
     )  # ten windows of two GRUs of six units
-    assert population.windows_at_once() == 10
+    assert population.windows_per_pass() == 10
     torch.testing.assert_close(population.predict(POINTS, origins), whole, rtol=0, atol=1e-6)
     np.testing.assert_allclose(train([0, 1], compiled=False)[1][-1].val_loss, epochs[-1].val_loss, rtol=1e-5)

@@ -15,7 +15,7 @@ from flows.commands.app import run
 from flows.forecast import forecast
 from flows.monitor import monitor
 from flows.train import train
-from models.data.covariates import NO_COLUMNS, Columns
+from models.data.covariates import NO_COVARIATES, CovariateNames
 from models.data.panel import panel_from_frame
 from models.errors import InputError
 from models.specs import FitSpec, GateSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec, change_source
@@ -167,7 +167,7 @@ def version(**told: Any) -> Version:
     return Version("days", 1, "0", {"trained_on": json.dumps(noted)})
 
 
-def days(columns: Columns = NO_COLUMNS, ahead: tuple[int, int] = (3, 2), values: int = 4) -> Series:
+def days(columns: CovariateNames = NO_COVARIATES, ahead: tuple[int, int] = (3, 2), values: int = 4) -> Series:
     """Series "a" and "b" of so many days, and further rows ahead that tell their covariates alone."""
     tables = [
         pd.DataFrame({"unique_id": name, "ds": pd.date_range("2024-01-01", periods=values + more, freq="D")})
@@ -179,7 +179,7 @@ def days(columns: Columns = NO_COLUMNS, ahead: tuple[int, int] = (3, 2), values:
     return Series("days", panel_from_frame(frame, "last", columns)[0], (), "", "y", "s")
 
 
-SALE, SIZE = Columns(known=("sale",)), Columns(static=("size",))
+SALE, SIZE = CovariateNames(known=("sale",)), CovariateNames(static=("size",))
 
 
 def test_a_version_knows_how_far_its_model_answers_and_whether_it_pads(trained: dict[str, Any]) -> None:
@@ -201,7 +201,7 @@ def test_a_horizon_left_out_is_as_far_as_known_covariates_are_told_of_every_seri
 
 
 def test_covariates_that_need_no_telling_ahead_shorten_no_forecast() -> None:
-    for columns in (SIZE, Columns(past=("sale",))):
+    for columns in (SIZE, CovariateNames(past=("sale",))):
         series = days(columns, (0, 0))
         assert steps_ahead(version(), series.panel, None) == 7
         refuse_missing_rows(version(), series, None)

@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 from prefect.settings import get_current_settings
 
 from models.checkpoints import read_checkpoint
-from models.files import write_whole
+from models.files import write_atomically
 from tests.support.trackers import MODELS, TRAIN, Command, check_whole, done, record
 
 FULL = "No space left on device"
@@ -110,11 +110,11 @@ def test_a_full_disk_stops_no_training_that_is_recorded_elsewhere(
 
 def test_on_a_full_disk_a_file_is_the_old_one_or_not_there(disk: Path) -> None:
     old, new = disk / "forecast.parquet", disk / "summary.json"
-    write_whole(old, b"old" * 1000)
+    write_atomically(old, b"old" * 1000)
     filling = fill(disk)
     for path in (old, new):
         with pytest.raises(OSError, match=FULL) as raised:
-            write_whole(path, b"new" * 10000)
+            write_atomically(path, b"new" * 10000)
         assert raised.value.filename == str(path)
     assert old.read_bytes() == b"old" * 1000
     assert set(disk.iterdir()) == {old, filling}

@@ -15,11 +15,11 @@ INPUTS, SHARES = 10_000, 8
 @pytest.mark.parametrize("share", range(SHARES))
 def test_every_file_ends_in_a_forecast_or_in_one_clear_line(share: int, tmp_path: Path) -> None:
     warm_up()
-    outcomes = Counter(try_input(0, number, tmp_path) for number in range(share, INPUTS, SHARES))
-    assert [outcome.said for outcome in outcomes if outcome.failed] == [], f"see {tmp_path}"
-    forecasts = sum(count for outcome, count in outcomes.items() if outcome.said == "forecast")
+    actual_values = Counter(try_input(0, number, tmp_path) for number in range(share, INPUTS, SHARES))
+    assert [outcome.said for outcome in actual_values if outcome.failed] == [], f"see {tmp_path}"
+    forecasts = sum(count for outcome, count in actual_values.items() if outcome.said == "forecast")
     assert forecasts > INPUTS / SHARES / 20
-    assert len(outcomes) > 30  # so many kinds of refusals
+    assert len(actual_values) > 30  # so many kinds of refusals
 
 
 def test_an_input_is_made_again_from_its_seed_and_number() -> None:

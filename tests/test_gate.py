@@ -13,7 +13,7 @@ from models.errors import InputError
 from models.specs import GateSpec, ModelSpec, SeriesSpec, SplitSpec, WindowSpec
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import Series
-from tasks.evaluation import Evaluation, Outcome, evaluate, evaluate_baselines
+from tasks.evaluation import Evaluation, ModelResult, evaluate, evaluate_baselines
 from tasks.gate import Verdict, champion_forecasts, decide, pass_gate, register_model
 from tasks.tracking.forecasters import MODEL_ID, log_model
 from tasks.tracking.registry import Version, champion_of, find_version, load_version, registered_name
@@ -32,13 +32,13 @@ def dataset(points: int = 60, name: str = "load", horizon: int = 1) -> Dataset:
     )
 
 
-def outcome(data: Dataset, seed: int = 0) -> Outcome:
+def result(data: Dataset, seed: int = 0) -> ModelResult:
     """An untrained network, recorded as `train` records one."""
     spec = ModelSpec(model="numpy_rnn", window=data.window, seed=seed)
     forecaster = untrained(spec, data)
     with tracked_run("gate", "numpy_rnn", {}) as run:
         log_model(run.id, forecaster, data.series)
-    return Outcome(run.id, Training(forecaster, {}, 0.0), evaluate.fn("numpy_rnn", forecaster, data))
+    return ModelResult(run.id, Training(forecaster, {}, 0.0), evaluate.fn("numpy_rnn", forecaster, data))
 
 
 def good(data: Dataset, error: float) -> Evaluation:
@@ -79,7 +79,7 @@ def history(mlflow_folder: Path) -> list[Verdict]:
     data, verdicts = dataset(), []
     baselines = evaluate_baselines.fn(data)
     for error in (9.0, 0.2, 0.199, 0.1):
-        version = register_model.fn("made", outcome(data), data, SeriesSpec(path="load.csv", value="y"))
+        version = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv", value="y"))
         verdicts.append(pass_gate.fn(version, good(data, error), baselines, data, GateSpec(margin=0.01)))
     return verdicts
 
@@ -125,7 +125,7 @@ def test_the_champion_is_loaded_as_it_was_trained(history: list[Verdict], mlflow
     assert champion is not None
     np.testing.assert_array_equal(
         load_version(champion).predict(data.panel, data.origins["test"]),
-        outcome(data).evaluation.forecasts["test"],
+        result(data).evaluation.forecasts["test"],
     )
 
 
@@ -134,7 +134,7 @@ def test_the_linear_autoregression_counts_where_the_recipe_says_so(history: list
     baselines = evaluate_baselines.fn(data)
     bound = baselines["linear_ar"].forecasts["test"] - data.panel.values[data.origins["test"], None]
     worse = float(np.sqrt(np.mean(bound**2))) * 1.1
-    version = register_model.fn("made", outcome(data), data, SeriesSpec(path="load.csv"))
+    version = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
     lax = pass_gate.fn(version, good(data, worse), baselines, data, GateSpec())
     strict = pass_gate.fn(version, good(data, worse), baselines, data, GateSpec(linear_ar=True))
     assert lax.promoted
@@ -169,28 +169,28 @@ def test_forecasts_of_unequal_reach_are_compared_on_the_steps_that_all_have(
 ) -> None:
     data = dataset(horizon=3)
     baselines = evaluate_baselines.fn(data)
-    version = register_model.fn("made", outcome_of_three(data), data, SeriesSpec(path="load.csv"))
-    own = outcome_of_three(data).evaluation
+    version = register_model.fn("made", result_of_three(data), data, SeriesSpec(path="load.csv"))
+    own = result_of_three(data).evaluation
     verdict = pass_gate.fn(version, own, baselines, data, GateSpec())
     truth = data.panel.values[data.origins["test"]]
     first_step = baselines["last_value"].forecasts["test"][:, 0]
     assert verdict.scores["last_value"] == pytest.approx(np.sqrt(np.mean((first_step - truth) ** 2)))
 
 
-def outcome_of_three(data: Dataset) -> Outcome:
+def result_of_three(data: Dataset) -> ModelResult:
     """A recurrent network that answers three steps at once, untrained."""
     spec: Any = ModelSpec(model="gru", window=data.window)
     forecaster = untrained(spec, data)
     with tracked_run("gate", "gru", {}) as run:
         log_model(run.id, forecaster, data.series)
-    return Outcome(run.id, Training(forecaster, {}, 0.0), evaluate.fn("gru", forecaster, data))
+    return ModelResult(run.id, Training(forecaster, {}, 0.0), evaluate.fn("gru", forecaster, data))
 
 
 def test_without_a_test_part_nobody_is_promoted(history: list[Verdict], mlflow_folder: Path) -> None:
     series = dataset(name="short").series
     data = prepare_data.fn(series, WindowSpec(length=4), SplitSpec(validation=10, test=0), 12, "test")
-    version = register_model.fn("made", outcome(data), data, SeriesSpec(path="load.csv"))
-    verdict = pass_gate.fn(version, outcome(data).evaluation, evaluate_baselines.fn(data), data, GateSpec())
+    version = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
+    verdict = pass_gate.fn(version, result(data).evaluation, evaluate_baselines.fn(data), data, GateSpec())
     assert not verdict.promoted
     assert "no test part" in find_version("short/1").tags["gate.reason"]
 
@@ -217,14 +217,14 @@ def test_a_model_that_is_not_there_is_refused_with_what_there_is(
 def test_a_champion_whose_files_were_altered_is_neither_used_nor_beaten(history: list[Verdict]) -> None:
     data = dataset(name="altered")
     baselines = evaluate_baselines.fn(data)
-    first = register_model.fn("made", outcome(data), data, SeriesSpec(path="load.csv"))
+    first = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
     assert pass_gate.fn(first, good(data, 0.01), baselines, data, GateSpec()).promoted
     model_id = connect().get_run(first.run_id).data.tags[MODEL_ID]
     (weights,) = Path("artifacts").glob(f"**/{model_id}/**/weights.safetensors")
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     with pytest.raises(InputError, match=r"altered/1 is not used: weights\.safetensors was altered since it was saved"):
         load_version(first)
-    second = register_model.fn("made", outcome(data), data, SeriesSpec(path="load.csv"))
+    second = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
     verdict = pass_gate.fn(second, good(data, 0.001), baselines, data, GateSpec())
     assert not verdict.promoted
     assert "take the alias champion from it in MLflow" in verdict.reason
@@ -236,7 +236,7 @@ def test_a_gate_that_is_passed_again_comes_to_the_same(history: list[Verdict]) -
     baselines = evaluate_baselines.fn(data)
     verdicts = []
     for error in (0.01, 0.001):
-        version = register_model.fn("made", outcome(data), data, SeriesSpec(path="load.csv"))
+        version = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
         verdicts += [pass_gate.fn(version, good(data, error), baselines, data, GateSpec()) for _ in range(2)]
     assert [verdict.promoted for verdict in verdicts] == [True] * 4
     assert [str(verdict.champion) for verdict in verdicts] == ["None", "None", "again/1", "again/1"]

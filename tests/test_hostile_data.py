@@ -23,7 +23,7 @@ from mlflow.tracking import MlflowClient
 from rich.console import Console
 
 from flows.commands.app import run
-from models.display import shown
+from models.display import printable
 from models.errors import LONGEST, InputError
 from models.specs import LONGEST_NAME, SeriesSpec
 from tasks import plots
@@ -68,12 +68,12 @@ def refusal(path: Path, **options: object) -> str:
 
 def test_what_is_shown_is_one_printable_line_of_bounded_length() -> None:
     for name in HOSTILE.values():
-        assert shown(name).isprintable()
-        assert len(shown(name)) <= 60
-    assert shown("a\t b\n") == "a b"
-    assert shown("a\0\x1b[31mb") == "a\ufffd\ufffd[31mb"
-    assert shown("0123456789" * 2, 12) == "01234...6789"
-    assert shown("naïve 名 👍") == "naïve 名 👍"
+        assert printable(name).isprintable()
+        assert len(printable(name)) <= 60
+    assert printable("a\t b\n") == "a b"
+    assert printable("a\0\x1b[31mb") == "a\ufffd\ufffd[31mb"
+    assert printable("0123456789" * 2, 12) == "01234...6789"
+    assert printable("naïve 名 👍") == "naïve 名 👍"
 
 
 def test_a_refusal_is_one_line_whatever_it_quotes() -> None:
@@ -87,7 +87,7 @@ def test_a_refusal_is_one_line_whatever_it_quotes() -> None:
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_given_name_is_cleaned_at_the_door(case: str) -> None:
     name = SeriesSpec(wave="sine", name=HOSTILE[case]).name
-    assert name == shown(HOSTILE[case], LONGEST_NAME)
+    assert name == printable(HOSTILE[case], LONGEST_NAME)
     with pytest.raises(ValueError, match="it should not be blank"):
         SeriesSpec(wave="sine", name=" \n")
 
@@ -111,7 +111,7 @@ def test_a_file_of_any_name_is_a_series(name: str, tmp_path: Path) -> None:
     path = tmp_path / f"{name}.csv"
     path.write_text("ds,y\n0,1\n1,2\n")
     series = read_series.fn(SeriesSpec(path=str(path)))
-    assert series.name == (shown(name, LONGEST_NAME) or "series")
+    assert series.name == (printable(name, LONGEST_NAME) or "series")
     assert series.panel.ids == (name,)
 
 
@@ -125,7 +125,7 @@ def test_a_plot_takes_any_title_and_unit(case: str) -> None:
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_terminal_shows_any_experiment_as_it_is_called(case: str) -> None:
-    name = shown(HOSTILE[case], LONGEST_NAME)
+    name = printable(HOSTILE[case], LONGEST_NAME)
     summary = {"experiment": name, "chosen": "gru", "baselines": {}}
     summary |= {"models": {"gru": {"seconds": 1.0, "metrics": {"train_rmse": 0.5}}}}
     screen = Console(file=io.StringIO(), width=200, markup=False)
@@ -144,7 +144,7 @@ def test_a_column_of_any_name_is_found_and_one_that_no_store_can_hold_is_refused
         else:
             series = read_series.fn(SeriesSpec(path=str(path), value=name))
             assert series.panel.values.tolist() == [1, 2]
-            assert series.unit == shown(name, LONGEST_NAME)
+            assert series.unit == printable(name, LONGEST_NAME)
     with pytest.raises(ValueError, match="characters in all, more than 70,000"):
         SeriesSpec(path=str(path), past=tuple(f"{n:096}" for n in range(700)))
 

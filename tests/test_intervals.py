@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.intervals import Intervals, conformal_size, conformal_sizes, fixed_sizes, rolling_sizes
+from models.intervals import (
+    Intervals,
+    conformal_half_width,
+    conformal_half_widths,
+    fixed_half_widths,
+    rolling_half_widths,
+)
 from models.metrics import coverage
 
 NAN = np.nan
@@ -18,36 +24,38 @@ NAN = np.nan
 
 def test_of_the_errors_1_to_19_the_18th_makes_90_percent() -> None:
     errors = np.random.default_rng(0).permutation(np.arange(1.0, 20.0))
-    assert conformal_size(errors, 90) == 18
-    assert conformal_size(-errors, 90) == 18
-    assert conformal_size(errors, 91) == 19  # the 18.2th
-    assert conformal_size(errors, 50) == 10
-    assert conformal_size(errors, 5) == 1
-    assert conformal_size(errors, 1) == 1
+    assert conformal_half_width(errors, 90) == 18
+    assert conformal_half_width(-errors, 90) == 18
+    assert conformal_half_width(errors, 91) == 19  # the 18.2th
+    assert conformal_half_width(errors, 50) == 10
+    assert conformal_half_width(errors, 5) == 1
+    assert conformal_half_width(errors, 1) == 1
 
 
 def test_where_there_are_too_few_errors_the_largest_stands_in() -> None:
-    assert conformal_size(np.array([3.0, -7.0, 2.0]), 90) == 7  # 90 % take 9
-    assert conformal_size(np.arange(1.0, 9.0), 90) == 8
-    assert conformal_size(np.arange(1.0, 10.0), 90) == 9
-    assert conformal_size(np.array([3.0]), 1) == 3
+    assert conformal_half_width(np.array([3.0, -7.0, 2.0]), 90) == 7  # 90 % take 9
+    assert conformal_half_width(np.arange(1.0, 9.0), 90) == 8
+    assert conformal_half_width(np.arange(1.0, 10.0), 90) == 9
+    assert conformal_half_width(np.array([3.0]), 1) == 3
 
 
 def test_no_error_gives_no_size() -> None:
-    assert np.isnan(conformal_size(np.empty(0), 90))
-    assert np.isnan(conformal_size(np.full(3, NAN), 90))
-    assert np.isnan(conformal_sizes(np.empty((0, 2)), 90)).tolist() == [True, True]
+    assert np.isnan(conformal_half_width(np.empty(0), 90))
+    assert np.isnan(conformal_half_width(np.full(3, NAN), 90))
+    assert np.isnan(conformal_half_widths(np.empty((0, 2)), 90)).tolist() == [True, True]
 
 
 def test_unknown_errors_are_left_out_step_by_step() -> None:
     errors = np.array([[1.0, NAN, NAN], [-4.0, 2.0, NAN], [3.0, 5.0, NAN]])
-    assert conformal_sizes(errors, 50).tolist() == pytest.approx([3, 5, NAN], nan_ok=True)  # the 2nd of 3, of 2, of 0
+    assert conformal_half_widths(errors, 50).tolist() == pytest.approx(
+        [3, 5, NAN], nan_ok=True
+    )  # the 2nd of 3, of 2, of 0
 
 
 @pytest.mark.parametrize("level", [10, 29, 57, 58, 90, 99])
 @pytest.mark.parametrize("count", [99, 199, 999])
 def test_the_rank_is_exact_where_n_plus_1_is_a_multiple_of_100(count: int, level: int) -> None:
-    assert conformal_size(np.arange(1.0, count + 1), level) == (count + 1) // 100 * level
+    assert conformal_half_width(np.arange(1.0, count + 1), level) == (count + 1) // 100 * level
 
 
 # Theory
@@ -57,7 +65,7 @@ def test_the_rank_is_exact_where_n_plus_1_is_a_multiple_of_100(count: int, level
 def test_the_coverage_of_exchangeable_errors_is_the_level_or_up_to_1_in_n_plus_1_more(count: int, level: int) -> None:
     draw, draws = np.random.default_rng(count), 40_000
     errors = draw.standard_t(3, size=(count + 1, draws)) * np.exp(draw.normal(size=draws))  # exchangeable in a column
-    held = np.mean(np.abs(errors[-1]) <= conformal_sizes(errors[:-1], level))
+    held = np.mean(np.abs(errors[-1]) <= conformal_half_widths(errors[:-1], level))
     tolerance = 4 * np.sqrt(0.25 / draws)
     assert level / 100 - tolerance <= held <= level / 100 + 1 / (count + 1) + tolerance
     assert held == pytest.approx(np.ceil(round((count + 1) * level / 100, 9)) / (count + 1), abs=tolerance)
@@ -66,9 +74,9 @@ def test_the_coverage_of_exchangeable_errors_is_the_level_or_up_to_1_in_n_plus_1
 def test_fixed_and_rolling_sizes_hold_about_their_level_of_white_noise() -> None:
     draw = np.random.default_rng(2)
     actual, forecast, unit = draw.normal(size=(3000, 2)), np.zeros((3000, 2)), np.ones(3000)
-    fixed = Intervals(80, fixed_sizes(actual[:1000], forecast[:1000], unit[:1000], 80))
+    fixed = Intervals(80, fixed_half_widths(actual[:1000], forecast[:1000], unit[:1000], 80))
     assert coverage(actual[1000:], *fixed.around(forecast[1000:], unit[1000:])) == pytest.approx(0.8, abs=0.04)
-    rolling = rolling_sizes(actual, forecast, unit, np.arange(3000), np.zeros(3000, int), 80, 200)
+    rolling = rolling_half_widths(actual, forecast, unit, np.arange(3000), np.zeros(3000, int), 80, 200)
     assert coverage(actual, -rolling, rolling) == pytest.approx(0.8, abs=0.03)
 
 
@@ -77,16 +85,16 @@ def test_fixed_and_rolling_sizes_hold_about_their_level_of_white_noise() -> None
 
 def test_fixed_sizes_pool_origins_and_series_in_units() -> None:
     actual = np.array([[n, -n] for n in range(1, 7)] + [[10 * n, 100 * n] for n in range(7, 12)], float)  # [11, 2]
-    sizes = fixed_sizes(actual, np.zeros((11, 2)), np.repeat([1.0, 10.0], [6, 5]), 50)
+    sizes = fixed_half_widths(actual, np.zeros((11, 2)), np.repeat([1.0, 10.0], [6, 5]), 50)
     assert sizes.tolist() == [6, 6]  # the middle ones of 1 to 6, 7 to 11 and of 1 to 6, 70 to 110
 
 
 def test_a_step_with_fewer_than_ten_known_errors_has_no_fixed_size() -> None:
     actual = np.repeat(np.arange(1.0, 12.0)[:, None], 4, axis=1)  # [11, 4]
     actual[0, 1:] = actual[1, 2:] = actual[:, 3] = NAN
-    sizes = fixed_sizes(actual, np.zeros((11, 4)), np.ones(11), 50)
+    sizes = fixed_half_widths(actual, np.zeros((11, 4)), np.ones(11), 50)
     assert sizes.tolist() == pytest.approx([6, 7, NAN, NAN], nan_ok=True)  # the 6th of 1 to 11, of 2 to 11
-    assert np.isnan(fixed_sizes(np.empty((0, 2)), np.empty((0, 2)), np.empty(0), 50)).tolist() == [True, True]
+    assert np.isnan(fixed_half_widths(np.empty((0, 2)), np.empty((0, 2)), np.empty(0), 50)).tolist() == [True, True]
 
 
 def test_intervals_lie_around_a_forecast_in_the_units_of_its_series() -> None:
@@ -108,7 +116,7 @@ def test_steps_without_a_size_have_no_interval_and_fewer_steps_take_the_first_si
 
 
 def slow_sizes(errors: np.ndarray, origins: np.ndarray, series: np.ndarray, level: int, recent: int) -> np.ndarray:
-    """What `rolling_sizes` says, cell by cell."""
+    """What `rolling_half_widths` says, cell by cell."""
     sizes = np.full(errors.shape, NAN)
     for i, s in np.ndindex(*errors.shape):
         known = [
@@ -117,13 +125,13 @@ def slow_sizes(errors: np.ndarray, origins: np.ndarray, series: np.ndarray, leve
             if series[j] == series[i] and origins[j] + s < origins[i] and not np.isnan(errors[j, s])
         ]
         if len(known) >= 10:
-            sizes[i, s] = conformal_size(np.array(known[-recent:]), level)
+            sizes[i, s] = conformal_half_width(np.array(known[-recent:]), level)
     return sizes
 
 
 def test_the_first_size_comes_once_10_outcomes_are_known() -> None:
     actual = np.repeat(np.arange(1.0, 16.0)[:, None], 3, axis=1)  # [15, 3]
-    sizes = rolling_sizes(actual, np.zeros((15, 3)), np.ones(15), np.arange(100, 115), np.zeros(15, int), 50, 100)
+    sizes = rolling_half_widths(actual, np.zeros((15, 3)), np.ones(15), np.arange(100, 115), np.zeros(15, int), 50, 100)
     assert np.isnan(sizes).sum(axis=0).tolist() == [10, 11, 12]
     assert sizes[10].tolist() == pytest.approx([6, NAN, NAN], nan_ok=True)  # 1 to 10: the ceil(5.5)th
     assert sizes[14].tolist() == [8, 7, 7]  # 1 to 14, to 13 and to 12
@@ -131,7 +139,7 @@ def test_the_first_size_comes_once_10_outcomes_are_known() -> None:
 
 def test_only_the_latest_outcomes_count() -> None:
     actual = np.append(np.full(20, 50.0), np.arange(1.0, 15.0))[:, None]  # [34, 1]
-    sizes = rolling_sizes(actual, np.zeros((34, 1)), np.ones(34), np.arange(34), np.zeros(34, int), 90, 12)
+    sizes = rolling_half_widths(actual, np.zeros((34, 1)), np.ones(34), np.arange(34), np.zeros(34, int), 90, 12)
     assert sizes[20, 0] == 50
     assert sizes[31, 0] == 50  # 11 small ones and a 50
     assert sizes[33, 0] == 13  # 2 to 13, the 12th of 12
@@ -139,7 +147,7 @@ def test_only_the_latest_outcomes_count() -> None:
 
 def test_origins_far_apart_know_the_outcomes_of_all_steps_before() -> None:
     actual = np.repeat(np.arange(1.0, 16.0)[:, None], 3, axis=1)  # [15, 3]
-    sizes = rolling_sizes(actual, np.zeros((15, 3)), np.ones(15), np.arange(15) * 3, np.zeros(15, int), 50, 100)
+    sizes = rolling_half_widths(actual, np.zeros((15, 3)), np.ones(15), np.arange(15) * 3, np.zeros(15, int), 50, 100)
     assert sizes[10].tolist() == [6, 6, 6]
 
 
@@ -151,7 +159,7 @@ def test_rolling_sizes_are_conformal_sizes_of_what_was_known(level: int, recent:
     origins = np.cumsum(draw.integers(1, 4, 120))
     actual = np.where(draw.random((120, 6)) < 0.1, NAN, draw.normal(size=(120, 6)).round(1))  # with ties
     forecast, unit = draw.normal(size=(120, 6)).round(1), draw.choice([0.5, 2.0], 120)
-    sizes = rolling_sizes(actual, forecast, unit, origins, series, level, recent)
+    sizes = rolling_half_widths(actual, forecast, unit, origins, series, level, recent)
     expected = slow_sizes(np.abs(actual - forecast) / unit[:, None], origins, series, level, recent)
     np.testing.assert_array_equal(sizes, expected)
     assert 0 < np.isnan(sizes).mean() < 0.9
@@ -159,7 +167,9 @@ def test_rolling_sizes_are_conformal_sizes_of_what_was_known(level: int, recent:
 
 def test_a_series_learns_nothing_from_another() -> None:
     actual = np.append(np.ones(15), np.full(9, 100.0))[:, None]  # [24, 1]
-    sizes = rolling_sizes(actual, np.zeros((24, 1)), np.ones(24), np.arange(24), np.repeat([0, 1], [15, 9]), 90, 100)
+    sizes = rolling_half_widths(
+        actual, np.zeros((24, 1)), np.ones(24), np.arange(24), np.repeat([0, 1], [15, 9]), 90, 100
+    )
     assert sizes[10:15, 0].tolist() == [1] * 5
     assert np.isnan(sizes[15:]).all()
 
@@ -168,7 +178,7 @@ def sizes_along(values: np.ndarray) -> np.ndarray:
     """Sizes [38, 4] of the origins 2 to 39 of a series of 45 values that is forecast as 0."""
     origins = np.arange(2, 40)
     actual = values[origins[:, None] + np.arange(4)]  # [38, 4]
-    return rolling_sizes(actual, np.zeros((38, 4)), np.ones(38), origins, np.zeros(38, int), 90, 15)
+    return rolling_half_widths(actual, np.zeros((38, 4)), np.ones(38), origins, np.zeros(38, int), 90, 15)
 
 
 @given(changed=st.integers(12, 39), value=st.floats(-1e3, 1e3))
@@ -190,16 +200,18 @@ def test_the_value_just_before_an_origin_does_change_its_sizes() -> None:
 
 def test_origins_out_of_order_are_refused() -> None:
     with pytest.raises(AssertionError, match="increase"):
-        rolling_sizes(np.ones((11, 1)), np.ones((11, 1)), np.ones(11), np.arange(11)[::-1], np.zeros(11, int), 90, 10)
+        rolling_half_widths(
+            np.ones((11, 1)), np.ones((11, 1)), np.ones(11), np.arange(11)[::-1], np.zeros(11, int), 90, 10
+        )
 
 
 def test_no_origin_gives_no_size() -> None:
     empty = np.empty(0, int)
-    assert rolling_sizes(np.empty((0, 3)), np.empty((0, 3)), np.empty(0), empty, empty, 90, 10).shape == (0, 3)
+    assert rolling_half_widths(np.empty((0, 3)), np.empty((0, 3)), np.empty(0), empty, empty, 90, 10).shape == (0, 3)
 
 
 def test_thousands_of_origins_take_seconds() -> None:
     actual = np.random.default_rng(0).normal(size=(5600, 96))
     began = time.process_time()
-    rolling_sizes(actual, np.zeros((5600, 96)), np.ones(5600), np.arange(5600), np.zeros(5600, int), 90, 1000)
+    rolling_half_widths(actual, np.zeros((5600, 96)), np.ones(5600), np.arange(5600), np.zeros(5600, int), 90, 1000)
     assert time.process_time() - began < 10  # about 1 s

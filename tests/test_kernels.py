@@ -21,14 +21,14 @@ from models.population.adam import Adam
 from models.population.batches import Origins
 from models.population.cells import CELLS
 from models.population.network import Population, Sizes
-from models.population.tensors import Points, bare
+from models.population.tensors import PanelTensors, tensors_of_values
 from models.population.torch_steps import TorchSteps
 from models.specs import FitSpec, RecurrentSpec
 
 ROOT = Path(__file__).parent.parent
 COMPILED = ["rnn", "gru", "lstm"]
 VALUES = torch.sin(torch.arange(400) * 0.3) + 0.1 * torch.randn(400, generator=torch.Generator().manual_seed(0))
-POINTS = bare(VALUES)
+POINTS = tensors_of_values(VALUES)
 LENGTH = 9
 
 
@@ -73,16 +73,16 @@ def test_layers_are_stacked_by_composition(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", COMPILED)
 @pytest.mark.parametrize(("layers", "units", "horizon"), [(1, 16, 1), (1, 7, 40), (3, 20, 5)])
-@pytest.mark.parametrize(("reads", "answers"), [("from_last", "from_last"), ("value", "value")])
+@pytest.mark.parametrize(("input_offset", "target_offset"), [("last", "last"), ("none", "none")])
 def test_a_whole_step_equals_the_reference(
-    cell: str, layers: int, units: int, horizon: int, reads: str, answers: str
+    cell: str, layers: int, units: int, horizon: int, input_offset: str, target_offset: str
 ) -> None:
-    spec = RecurrentSpec(hidden=units, layers=layers, reads=reads, answers=answers)
+    spec = RecurrentSpec(hidden=units, layers=layers, input_offset=input_offset, target_offset=target_offset)
     fit = FitSpec(clip=0.05, weight_decay=0.1)
     sizes, pair = Sizes(LENGTH, horizon), []
     for fast in (True, False):
         pair.append(Population(cell, spec, sizes, [0, 1, 2], compiled=fast))
-        pair[-1].usual.spread[:], pair[-1].usual.change[:] = 0.3, 0.7
+        pair[-1].training_scales.spread[:], pair[-1].training_scales.change[:] = 0.3, 0.7
     compiled, plain = CompiledSteps(pair[0], POINTS, fit), TorchSteps(pair[1], POINTS, fit)
     origins = torch.randint(LENGTH, 350, (3, 70), generator=torch.Generator().manual_seed(1))
     counts = torch.tensor([70, 33, 0])
@@ -104,12 +104,8 @@ def test_a_whole_step_equals_the_reference(
 WANDERING = VALUES.cumsum(0)
 SEEN = (torch.arange(400) % 50 != 7) & (torch.arange(400) < 380)
 COLUMNS = torch.randn(400, 3, generator=torch.Generator().manual_seed(1))
-TOLD_POINTS = Points(WANDERING, WANDERING.where(SEEN, torch.nan), COLUMNS, known=2)
-FRAMES = list(
-    itertools.product(
-        ["value", "from_last", "from_mean"], ["value", "from_last", "from_mean", "from_season"], ["usual", "window"]
-    )
-)
+TOLD_POINTS = PanelTensors(WANDERING, WANDERING.where(SEEN, torch.nan), COLUMNS, n_known=2)
+FRAMES = list(itertools.product(["none", "last", "mean"], ["none", "last", "mean", "season"], ["training", "window"]))
 
 
 def told_pair(cell: str, horizon: int, **spec: Any) -> tuple[Population, Population]:
@@ -119,7 +115,7 @@ def told_pair(cell: str, horizon: int, **spec: Any) -> tuple[Population, Populat
         population = Population(cell, RecurrentSpec(hidden=6, **spec), sizes, [0, 1], compiled=compiled)
         draw = torch.Generator().manual_seed(2)
         population.flat += 0.1 * torch.randn(population.flat.shape, generator=draw)  # highway and covariates count too
-        for place, own in zip(population.usual, ([0.7, 1.3], [0.4, 2.0], [1.5, 0.1]), strict=True):
+        for place, own in zip(population.training_scales, ([0.7, 1.3], [0.4, 2.0], [1.5, 0.1]), strict=True):
             place[:, 0] = torch.tensor(own)
         pair.append(population)
     return pair[0], pair[1]
@@ -129,10 +125,15 @@ def told_pair(cell: str, horizon: int, **spec: Any) -> tuple[Population, Populat
 @pytest.mark.parametrize("cell", COMPILED)
 def test_every_frame_and_loss_equals_the_reference_with_covariates_highway_and_gaps(cell: str, loss: Any) -> None:
     origins = torch.randint(12, 395, (2, 50), generator=torch.Generator().manual_seed(3))
-    assert TOLD_POINTS.goals[origins].isnan().any(), "no goal is missing: the test shows nothing"
+    assert TOLD_POINTS.targets[origins].isnan().any(), "no goal is missing: the test shows nothing"
     fit, counts = FitSpec(loss=loss), torch.tensor([50, 37])
-    for number, (reads, answers, unit) in enumerate(FRAMES):
-        spec = {"reads": reads, "answers": answers, "unit": unit, "highway": 7 * (number % 3)}
+    for number, (input_offset, target_offset, window_scale) in enumerate(FRAMES):
+        spec = {
+            "input_offset": input_offset,
+            "target_offset": target_offset,
+            "window_scale": window_scale,
+            "highway": 7 * (number % 3),
+        }
         spec |= {"layers": 1 + number % 2, "segment": [1, 1, 3, 5][number // 2 % 4]}  # of 12 values, 5 leave 2 over
         ours, theirs = told_pair(cell, 5, **spec)
         compiled, plain = CompiledSteps(ours, TOLD_POINTS, fit), TorchSteps(theirs, TOLD_POINTS, fit)
@@ -158,7 +159,7 @@ def test_the_loss_is_the_mean_over_steps_and_one_that_was_not_observed_counts_as
     population = Population("gru", RecurrentSpec(hidden=2), Sizes(2, 3), [0], compiled=steps is CompiledSteps)
     population.flat.zero_()
     values = torch.tensor([4.0, 5.0, 8.0, 9.0, 7.0])
-    points = bare(values)._replace(goals=values.where(values != 9, torch.nan))
+    points = tensors_of_values(values)._replace(targets=values.where(values != 9, torch.nan))
     found, _ = steps(population, points, FitSpec(loss=loss)).gradient(torch.tensor([[2]]), torch.tensor([1]))
     assert float(found) == pytest.approx({"mse": (9 + 0 + 4) / 3, "mae": (3 + 0 + 2) / 3}[loss])
 
@@ -166,10 +167,10 @@ def test_the_loss_is_the_mean_over_steps_and_one_that_was_not_observed_counts_as
 @pytest.mark.parametrize("steps", [CompiledSteps, TorchSteps])
 def test_where_a_window_is_its_own_unit_its_errors_count_in_its_deviation(steps: Any) -> None:
     """The windows 3, 7 and 30, 70 deviate by 2 and 20; the answers are their last values, off by 6 and 60."""
-    spec = RecurrentSpec(hidden=2, unit="window")
+    spec = RecurrentSpec(hidden=2, window_scale="window")
     population = Population("gru", spec, Sizes(2), [0], compiled=steps is CompiledSteps)
     population.flat.zero_()
-    points = bare(torch.tensor([3.0, 7.0, 13.0, 30.0, 70.0, 130.0]))
+    points = tensors_of_values(torch.tensor([3.0, 7.0, 13.0, 30.0, 70.0, 130.0]))
     origins, counts = torch.tensor([[2, 5]]), torch.tensor([2])
     for loss, expected in (("mse", 9.0), ("mae", 3.0)):
         found, _ = steps(population, points, FitSpec.model_validate({"loss": loss})).gradient(origins, counts)
@@ -185,7 +186,7 @@ def test_a_gap_pulls_no_weight_whatever_it_was_filled_with(steps: Any) -> None:
         values[300:302] = filled
         goals = values.clone()
         goals[300:302] = torch.nan
-        points = TOLD_POINTS._replace(values=values, goals=goals)
+        points = TOLD_POINTS._replace(values=values, targets=goals)
         gradients.append(steps(population, points, FitSpec()).gradient(origins, counts)[1])
     assert torch.equal(*gradients)
     assert gradients[0].isfinite().all()

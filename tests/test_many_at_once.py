@@ -15,7 +15,7 @@ from tests.support.stack import BIN
 from tests.support.tracked import (
     all_runs,
     check_that_no_metric_is_lost,
-    check_that_no_record_is_left,
+    check_that_no_run_state_is_left,
     check_that_nothing_is_mixed,
     check_the_champions,
     parents,
@@ -48,7 +48,7 @@ def check(mlflow: MlflowClient, folder: Path, count: int) -> None:
     check_that_nothing_is_mixed(runs)
     check_that_no_metric_is_lost(mlflow, runs)
     check_the_champions(mlflow, runs)
-    check_that_no_record_is_left(runs, folder)
+    check_that_no_run_state_is_left(runs, folder)
 
 
 def test_the_same_training_four_times_at_once_each_with_a_server_of_its_own(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from prefect.states import Cancelling, Completed, Pending, Running
 
 from tasks.orphans import end_of
-from tasks.tracking.orphans import DeadRun, why_dead
+from tasks.tracking.orphans import OrphanedRun, reason_orphaned
 from tasks.tracking.processes import _numbering, _started, is_gone, own_process
-from tasks.tracking.runs import ALIVE, PROCESS
+from tasks.tracking.runs import HEARTBEAT, PROCESS
 
 
 @pytest.fixture
@@ -49,12 +49,15 @@ def test_of_another_machine_container_or_start_of_this_one_nothing_is_known() ->
 def test_what_cannot_be_seen_is_dead_after_ten_silent_minutes_in_which_it_could_be_heard(
     silent: float, heard: float, dead: bool
 ) -> None:
-    tags = {PROCESS: "far elsewhere 17 4", ALIVE: str(time.time() - silent)}
-    assert why_dead(tags, heard) == ("far gave no sign of life for 11 minutes" if dead else "")
+    tags = {PROCESS: "far elsewhere 17 4", HEARTBEAT: str(time.time() - silent)}
+    assert reason_orphaned(tags, heard) == ("far gave no sign of life for 11 minutes" if dead else "")
 
 
 def test_a_flow_run_ends_with_its_process_but_not_if_another_has_taken_it_up() -> None:
-    run, before = DeadRun("a", "it is gone", time.time() + 5, "b"), DeadRun("a", "it is gone", time.time() - 5, "b")
+    run, before = (
+        OrphanedRun("a", "it is gone", time.time() + 5, "b"),
+        OrphanedRun("a", "it is gone", time.time() - 5, "b"),
+    )
     ended = [end_of(Running(), run), end_of(Cancelling(), run), end_of(Cancelling(), before)]
     assert [state and state.name for state in ended] == ["Crashed", "Cancelled", "Cancelled"]
     assert [end_of(Running(), before), end_of(Pending(), run), end_of(Completed(), run)] == [None] * 3

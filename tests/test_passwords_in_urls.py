@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tasks.credentials import parted, redacted, without_password
+from tasks.credentials import passwords_moved, redacted, without_password
 
 PASSWORD = "p@ss/w:örd #1"  # noqa: S105
 QUOTED = quote(PASSWORD, safe="")
@@ -48,8 +48,8 @@ QUOTED = quote(PASSWORD, safe="")
 def test_a_password_moves_from_a_url_to_the_variable_that_means_the_same(
     given: dict[str, str], changed: dict[str, str]
 ) -> None:
-    assert parted(given) == changed
-    assert parted({**given, **changed}) == {}
+    assert passwords_moved(given) == changed
+    assert passwords_moved({**given, **changed}) == {}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_password_moves_from_a_url_to_the_variable_that_means_the_same(
     ],
 )
 def test_a_url_that_holds_no_password_or_can_do_without_none_stays(url: str) -> None:
-    assert parted({"MLFLOW_TRACKING_URI": url}) == {}
+    assert passwords_moved({"MLFLOW_TRACKING_URI": url}) == {}
 
 
 @pytest.mark.parametrize(

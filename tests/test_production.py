@@ -26,7 +26,7 @@ from tests.support.services import PostgreSQL, everything, free_port
 from tests.support.tracked import (
     all_runs,
     check_that_no_metric_is_lost,
-    check_that_no_record_is_left,
+    check_that_no_run_state_is_left,
     check_that_nothing_is_mixed,
     check_the_champions,
     children,
@@ -167,7 +167,7 @@ def test_each_has_one_finished_run_with_its_models_below(production: Production,
         assert sorted(str(run.data.tags["model"]) for run in below) == sorted(flow_run["parameters"]["models"])
         assert parent.data.params["seed"] == str(flow_run["parameters"]["seed"])
     check_that_nothing_is_mixed(runs)
-    check_that_no_record_is_left(runs, ROOT)
+    check_that_no_run_state_is_left(runs, ROOT)
 
 
 def test_no_metric_is_missing(mlflow: MlflowClient, runs: list[Run]) -> None:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from models.baselines import BASELINES, fit_baseline
 from models.data.panel import Panel, panel_from_frame
 from models.data.scaling import fit_scaling
-from models.data.splits import fit_parts
-from models.data.windows import origins_within, outcomes
+from models.data.splits import split_for_windows
+from models.data.windows import actual_values, origins_within
 from models.forecaster import Forecaster
-from models.intervals import Intervals, fixed_sizes
+from models.intervals import Intervals, fixed_half_widths
 from models.specs import ElmanSpec, FitSpec, ModelSpec, NumpyRNNSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import Series, read_series
@@ -138,7 +138,7 @@ splits = st.builds(SplitSpec, validation=st.sampled_from([0, 0.2, 3]), test=st.s
 def test_parts_follow_each_other_and_no_window_leaves_its_own(
     panel: Panel, window: WindowSpec, split: SplitSpec
 ) -> None:
-    panel, parts, _ = fit_parts(panel, split, window)
+    panel, parts, _ = split_for_windows(panel, split, window)
     assert (panel.starts < parts.train).all()
     assert (parts.train <= parts.validation).all()
     assert (parts.validation <= parts.test).all()
@@ -235,9 +235,9 @@ models = st.builds(
     RecurrentSpec,
     hidden=st.integers(1, 5),
     layers=st.integers(1, 2),
-    reads=st.sampled_from(["value", "from_last", "from_mean"]),
-    answers=st.sampled_from(["value", "from_last", "from_mean", "from_season"]),
-    unit=st.sampled_from(["usual", "window"]),
+    input_offset=st.sampled_from(["none", "last", "mean"]),
+    target_offset=st.sampled_from(["none", "last", "mean", "season"]),
+    window_scale=st.sampled_from(["training", "window"]),
     segment=st.integers(1, 2),
     highway=st.integers(0, 3),
 )
@@ -266,8 +266,8 @@ def test_no_recurrent_network_and_no_interval_knows_what_comes(
     same_before(forecaster.predict, panel, other, cutoff, 4)
     forecaster.intervals = calibrate(forecaster, prepared, 90, 5)
     ends = panel.starts + cutoff
-    first, second = (forecaster.columns_ahead(known.head(ends), 5) for known in (panel, other))
-    assert set(first) == set(forecaster.names())
+    first, second = (forecaster.forecast_columns(known.head(ends), 5) for known in (panel, other))
+    assert set(first) == set(forecaster.column_names())
     for name in first:
         np.testing.assert_array_equal(first[name], second[name], strict=True)
 
@@ -290,7 +290,7 @@ def test_a_training_sees_nothing_behind_its_parts(panel: Panel, values: list[flo
         data_now = dataset(known, window)
         forecaster = trained(spec, data_now)
         forecaster.intervals = calibrate(forecaster, data_now, 90, 4)
-        answers.append(forecaster.columns_ahead(known.head(prepared.parts.validation), 4))
+        answers.append(forecaster.forecast_columns(known.head(prepared.parts.validation), 4))
     for name in answers[0]:
         np.testing.assert_array_equal(answers[0][name], answers[1][name], strict=True)
 
@@ -320,7 +320,7 @@ def test_the_size_of_an_interval_comes_from_errors_that_were_known(
     sizes = []
     for known in (panel, changed(panel, cutoff, values)):
         origins = origins_within(known, known.starts, ends, 1, 1)
-        actual = outcomes(known, origins, 3, ends)  # [M, 3]
+        actual = actual_values(known, origins, 3, ends)  # [M, 3]
         forecast = np.repeat(known.values[origins - 1, None], 3, axis=1)
-        sizes.append(Intervals(level, fixed_sizes(actual, forecast, np.ones(len(origins)), level)).sizes)
+        sizes.append(Intervals(level, fixed_half_widths(actual, forecast, np.ones(len(origins)), level)).sizes)
     np.testing.assert_array_equal(sizes[0], sizes[1], strict=True)

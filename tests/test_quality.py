@@ -13,8 +13,8 @@ from flows.catalogue import change, recipe_parameters
 from flows.parameters import options_of
 from models.metrics import coverage
 from models.specs import ModelSpec
-from tasks.backtest.forecasting import Rolled, roll_model
-from tasks.backtest.planning import Plan, direct_window, plan_backtest, with_test_points
+from tasks.backtest.forecasting import RollingForecasts, forecast_with_model
+from tasks.backtest.planning import BacktestPlan, direct_window, plan_backtest, with_test_points
 from tasks.data.preparation import prepare_data
 from tasks.data.series import read_series
 from tasks.training import Training, untrained
@@ -29,7 +29,7 @@ def path_of(name: str) -> Path:
     return Path(DATA or "", name)
 
 
-def backtested(recipe: str, name: str, **fit: Any) -> tuple[Plan, Rolled]:
+def backtested(recipe: str, name: str, **fit: Any) -> tuple[BacktestPlan, RollingForecasts]:
     """A recipe's GRU as the flow makes it and has it forecast, without a server."""
     changes = {"series": {"path": str(path_of(name))}, "models": ["gru"], "fit": fit}
     given: Any = options_of(backtest.fn).model_validate(change(recipe_parameters("backtest", recipe), changes))
@@ -41,7 +41,7 @@ def backtested(recipe: str, name: str, **fit: Any) -> tuple[Plan, Rolled]:
     for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins["val"]):
         pass
     plan = plan_backtest.fn(data, given.horizon, given.stride)
-    return plan, roll_model.fn(Training(forecaster, {}, 0.0), plan, given.refit, given.intervals, "cpu")
+    return plan, forecast_with_model.fn(Training(forecaster, {}, 0.0), plan, given.refit, given.intervals, "cpu")
 
 
 def percents(actual: np.ndarray, forecast: np.ndarray) -> np.ndarray:

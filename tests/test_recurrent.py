@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.data.covariates import Columns, Covariates
+from models.data.covariates import CovariateNames, Covariates
 from models.data.panel import Panel, one_series, panel_from_frame
 from models.data.scaling import fit_scaling
 from models.data.splits import split_panel
@@ -36,7 +36,7 @@ def table(lengths: dict[str, int] = LENGTHS, ahead: int = 12) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-COLUMNS = Columns(past=("heat",), known=("sale",), static=("size",))
+COLUMNS = CovariateNames(past=("heat",), known=("sale",), static=("size",))
 PANEL = panel_from_frame(table(), "last", COLUMNS)[0]
 PLAIN = panel_from_frame(table(ahead=0), "last")[0]
 
@@ -259,7 +259,7 @@ def test_a_highway_longer_than_the_window_is_the_whole_window() -> None:
 
 @pytest.mark.parametrize("length", [6, 7])
 def test_values_are_read_a_segment_at_a_time_and_what_is_left_over_at_the_far_end_is_not(length: int) -> None:
-    spec = spec_of({"length": length}, highway=0, segment=3, reads="value", answers="value")
+    spec = spec_of({"length": length}, highway=0, segment=3, input_offset="none", target_offset="none")
     assert Recurrent(spec, layout=layout_of(spec, PANEL)).state()["layer0"].shape == (2, 3 + 3 + 2 + 4, 12)
     network, windows = Recurrent(spec), np.random.default_rng(0).normal(size=(5, length))
     before = network.predict_windows(windows)
@@ -358,5 +358,5 @@ def test_what_a_model_cannot_do_is_refused_before_it_is_trained(given: dict[str,
 def test_a_window_without_a_season_cannot_answer_from_it() -> None:
     with pytest.raises(ValueError, match=r"a window of 6 values holds no season of 7: make --window.length at least"):
         ModelSpec.model_validate(
-            {"model": "gru", "season": 7, "window": {"length": 6}, "recurrent": {"answers": "from_season"}}
+            {"model": "gru", "season": 7, "window": {"length": 6}, "recurrent": {"target_offset": "season"}}
         )

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.data.covariates import Columns
+from models.data.covariates import CovariateNames
 from models.data.panel import Panel, panel_from_frame
 from models.data.scaling import fit_scaling
 from models.errors import InputError
-from models.files import write_whole
-from models.forecaster import Forecaster, build_network, columns_of, layout_of
+from models.files import write_atomically
+from models.forecaster import Forecaster, build_network, covariate_names_of, layout_of
 from models.intervals import Intervals
 from models.saving import load_forecaster, save_forecaster
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, WindowSpec
@@ -56,13 +56,19 @@ def told(scope: str, transform: str) -> tuple[Forecaster, Panel, pd.DataFrame]:
     frame["y"] = frame["y"] + 5
     frame["sale"], frame["heat"] = np.cos(np.arange(82) / 3), np.sin(np.arange(82) / 7)
     frame["size"] = frame["unique_id"].map({"a": 1.0, "b": 2.0})
-    columns = Columns(past=("heat",), known=("sale",), static=("size",))
+    columns = CovariateNames(past=("heat",), known=("sale",), static=("size",))
     panel, _ = panel_from_frame(frame, "linear", columns)
     spec = ModelSpec.model_validate(
         {
             "model": "lstm",
             "window": {"length": 5, "horizon": 2, "transform": transform, "scale": "robust", "calendar": "weekday"},
-            "recurrent": {"hidden": 4, "highway": 2, "reads": "from_mean", "answers": "from_season", "unit": "window"},
+            "recurrent": {
+                "hidden": 4,
+                "highway": 2,
+                "input_offset": "mean",
+                "target_offset": "season",
+                "window_scale": "window",
+            },
             "fit": {"epochs": 2, "members": 2, "scope": scope, "combine": "mean", "loss": "mae"},
             "season": 3,
         }
@@ -72,7 +78,7 @@ def told(scope: str, transform: str) -> tuple[Forecaster, Panel, pd.DataFrame]:
     for _ in network.fit(scaling.scale(panel, network.dtype), origins, None):
         pass
     intervals, units = Intervals(80, np.array([0.1, 1 / 3, np.nan])), {"a": 0.1, "b": 7.0}
-    return Forecaster(spec, scaling, network, "linear", columns_of(panel), intervals, units), panel, frame
+    return Forecaster(spec, scaling, network, "linear", covariate_names_of(panel), intervals, units), panel, frame
 
 
 @pytest.mark.parametrize("transform", ["none", "log", "difference"])
@@ -83,9 +89,9 @@ def test_covariates_intervals_and_networks_for_each_series_come_back_to_the_bit(
     forecaster, panel, frame = told(scope, transform)
     save_forecaster(forecaster, tmp_path)
     again = load_forecaster(tmp_path)
-    assert (again.spec, again.fill, again.columns) == (forecaster.spec, "linear", forecaster.columns)
-    assert again.columns == Columns(past=("heat",), known=("sale",), static=("size",))
-    assert again.units == forecaster.units == {"a": 0.1, "b": 7.0}
+    assert (again.spec, again.fill, again.covariate_names) == (forecaster.spec, "linear", forecaster.covariate_names)
+    assert again.covariate_names == CovariateNames(past=("heat",), known=("sale",), static=("size",))
+    assert again.interval_scales == forecaster.interval_scales == {"a": 0.1, "b": 7.0}
     assert again.network.layout == forecaster.network.layout
     assert again.network.layout.ids == (panel.ids if scope == "local" else ())
     origins = np.array([9, 38, 50, 79])
@@ -165,14 +171,14 @@ def test_what_was_altered_since_it_was_saved_is_refused(name: str, tmp_path: Pat
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
-    write_whole(path, b"old")
+    write_atomically(path, b"old")
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_whole(path, b"new")
+        write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
 
 

@@ -30,15 +30,15 @@ SCALING = Scaling(WINDOW, ("a", "b"), np.array([2.0, 20.0]), np.array([1.0, 10.0
 def test_mean_and_deviation_are_those_of_each_training_part() -> None:
     scaling = fit_scaling(PANEL, TRAIN, WINDOW)
     assert scaling.ids == ("a", "b")
-    assert scaling.centre.tolist() == [2, 20]
-    assert scaling.size.tolist() == [1, 10]
+    assert scaling.offsets.tolist() == [2, 20]
+    assert scaling.scales.tolist() == [1, 10]
 
 
 def test_what_comes_behind_the_training_part_changes_no_scaling() -> None:
     other = panel_of(a=[1, 3, 7], b=[10, 30, 10, 30, 50])
     first, second = fit_scaling(PANEL, TRAIN, WINDOW), fit_scaling(other, TRAIN, WINDOW)
-    assert first.centre.tolist() == second.centre.tolist()
-    assert first.size.tolist() == second.size.tolist()
+    assert first.offsets.tolist() == second.offsets.tolist()
+    assert first.scales.tolist() == second.scales.tolist()
 
 
 def test_each_series_is_brought_to_mean_0_and_deviation_1() -> None:
@@ -107,22 +107,22 @@ def test_what_follows_an_origin_comes_back_from_every_scale(spec: WindowSpec) ->
 def test_a_robust_scale_is_the_median_and_the_middle_half_of_what_was_observed() -> None:
     panel = panel_of(a=[0, 1, 2, 3, 4, np.nan, np.nan, 1000])
     scaling = fit_scaling(panel, np.array([7]), WindowSpec(scale="robust"))
-    assert scaling.centre.tolist() == [2]
-    assert scaling.size[0] == pytest.approx(2 / 1.34898, rel=1e-5)  # from 1 to 3, as a normal distribution has it
+    assert scaling.offsets.tolist() == [2]
+    assert scaling.scales[0] == pytest.approx(2 / 1.34898, rel=1e-5)  # from 1 to 3, as a normal distribution has it
 
 
 def test_a_robust_scale_of_values_of_which_more_than_half_are_equal_is_their_deviation() -> None:
     panel = panel_of(a=[5, 5, 5, 5, 5, 5, 5, 9])
     scaling = fit_scaling(panel, np.array([8]), WindowSpec(scale="robust"))
-    assert scaling.centre.tolist() == [5]
-    assert scaling.size.tolist() == [pytest.approx(np.std([0] * 7 + [4]))]
+    assert scaling.offsets.tolist() == [5]
+    assert scaling.scales.tolist() == [pytest.approx(np.std([0] * 7 + [4]))]
 
 
 @pytest.mark.parametrize("scale", ["standard", "robust"])
 def test_a_spread_that_is_nothing_but_rounding_errors_scales_nothing(scale: str) -> None:
     panel = panel_of(a=[0, 1e-310, 2e-310, 3e-310, 1e99])
     scaling = fit_scaling(panel, np.array([4]), WindowSpec.model_validate({"scale": scale}))
-    assert scaling.size.tolist() == [1]
+    assert scaling.scales.tolist() == [1]
     assert np.isfinite(scaling.scale(panel).values).all()
 
 

@@ -7,16 +7,16 @@ import pytest
 from models.baselines import BASELINES
 from models.data.panel import panel_from_frame
 from models.specs import SplitSpec, WindowSpec
-from tasks.backtest.forecasting import Rolled, roll_baseline
-from tasks.backtest.planning import Plan, plan_backtest
-from tasks.backtest.recording import ModelRun, described, summarize
+from tasks.backtest.forecasting import RollingForecasts, forecast_with_baseline
+from tasks.backtest.planning import BacktestPlan, plan_backtest
+from tasks.backtest.recording import ModelRun, describe_backtest, summarize
 from tasks.backtest.scoring import (
-    Scores,
+    BacktestScores,
+    evenly_spaced_origins,
     excerpt,
     plot_backtest,
     score_backtest,
     skills,
-    spread,
     table_rows,
     worst_series,
 )
@@ -24,7 +24,7 @@ from tasks.data.preparation import prepare_data
 from tasks.data.series import Series
 
 
-def ramps(*slopes: float, horizon: int | None = None, validation: int = 4, gap: int | None = None) -> Plan:
+def ramps(*slopes: float, horizon: int | None = None, validation: int = 4, gap: int | None = None) -> BacktestPlan:
     """Series "a", "b" ... of 24 points, which grow by a slope each: the last 6 are tested 2 steps ahead.
 
     With season 1 the slope is what MASE divides by.
@@ -40,12 +40,14 @@ def ramps(*slopes: float, horizon: int | None = None, validation: int = 4, gap: 
     return planned(frame, WindowSpec(length=3, horizon=2), split, 1, horizon)
 
 
-def planned(frame: pd.DataFrame, window: WindowSpec, split: SplitSpec, season: int, horizon: int | None = None) -> Plan:
+def planned(
+    frame: pd.DataFrame, window: WindowSpec, split: SplitSpec, season: int, horizon: int | None = None
+) -> BacktestPlan:
     series = Series("s", panel_from_frame(frame, "last")[0], (), "", "y", "s")
     return plan_backtest.fn(prepare_data.fn(series, window, split, season, "test"), horizon, 1)
 
 
-def seasonal(noise: float = 0.0) -> Plan:
+def seasonal(noise: float = 0.0) -> BacktestPlan:
     """Ten times the same eight points as "a", and higher, and with noise, as "b": the last 16 are tested 2 ahead.
 
     What repeats to the last digit has no scale that MASE could divide by.
@@ -58,7 +60,9 @@ def seasonal(noise: float = 0.0) -> Plan:
     return planned(pd.concat(tables), WindowSpec(length=8, horizon=2), SplitSpec(validation=16, test=16), 8)
 
 
-def off_by(plan: Plan, validation: list[float], test: list[float], reach: float | None = None) -> Rolled:
+def off_by(
+    plan: BacktestPlan, validation: list[float], test: list[float], reach: float | None = None
+) -> RollingForecasts:
     """Forecasts that are too high by so much, a number a series, with an interval that reaches so far."""
     panel, forecasts = plan.data.panel, {}
     errors = {"val": np.array(validation), "test": np.array(test)}
@@ -66,11 +70,11 @@ def off_by(plan: Plan, validation: list[float], test: list[float], reach: float 
         points = np.minimum(origins[:, None] + np.arange(plan.horizon), len(panel.values) - 1)
         forecasts[part] = panel.values[points] + errors[part][plan.series(part), None]
     found = forecasts["test"]
-    return Rolled(forecasts, None if reach is None else (found - reach, found + reach), 1.0)
+    return RollingForecasts(forecasts, None if reach is None else (found - reach, found + reach), 1.0)
 
 
-def scored(plan: Plan, **models: Rolled) -> Scores:
-    return score_backtest.fn(plan, models | {name: roll_baseline.fn(name, plan) for name in BASELINES}, 90)
+def scored(plan: BacktestPlan, **models: RollingForecasts) -> BacktestScores:
+    return score_backtest.fn(plan, models | {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}, 90)
 
 
 # Which model
@@ -129,7 +133,7 @@ def test_several_series_without_a_scale_choose_nothing_and_the_first_model_is_ta
     assert scores.models["gru"]["val_rmse"] == pytest.approx(1)
     assert set(skills(scores)) >= {"skill_last_value_val_rmse", "skill_last_value_test_rmse"}
     assert not any("mase" in name or "seasonal_naive" in name for name in skills(scores))  # which makes no error
-    assert "* is the first model" in described(plan, scores)
+    assert "* is the first model" in describe_backtest(plan, scores)
     rows = table_rows(scores.models | scores.baselines, scores.chosen, scores.chosen_by)
     assert list(rows[0]) == ["model", "RMSE", "sMAPE", "MASE", "cover 90 %", "width 90 %"]
     assert {row["MASE"] for row in rows} == {"–"}
@@ -208,7 +212,7 @@ def test_skill_is_over_each_baseline_that_errs() -> None:
     baselines = {"last_value": {"val_rmse": 4.0, "test_rmse": 8.0, "test_mase": 2.0}, "linear_ar": {"test_rmse": 0.0}}
     chosen = {"val_rmse": 1.0, "test_rmse": 2.0, "test_mase": 3.0}
     models = {"gru": chosen, "rnn": {"val_rmse": 9.0, "test_rmse": 9.0, "test_mase": 9.0}}
-    scores = Scores(models, baselines, pd.DataFrame(), pd.DataFrame(), "gru", "val_rmse")
+    scores = BacktestScores(models, baselines, pd.DataFrame(), pd.DataFrame(), "gru", "val_rmse")
     assert skills(scores) == {
         "skill_last_value_val_rmse": 0.75,
         "skill_last_value_test_rmse": 0.75,
@@ -254,11 +258,11 @@ def test_what_is_said_counts_the_series_that_are_forecast_from() -> None:
     for horizon, origins, series in ((5, 6 + 1 + 5, 3), (6, 5 + 4, 2), (10, 1, 1)):
         plan = planned(frame.assign(y=frame["ds"] * 2.0), window, split, 1, horizon)
         gru = off_by(plan, [1, 1, 1], [1, 1, 1], reach=2)
-        rolled = {"gru": gru} | {name: roll_baseline.fn(name, plan) for name in BASELINES}
+        rolled = {"gru": gru} | {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
         scores = score_backtest.fn(plan, rolled, 90)
         of = f" of {series} series" if series > 1 else ""
         told = f"{horizon} steps ahead from {origins} origin{'s' * (origins > 1)}{of}, in the series' own units; "
-        assert described(plan, scores) == f"{told}* has the lowest val_mase of the models."
+        assert describe_backtest(plan, scores) == f"{told}* has the lowest val_mase of the models."
         summary = summarize("custom", "s", "0", scores, {"gru": ModelRun("1", 2.0, 3.0)}, plan, None, 9.0)
         assert (summary["series"], summary["origins"]) == (series, origins)
         assert len(scores.by_series) == series * 4
@@ -271,19 +275,22 @@ def test_several_series_have_a_figure_of_the_worst_where_there_is_a_mase() -> No
     for plan, expected in ((one, set()), (many, {"worst_series"}), (seasonal(), set())):
         count = len(plan.data.panel.ids)
         gru = off_by(plan, [1.0] * count, [1.0] * count, reach=2)
-        rolled = {"gru": gru} | {name: roll_baseline.fn(name, plan) for name in BASELINES}
+        rolled = {"gru": gru} | {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
         figures = plot_backtest.fn(plan, rolled, score_backtest.fn(plan, rolled, 90), 90)
         assert set(figures) == {"error_by_step", "forecasts"} | expected
 
 
 def test_the_forecasts_that_are_drawn_are_spread_over_the_test_part() -> None:
-    assert spread(ramps(1, 10)).tolist() == [0, 2, 4, 5, 7, 9]
-    assert spread(ramps(1, horizon=6)).tolist() == [0]
+    assert evenly_spaced_origins(ramps(1, 10)).tolist() == [0, 2, 4, 5, 7, 9]
+    assert evenly_spaced_origins(ramps(1, horizon=6)).tolist() == [0]
 
 
 def test_a_forecast_is_drawn_with_its_past_and_with_what_came() -> None:
     plan = ramps(1, 10, gap=17)
-    rolled = {"gru": off_by(plan, [0, 0], [1, 1], reach=2), "seasonal_naive": roll_baseline.fn("seasonal_naive", plan)}
+    rolled = {
+        "gru": off_by(plan, [0, 0], [1, 1], reach=2),
+        "seasonal_naive": forecast_with_baseline.fn("seasonal_naive", plan),
+    }
     drawn = excerpt(plan, rolled, "gru", 5)  # the first of the second series, from time 18 on
     assert drawn.label == "b, from 17"
     assert drawn.context_times.tolist() == list(range(18))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.data.panel import Panel, one_series, panel_from_frame
-from models.data.splits import fit_parts, split_panel
+from models.data.splits import split_for_windows, split_panel
 from models.errors import InputError
 from models.specs import SplitSpec, WindowSpec
 
@@ -89,7 +89,7 @@ def window(short: str, length: int = 4, horizon: int = 1) -> WindowSpec:
 def test_series_with_room_stay_as_they_are() -> None:
     panel = counting(9, 12)  # 5 points to train on are 4 to read and 1 to forecast
     for short in ("error", "leave_out", "pad"):
-        kept, parts, notes = fit_parts(panel, SPLIT, window(short))
+        kept, parts, notes = split_for_windows(panel, SPLIT, window(short))
         assert (kept.ids, kept.values.tolist(), notes) == (panel.ids, panel.values.tolist(), [])
         assert [part.tolist() for part in (parts.train, parts.validation, parts.test)] == [[5, 17], [7, 19], [9, 21]]
 
@@ -104,12 +104,12 @@ def test_series_with_room_stay_as_they_are() -> None:
 )
 def test_a_series_too_short_is_refused_with_its_name_and_part(lengths: list[int], horizon: int, said: str) -> None:
     with pytest.raises(InputError) as caught:
-        fit_parts(counting(*lengths), SPLIT, window("error", horizon=horizon))
+        split_for_windows(counting(*lengths), SPLIT, window("error", horizon=horizon))
     assert said in str(caught.value)
 
 
 def test_what_is_too_short_is_padded_in_front_with_its_first_value_which_is_no_target() -> None:
-    panel, parts, notes = fit_parts(counting(9, 6), SPLIT, window("pad"))  # the second has 2 points to train on
+    panel, parts, notes = split_for_windows(counting(9, 6), SPLIT, window("pad"))  # the second has 2 points to train on
     assert panel.values[9:].tolist() == [1, 1, 1, 1, 2, 3, 4, 5, 6]
     assert panel.observed[9:].tolist() == [False] * 3 + [True] * 6
     assert panel.first == (0, -3)
@@ -118,27 +118,29 @@ def test_what_is_too_short_is_padded_in_front_with_its_first_value_which_is_no_t
 
 
 def test_padding_gives_no_points_to_a_validation_part_that_is_too_short() -> None:
-    panel, parts, notes = fit_parts(counting(20), SPLIT, window("pad", horizon=3))
+    panel, parts, notes = split_for_windows(counting(20), SPLIT, window("pad", horizon=3))
     assert (len(panel.values), parts.validation[0] - parts.train[0]) == (20, 2)
     assert notes == []
 
 
 def test_shares_are_those_of_the_series_before_it_is_padded() -> None:
     split = SplitSpec(validation=0.2, test=0.2)
-    panel, parts, _ = fit_parts(counting(10), split, window("pad", length=20))
+    panel, parts, _ = split_for_windows(counting(10), split, window("pad", length=20))
     assert (parts.train[0], parts.validation[0], parts.test[0]) == (21, 23, 25)
     assert len(panel.values) == 25
 
 
 def test_what_is_too_short_is_left_out_and_named() -> None:
-    panel, parts, notes = fit_parts(counting(9, 8, 12, 3), SPLIT, window("leave_out"))
+    panel, parts, notes = split_for_windows(counting(9, 8, 12, 3), SPLIT, window("leave_out"))
     assert panel.ids == ("s0", "s2")
     assert parts.train.tolist() == [5, 9 + 8]
     assert notes == ["left out 2 of 4 series, too short for a window or constant: s1, s3"]
 
 
 def test_a_series_shorter_than_its_training_part_is_left_out() -> None:
-    panel, parts, notes = fit_parts(counting(40, 6, 5), SplitSpec(train=30, validation=2, test=2), window("leave_out"))
+    panel, parts, notes = split_for_windows(
+        counting(40, 6, 5), SplitSpec(train=30, validation=2, test=2), window("leave_out")
+    )
     assert (panel.ids, parts.train.tolist()) == (("s0",), [30])
     assert notes == ["left out 2 of 3 series, too short for a window or constant: s1, s2"]
 
@@ -147,28 +149,28 @@ def test_a_series_with_gaps_alone_behind_its_first_window_is_refused_or_left_out
     panel = panel_of([1.0, 2, 3, 4] + [np.nan] * 3 + [8, 9], [float(value) for value in range(9)])
     split = SplitSpec(validation=1, test=1)  # 7 points to train on, the first 4 of them to read
     with pytest.raises(InputError, match="series 's0' has no value to learn behind the first 4 points of its training"):
-        fit_parts(panel, split, window("error"))
-    kept, _, notes = fit_parts(panel, split, window("leave_out"))
+        split_for_windows(panel, split, window("error"))
+    kept, _, notes = split_for_windows(panel, split, window("leave_out"))
     assert kept.ids == ("s1",)
     assert notes[0].endswith(": s0")
-    assert fit_parts(panel, split, window("error", length=3))[0].ids == ("s0", "s1")
+    assert split_for_windows(panel, split, window("error", length=3))[0].ids == ("s0", "s1")
 
 
 def test_of_many_that_are_left_out_five_are_named() -> None:
-    _, _, (note,) = fit_parts(counting(9, *[3] * 7), SPLIT, window("leave_out"))
+    _, _, (note,) = split_for_windows(counting(9, *[3] * 7), SPLIT, window("leave_out"))
     assert note.endswith("left out 7 of 8 series, too short for a window or constant: s1, s2, s3, s4, s5 and 2 more")
 
 
 def test_where_nothing_is_left_there_is_an_error() -> None:
     with pytest.raises(InputError, match="all 2 series are too short for windows of 4 values and 1 to forecast"):
-        fit_parts(counting(8, 3), SPLIT, window("leave_out"))
+        split_for_windows(counting(8, 3), SPLIT, window("leave_out"))
 
 
 def test_a_constant_training_part_is_an_error_or_left_out_or_kept() -> None:
     panel = panel_of([1.0] * 7 + [2.0] * 3, [float(value) for value in range(10)])
     with pytest.raises(InputError, match="series 's0' is constant"):
-        fit_parts(panel, SplitSpec(validation=2, test=1), window("error"))
-    kept, _, notes = fit_parts(panel, SplitSpec(validation=2, test=1), window("leave_out"))
+        split_for_windows(panel, SplitSpec(validation=2, test=1), window("error"))
+    kept, _, notes = split_for_windows(panel, SplitSpec(validation=2, test=1), window("leave_out"))
     assert kept.ids == ("s1",)
     assert notes == ["left out 1 of 2 series, too short for a window or constant: s0"]
-    assert fit_parts(panel, SplitSpec(validation=2, test=1), window("pad"))[0].ids == ("s0", "s1")
+    assert split_for_windows(panel, SplitSpec(validation=2, test=1), window("pad"))[0].ids == ("s0", "s1")

@@ -20,11 +20,11 @@ from prefect.workers.process import ProcessWorker
 
 from flows.catalogue import ROOT
 from flows.services import cleanup
-from tasks.resuming.run_state import RECORDS, read_record
+from tasks.resuming.run_state import RUN_STATES, read_run_state
 from tasks.tracking.processes import host_and_number, is_gone
-from tasks.tracking.runs import PROCESS, RECORD
+from tasks.tracking.runs import PROCESS, RUN_STATE
 from tests.support.stack import BIN, Stack, Up
-from tests.support.tracked import all_runs, check_that_no_record_is_left
+from tests.support.tracked import all_runs, check_that_no_run_state_is_left
 
 pytestmark = pytest.mark.timeout(400)
 FOR_EVER, A_WHILE = {"fit": {"epochs": 1_000_000}}, {"fit": {"epochs": 4000}}
@@ -96,9 +96,9 @@ class Box:
         for run in runs:
             if run.info.status == "RUNNING" and is_gone(run.data.tags[PROCESS]) is False:
                 os.kill(int(host_and_number(run.data.tags[PROCESS])[1]), signal.SIGKILL)
-        ids = {run.data.tags[RECORD] for run in runs if RECORD in run.data.tags}
-        for folder in (ROOT / RECORDS).glob("*"):
-            if read_record(folder).get("id") in ids:
+        ids = {run.data.tags[RUN_STATE] for run in runs if RUN_STATE in run.data.tags}
+        for folder in (ROOT / RUN_STATES).glob("*"):
+            if read_run_state(folder).get("id") in ids:
                 shutil.rmtree(folder)
 
 
@@ -200,7 +200,7 @@ def test_a_command_that_is_killed_is_found(box: Box, bystander: UUID) -> None:
     assert any("gru: epoch 1 " in line for line in process.stderr)
     process.kill()
     process.communicate()
-    cleanup.sweep(print, 0)
+    cleanup.clean_up(print, 0)
     sent = flow_run_of(box, process)
     assert box.statuses(sent) == ["KILLED", "KILLED"]
     (reason,) = box.reasons(sent)
@@ -231,7 +231,7 @@ def test_a_flow_run_whose_process_is_killed_is_closed_by_up_and_goes_on_when_it_
     assert box.reasons(sent) == {""}
     history = box.stack.mlflow.get_metric_history(runs[0].info.run_id, "train_loss")
     assert sorted(metric.step for metric in history) == list(range(1, 4001))
-    check_that_no_record_is_left(runs, ROOT)
+    check_that_no_run_state_is_left(runs, ROOT)
 
 
 def test_what_a_silent_worker_had_in_hand_is_given_up_but_for_what_lives(
@@ -248,10 +248,10 @@ def test_what_a_silent_worker_had_in_hand_is_given_up_but_for_what_lives(
     monkeypatch.setattr(cleanup, "SILENCE", 15.0)
     time.sleep(15)
     said = list[str]()
-    cleanup.sweep(said.append, 2)  # seconds are not enough to know
+    cleanup.clean_up(said.append, 2)  # seconds are not enough to know
     assert box.state(of_the_lost) == "Running"
     client.send_worker_heartbeat("box", monkey)
-    cleanup.sweep(said.append, 60)
+    cleanup.clean_up(said.append, 60)
     assert box.state(of_the_lost) == "Crashed"
     assert box.state(of_the_living) == "Running"
     assert box.state(bystander) == "Running"
@@ -260,7 +260,7 @@ def test_what_a_silent_worker_had_in_hand_is_given_up_but_for_what_lives(
 
     os.kill(box.process(bystander), signal.SIGKILL)
     eventually(lambda: is_gone(box.runs(bystander)[-1].data.tags[PROCESS]) is True)
-    cleanup.sweep(print, 0)
+    cleanup.clean_up(print, 0)
     assert box.statuses(bystander) == ["KILLED", "KILLED"]
     assert box.state(bystander) == "Crashed"
     client.delete_flow_run(of_the_living)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prefect.settings import get_current_settings
 
-from flows.services.locks import hold
+from flows.services.locks import hold_folder
 from tests.support.services import free_port
 from tests.support.trackers import TRAIN, Command, Tracker, check_whole, done, proxy, record, tracker
 
@@ -69,7 +69,7 @@ def test_a_proxy_that_answers_errors_or_too_late_is_caught_up_with(
 def test_the_server_of_the_folder_is_followed_to_its_new_address(
     store: Tracker, surroundings: dict[str, str], tmp_path: Path
 ) -> None:
-    with hold(tmp_path) as lock:
+    with hold_folder(tmp_path) as lock:
         lock.write({"environment": {"MLFLOW_TRACKING_URI": store.url}})
         running = Command(tmp_path, *TRAIN, "--series.name", "moved", **surroundings)
         running.until("elman: epoch 1 ")

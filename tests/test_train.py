@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 from flows.train import train
 from models.errors import InputError
 from models.specs import ElmanSpec, FitSpec, NumpyRNNSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec
-from tasks.report import losers
+from tasks.report import worse_than_all
 from tasks.tracking.tracker import connect
 
 EPOCHS = 6
@@ -214,4 +214,4 @@ def test_a_model_that_diverges_is_told_and_kept_out_while_the_others_go_on(
     assert summary["chosen"] == "numpy_rnn"
     assert not summary["registered"]["champion"]
     assert connect().get_run(summary["parent_run_id"]).info.status == "FINISHED"
-    assert losers(summary)[0].startswith("Worse than every baseline: elman")
+    assert worse_than_all(summary)[0].startswith("Worse than every baseline: elman")

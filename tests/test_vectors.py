@@ -5,7 +5,7 @@ import pytest
 from numba import njit
 
 from models.kernels.products import add_outer, multiply, transpose
-from models.kernels.vectors import LANES, WIDTH, clamp, fma, load, sigmoid, spread, store, tanh
+from models.kernels.vectors import LANES, WIDTH, broadcast, clamp, fma, load, sigmoid, store, tanh
 
 RNG = np.random.default_rng(0)
 
@@ -21,7 +21,7 @@ def combine(tile: np.ndarray, out: np.ndarray) -> None:
     store(out, 1, a - b)
     store(out, 2, a * b)
     store(out, 3, a / b)
-    store(out, 4, fma(a, b, spread(np.float32(2))))
+    store(out, 4, fma(a, b, broadcast(np.float32(2))))
     store(out, 5, clamp(a, np.float32(0.5)))
 
 

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from models.data import windows
 from models.data.panel import Panel, one_series, panel_from_frame
-from models.data.windows import contexts, origins_within, outcomes, recurse, refuse_short_past, targets
+from models.data.windows import (
+    actual_values,
+    contexts,
+    forecast_recursively,
+    origins_within,
+    refuse_short_past,
+    target_windows,
+)
 from models.errors import InputError
 
 NAN = float("nan")
@@ -91,7 +98,7 @@ def test_a_context_ends_before_its_origin_and_its_targets_begin_there() -> None:
     values = np.arange(8.0)
     origins = np.array([3, 5])
     assert np.concatenate(list(contexts(values, origins, 3))).tolist() == [[0, 1, 2], [2, 3, 4]]
-    assert targets(values, origins, 2).tolist() == [[3, 4], [5, 6]]
+    assert target_windows(values, origins, 2).tolist() == [[3, 4], [5, 6]]
 
 
 def test_contexts_in_chunks_are_the_same_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,18 +118,18 @@ def test_a_context_longer_than_a_chunk_comes_alone(monkeypatch: pytest.MonkeyPat
 def test_without_origins_there_is_nothing_even_of_a_short_series() -> None:
     none = np.empty(0, np.int64)
     assert list(contexts(np.arange(3.0), none, 5)) == []
-    assert targets(np.arange(3.0), none, 5).shape == (0, 5)
+    assert target_windows(np.arange(3.0), none, 5).shape == (0, 5)
 
 
 def test_outcomes_are_unknown_where_nothing_was_observed_and_behind_the_end_of_the_series() -> None:
     panel = panel_of([0, 1, NAN, 3], [10, 11, 12])  # points 0 to 3, and 4 to 6
-    found = outcomes(panel, np.array([1, 2, 4, 5, 7]), 2)  # 4 and 7 are the ends
+    found = actual_values(panel, np.array([1, 2, 4, 5, 7]), 2)  # 4 and 7 are the ends
     np.testing.assert_array_equal(found, [[1, NAN], [NAN, 3], [NAN, NAN], [11, 12], [NAN, NAN]])
 
 
 def test_outcomes_may_end_earlier_as_a_part_does() -> None:
     panel = panel_of([0, 1, 2, 3], [10, 11, 12])
-    found = outcomes(panel, np.array([1, 2, 5]), 2, ends=np.array([3, 6]))
+    found = actual_values(panel, np.array([1, 2, 5]), 2, ends=np.array([3, 6]))
     np.testing.assert_array_equal(found, [[1, 2], [2, NAN], [11, NAN]])
 
 
@@ -144,25 +151,27 @@ def sum_and_more(horizon: int) -> Callable[[np.ndarray, int], np.ndarray]:
 
 
 def test_one_step_at_a_time_is_fed_back() -> None:
-    path = recurse(sum_and_more(1), np.array([[1.0, 2.0], [0.0, 1.0]]), 5)
+    path = forecast_recursively(sum_and_more(1), np.array([[1.0, 2.0], [0.0, 1.0]]), 5)
     assert path.tolist() == [[3, 5, 8, 13, 21], [1, 2, 3, 5, 8]]  # Fibonacci's numbers
 
 
 def test_three_steps_at_a_time_are_fed_back_and_cut_to_the_length() -> None:
     start = np.array([[1.0, 2.0]])
-    assert recurse(sum_and_more(3), start, 3).tolist() == [[3, 4, 5]]
-    assert recurse(sum_and_more(3), start, 7).tolist() == [[3, 4, 5, 9, 10, 11, 21]]  # 4 + 5 = 9, 10 + 11 = 21
-    assert recurse(sum_and_more(3), start, 2).tolist() == [[3, 4]]
+    assert forecast_recursively(sum_and_more(3), start, 3).tolist() == [[3, 4, 5]]
+    assert forecast_recursively(sum_and_more(3), start, 7).tolist() == [
+        [3, 4, 5, 9, 10, 11, 21]
+    ]  # 4 + 5 = 9, 10 + 11 = 21
+    assert forecast_recursively(sum_and_more(3), start, 2).tolist() == [[3, 4]]
 
 
 def test_a_horizon_longer_than_the_window_pushes_it_out_entirely() -> None:
-    assert recurse(sum_and_more(3), np.array([[1.0]]), 5).tolist() == [[1, 2, 3, 3, 4]]
+    assert forecast_recursively(sum_and_more(3), np.array([[1.0]]), 5).tolist() == [[1, 2, 3, 3, 4]]
 
 
 def test_a_model_is_told_how_many_steps_are_done() -> None:
-    path = recurse(lambda window, done: np.full((len(window), 3), done), np.zeros((1, 2)), 7)
+    path = forecast_recursively(lambda window, done: np.full((len(window), 3), done), np.zeros((1, 2)), 7)
     assert path.tolist() == [[0, 0, 0, 3, 3, 3, 6]]
 
 
 def test_no_steps_are_an_empty_path() -> None:
-    assert recurse(sum_and_more(1), np.ones((4, 2)), 0).shape == (4, 0)
+    assert forecast_recursively(sum_and_more(1), np.ones((4, 2)), 0).shape == (4, 0)

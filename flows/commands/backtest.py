@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.backtest import backtest as backtest_flow
-from flows.cli import BEGAN
+from flows.cli import STARTED
 from flows.commands.running import (
     changed_options,
     recipe_options,
@@ -49,7 +49,7 @@ def backtest(
     refuse_mistakes(options)
     given = {"recipe": name or "custom", **options}
     summary = run_flow(backtest_flow, given, partial(load_libraries, options["models"]))
-    total = time.perf_counter() - BEGAN
+    total = time.perf_counter() - STARTED
     summary["seconds"] |= {"start": total - summary["seconds"].pop("flow"), "total": total}
     write_summary(summary, json_file)
     show(summary)
@@ -72,11 +72,11 @@ def refuse_mistakes(options: dict[str, Any]) -> None:
 def show(summary: dict[str, Any]) -> None:
     """Show the scores to who waits for them, and say what lies where."""
     from tasks.backtest.scoring import table_rows
-    from tasks.tracking.files import artifact_folder, near
+    from tasks.tracking.files import artifact_folder, relative_to_here
 
     scores = {name: model["metrics"] for name, model in summary["models"].items()} | summary["baselines"]
     rows = table_rows(scores, summary["chosen"], summary["chosen_by"])
-    table = Table(title=f"{summary['experiment']}: {summary['described']}", title_justify="left", header_style="bold")
+    table = Table(title=f"{summary['experiment']}: {summary['description']}", title_justify="left", header_style="bold")
     for name in (*rows[0], "seconds"):
         table.add_column(name, justify="left" if name == "model" else "right", no_wrap=name == "model")
     for name, row in zip(scores, rows, strict=True):
@@ -89,7 +89,7 @@ def show(summary: dict[str, Any]) -> None:
     lines = [
         f"{seconds['total']:.1f} s in all: start {seconds['start']:.1f}, training {seconds['train']:.1f}, forecasting "
         f"{seconds['forecast']:.1f}.",
-        f"Forecasts, scores by series and step, and plots: {near(artifact_folder(summary['parent_run_id']))}",
+        f"Forecasts, scores by series and step, and plots: {relative_to_here(artifact_folder(summary['parent_run_id']))}",
         *([f"Forecasts written to {summary['output']}"] if summary["output"] else []),
     ]
     screen.print("\n".join(lines), highlight=False, soft_wrap=True)

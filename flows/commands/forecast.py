@@ -67,14 +67,14 @@ def load_libraries() -> None:
 
 def show(summary: dict[str, Any]) -> None:
     """Say what was forecast, and where it lies."""
-    from tasks.tracking.files import artifact_folder, near
+    from tasks.tracking.files import artifact_folder, relative_to_here
 
     many = f" of each of {summary['series']} series" if summary["series"] > 1 else ""
     steps = summary["rows"] // summary["series"]
     lines = [
         f"{summary['model']}, version {summary['version']} ({summary['column']}): {steps} steps{many} beyond "
         f"{summary['cutoff']}, up to {summary['last']}.",
-        f"  kept in   {near(artifact_folder(summary['run_id']))}",
+        f"  kept in   {relative_to_here(artifact_folder(summary['run_id']))}",
     ]
     if summary["output"]:
         lines.append(f"  written to {summary['output']}")

@@ -67,7 +67,7 @@ def load_libraries() -> None:
 
 def show(summary: dict[str, Any]) -> None:
     """Say how the forecasts did, and where it is kept."""
-    from tasks.tracking.files import artifact_folder, near
+    from tasks.tracking.files import artifact_folder, relative_to_here
 
     screen = Console(markup=False)
     if summary["forecasts"]:
@@ -78,4 +78,4 @@ def show(summary: dict[str, Any]) -> None:
             table.add_row(*row.values())
         screen.print(table)
     screen.print(f"{summary['model']}: {summary['health']}: {summary['reason']}.", highlight=False, soft_wrap=True)
-    screen.print(f"  kept in {near(artifact_folder(summary['run_id']))}", highlight=False, soft_wrap=True)
+    screen.print(f"  kept in {relative_to_here(artifact_folder(summary['run_id']))}", highlight=False, soft_wrap=True)

@@ -15,7 +15,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_sett
 from pydantic import BaseModel
 
 from flows.catalogue import change, recipe_parameters
-from flows.services.ephemeral_server import OwnServer
+from flows.services.ephemeral_server import EphemeralServer
 from models.errors import InputError
 
 if TYPE_CHECKING:  # takes seconds
@@ -69,19 +69,19 @@ def find_model(options: dict[str, Any]) -> "Version":
 
 def run_flow(flow: Callable[..., Summary], options: dict[str, Any], load: Callable[[], None]) -> Summary:
     """Start Prefect's server, where the user names none, call `load` meanwhile, and run the flow."""
-    with prefect_at_hand(load):
+    with prefect_server_ready(load):
         return flow(**options)
 
 
 @contextmanager
-def prefect_at_hand(load: Callable[[], None]) -> Iterator[None]:
+def prefect_server_ready(load: Callable[[], None]) -> Iterator[None]:
     """Start Prefect's server, where the user names none, and import meanwhile what the flows are about to use."""
-    own = None if get_current_settings().api.url else OwnServer()
+    own = None if get_current_settings().api.url else EphemeralServer()
     load()
     if own:
         own.wait()
     for handler in logging.getLogger().handlers:
-        handler.addFilter(is_told_once)
+        handler.addFilter(is_not_reported_by_command)
     gc.freeze()
     gc.enable()
     # No heartbeat to a server that ends with the run: waiting for the last beat takes up to a second.
@@ -89,7 +89,7 @@ def prefect_at_hand(load: Callable[[], None]) -> Iterator[None]:
         yield
 
 
-def is_told_once(record: logging.LogRecord) -> bool:
+def is_not_reported_by_command(record: logging.LogRecord) -> bool:
     """Whether the command itself does not end with what Prefect logs, in one line and without a traceback."""
     error = record.exc_info[1] if record.exc_info else None
     return not (isinstance(error, InputError | OSError) or record.getMessage().startswith("Finished in state Failed"))
@@ -97,8 +97,8 @@ def is_told_once(record: logging.LogRecord) -> bool:
 
 def write_summary(summary: Summary, path: Path | None) -> None:
     """Write the summary where a script wants it."""
-    from models.files import write_whole
+    from models.files import write_atomically
     from tasks.tracking.files import as_json
 
     if path:
-        write_whole(path, as_json(summary).encode())
+        write_atomically(path, as_json(summary).encode())

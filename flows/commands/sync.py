@@ -9,7 +9,7 @@ from prefect.settings import get_current_settings
 from rich.console import Console
 
 from flows.backtest import backtest
-from flows.commands.running import prefect_at_hand
+from flows.commands.running import prefect_server_ready
 from flows.train import train
 from models.errors import InputError
 from models.specs import SeriesSpec
@@ -19,22 +19,22 @@ FLOWS: dict[str, Callable[..., dict[str, Any]]] = {"train": train, "backtest": b
 
 def sync() -> None:
     """What `tidecast sync` does."""
-    from tasks.resuming.run_state import RECORDS, read_record, undelivered_records
+    from tasks.resuming.run_state import RUN_STATES, read_run_state, undelivered_run_states
 
-    waiting, mistakes = undelivered_records(), list[str]()
+    waiting, mistakes = undelivered_run_states(), list[str]()
     say = Console(highlight=False, markup=False, soft_wrap=True).print
     if not waiting:
-        say(f"Nothing waits in {RECORDS} to be delivered.")
-    with prefect_at_hand(load_libraries) if waiting else nullcontext():
+        say(f"Nothing waits in {RUN_STATES} to be delivered.")
+    with prefect_server_ready(load_libraries) if waiting else nullcontext():
         for folder in waiting:
-            record = read_record(folder)
+            run_state = read_run_state(folder)
             try:
-                refuse_changed_data(folder, record)
+                refuse_changed_data(folder, run_state)
             except InputError as mistake:  # the others can be delivered
                 mistakes.append(str(mistake))
                 continue
-            summary = FLOWS[record["flow"]](**record["parameters"])
-            say(f"Delivered: {record['flow']} {summary['recipe']}, as run {summary['parent_run_id']}")
+            summary = FLOWS[run_state["flow"]](**run_state["parameters"])
+            say(f"Delivered: {run_state['flow']} {summary['recipe']}, as run {summary['parent_run_id']}")
     close_dead(say)
     if mistakes:
         raise InputError("; ".join(mistakes))
@@ -48,23 +48,25 @@ def close_dead(say: Callable[[str], object]) -> None:
         refuse_missing_database()
     except InputError:  # nothing was recorded here
         return
-    from tasks.orphans import crash_flow_runs
-    from tasks.tracking.orphans import close_dead_runs
+    from tasks.orphans import crash_orphaned_flow_runs
+    from tasks.tracking.orphans import close_orphaned_runs
     from tasks.tracking.outbox import OUTBOX
 
-    dead = OUTBOX.ask(close_dead_runs)
-    crashed = crash_flow_runs(dead) if get_current_settings().api.url else 0
+    dead = OUTBOX.ask(close_orphaned_runs)
+    crashed = crash_orphaned_flow_runs(dead) if get_current_settings().api.url else 0
     if dead:
         say(f"Closed what was left open by processes that are gone: {len(dead)} in MLflow, {crashed} in Prefect")
 
 
-def refuse_changed_data(folder: Path, record: dict[str, Any]) -> None:
+def refuse_changed_data(folder: Path, run_state: dict[str, Any]) -> None:
     """**Raises:** `InputError` where the data or the code has changed, so that the same would not come of it again."""
     from tasks.data.series import read_series
-    from tasks.resuming.run_state import key_of
+    from tasks.resuming.run_state import resume_key
 
-    series = read_series.fn(SeriesSpec.model_validate(record["parameters"]["series"]))
-    if folder.name.rpartition("-")[0] != key_of(record["flow"], record["parameters"], series.sha256, record["device"]):
+    series = read_series.fn(SeriesSpec.model_validate(run_state["parameters"]["series"]))
+    if folder.name.rpartition("-")[0] != resume_key(
+        run_state["flow"], run_state["parameters"], series.sha256, run_state["device"]
+    ):
         raise InputError(
             f"{folder} cannot be delivered whole: {series.source} or the code has changed since; put back what was "
             "there, or remove the folder and start the run anew"

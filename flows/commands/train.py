@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel
 from rich.console import Console
 
-from flows.cli import BEGAN
+from flows.cli import STARTED
 from flows.commands.running import changed_options, recipe_options, refuse_json_file, run_flow, write_summary
 from flows.parameters import options_of
 from flows.train import train as train_flow
@@ -43,7 +43,7 @@ def train(
     refuse_json_file(json_file)
     refuse_misfits(options)
     summary = run_flow(train_flow, {"recipe": name or "custom", **options}, partial(load_libraries, options["models"]))
-    total = time.perf_counter() - BEGAN
+    total = time.perf_counter() - STARTED
     summary["seconds"] |= {"start": total - summary["seconds"].pop("flow"), "total": total}
     write_summary(summary, json_file)
     show(summary)

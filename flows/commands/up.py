@@ -19,8 +19,8 @@ from flows.catalogue import ROOT
 from flows.commands.worker import Worker, cores, cpu_worker, gpu_workers
 from flows.services import servers
 from flows.services.addresses import Address
-from flows.services.cleanup import keep_sweeping, sweep
-from flows.services.locks import OWN, Lock, hold
+from flows.services.cleanup import clean_up, keep_cleaning_up
+from flows.services.locks import STATE_FOLDER, FolderLock, hold_folder
 from flows.services.marks import end_marked
 from flows.services.processes import Children
 from models.errors import InputError
@@ -61,25 +61,25 @@ def up(
         say(f"No passwords: whoever reaches port {prefect_port} or {mlflow_port} of {host} can run code here")
     if prefect_port == mlflow_port:
         raise InputError(f"--prefect-port and --mlflow-port are both {mlflow_port}: give each its own")
-    with hold(folder) as lock:
+    with hold_folder(folder) as lock:
         end_leftovers(lock)
         prefect.check("--prefect-port")
         mlflow.check("--mlflow-port")
         os.environ |= servers.clients(prefect, mlflow) | servers.prefect_password()
         with Children(farewell="Ending the workers, Prefect and MLflow") as children:
             lock.write({"mark": children.mark})
-            say(f"Starting Prefect and MLflow in {folder} (logs in {OWN}/)")
+            say(f"Starting Prefect and MLflow in {folder} (logs in {STATE_FOLDER}/)")
             start_servers(children, folder, prefect, mlflow)
             workers = workers_here()
-            sweep(say, 0, gone=[each.name for each in workers])
+            clean_up(say, 0, gone=[each.name for each in workers])
             recipes = start_recipes(children, folder, workers, schedules)
             lock.write({"mark": children.mark, "environment": servers.clients(prefect, mlflow)})
             show(folder, prefect, mlflow, workers, recipes, schedules)
-            keep_sweeping(say)
+            keep_cleaning_up(say)
             children.watch()
 
 
-def end_leftovers(lock: Lock) -> None:
+def end_leftovers(lock: FolderLock) -> None:
     """End what a `tidecast up` has left that was killed together with its guardian, as by a machine without memory."""
     if "mark" in lock.left and (ended := end_marked(lock.left["mark"])):
         say(f"Ended {ended} processes that an earlier tidecast up left, which was killed (process {lock.left['pid']})")
@@ -87,7 +87,7 @@ def end_leftovers(lock: Lock) -> None:
 
 def start_servers(children: Children, folder: Path, prefect: Address, mlflow: Address) -> None:
     """Start both servers, and wait until they answer."""
-    own = folder / OWN
+    own = folder / STATE_FOLDER
     flows = children.start(
         "the Prefect server",
         servers.prefect_command(prefect),
@@ -137,7 +137,7 @@ def start_recipes(children: Children, folder: Path, workers: list[Worker], sched
 
     from flows.services.deployments import is_online, make_pools, switch_schedules
 
-    own, since = folder / OWN, datetime.now(UTC)
+    own, since = folder / STATE_FOLDER, datetime.now(UTC)
     with get_client(sync_client=True) as client:
         make_pools(client, ["gpu", "cpu"])
         started = [

@@ -52,7 +52,9 @@ def make_pools(client: "SyncPrefectClient", names: Iterable[str]) -> None:
             continue
 
 
-def give_up_lost_runs(client: "SyncPrefectClient", is_gone: Callable[[str], bool], living: Collection[str] = ()) -> int:
+def crash_lost_flow_runs(
+    client: "SyncPrefectClient", is_gone: Callable[[str], bool], living: Collection[str] = ()
+) -> int:
     """Mark as crashed what workers that are gone had in hand, unless it is among the `living`; how many.
 
     Such a run would stay in the way of the next one of its deployment for ever.

@@ -20,7 +20,7 @@ from prefect.settings import get_current_settings
 from flows.services.guardian import Guardian
 from flows.services.marks import MARK, PATIENCE
 from flows.services.processes import SLOWEST, reason_in
-from tasks.resuming.locks import own_turn
+from tasks.resuming.locks import locked
 
 SETTINGS = {
     "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "false",  # that is done before, one server at a time
@@ -28,7 +28,7 @@ SETTINGS = {
 }
 
 
-class OwnServer:
+class EphemeralServer:
     """The command's side. From here on Prefect's clients in this process use it."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ def serve(descriptor: int) -> None:
     from prefect.server.api.server import create_app
     from prefect.server.database import provide_database_interface
 
-    with own_turn("prefect.db", get_current_settings().home):  # of several at once each would make the same tables
+    with locked("prefect.db", get_current_settings().home):  # of several at once each would make the same tables
         asyncio.run(provide_database_interface().create_db())
     app = create_app(ephemeral=True, final=True)
     uvicorn.Server(uvicorn.Config(app, lifespan="on", log_level="error")).run([socket.socket(fileno=descriptor)])

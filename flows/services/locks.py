@@ -11,13 +11,13 @@ from typing import Any
 
 from models.errors import InputError
 
-OWN = Path(".tidecast")
+STATE_FOLDER = Path(".tidecast")
 """Logs and the lock, in the folder in which `tidecast up` was started."""
-LOCK = OWN / "lock"
+LOCK = STATE_FOLDER / "lock"
 
 
 @dataclass(frozen=True)
-class Lock:
+class FolderLock:
     """The lock, held; `left` is what a process that was killed has left in it."""
 
     descriptor: int
@@ -31,13 +31,13 @@ class Lock:
 
 
 @contextmanager
-def hold(folder: Path) -> Iterator[Lock]:
+def hold_folder(folder: Path) -> Iterator[FolderLock]:
     """Hold the lock of a folder, which is made if need be.
 
     **Raises:** `InputError` where another process holds it, or the folder cannot be written.
     """
     try:
-        (folder / OWN).mkdir(mode=0o700, exist_ok=True)
+        (folder / STATE_FOLDER).mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise InputError(
@@ -49,14 +49,14 @@ def hold(folder: Path) -> Iterator[Lock]:
         pid = _content(descriptor).get("pid")
         raise InputError(f"tidecast up already runs in {folder}, as process {pid}; end that one first") from None
     try:
-        lock = Lock(descriptor, _content(descriptor))
+        lock = FolderLock(descriptor, _content(descriptor))
         yield lock
         lock.write({})
     finally:
         os.close(descriptor)
 
 
-def servers_of(folder: Path) -> dict[str, str]:
+def server_environment(folder: Path) -> dict[str, str]:
     """The environment that leads to the servers which `tidecast up` runs in a folder; empty where it does not run."""
     try:
         descriptor = os.open(folder / LOCK, os.O_RDONLY)

@@ -22,9 +22,9 @@ def create_app() -> ASGIApp:
     from prefect.server.api import server
     from prefect.settings import get_current_settings
 
-    from tasks.credentials import keep_secrets
+    from tasks.credentials import redact_logs
 
-    keep_secrets()
+    redact_logs()
     hosts = os.environ.get(HOSTS, "localhost,127.0.0.1,[::1]").split(",")
     origins = get_current_settings().server.api.cors_allowed_origins.split(",")
     # Before the app, not in it: its automations call it by a name of their own, without the network.

@@ -9,9 +9,9 @@ import secrets
 from pathlib import Path
 
 from flows.catalogue import ROOT
-from flows.cli import GIVEN
+from flows.cli import USER_ENVIRONMENT
 from flows.services.addresses import Address, is_loopback
-from flows.services.locks import OWN
+from flows.services.locks import STATE_FOLDER
 from models.errors import InputError
 
 PREFECT_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING"  # noqa: S105
@@ -43,7 +43,7 @@ def mlflow_user() -> str | None:
 
 def _given(name: str) -> str | None:
     """What the user's environment says; a password from the URL of another server is none for this one."""
-    return os.environ.get(name) if name in GIVEN else None
+    return os.environ.get(name) if name in USER_ENVIRONMENT else None
 
 
 def clients(prefect: Address, mlflow: Address) -> dict[str, str]:
@@ -58,7 +58,11 @@ def prefect_password() -> dict[str, str]:
 
 def inherited() -> dict[str, str]:
     """The environment, without what keeps `tidecast` itself quiet."""
-    return {name: value for name, value in os.environ.items() if name in GIVEN or not name.endswith("_LOGGING_LEVEL")}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in USER_ENVIRONMENT or not name.endswith("_LOGGING_LEVEL")
+    }
 
 
 def prefect_command(address: Address) -> list[str]:
@@ -127,7 +131,7 @@ def _accounts(folder: Path, runs: str) -> dict[str, str]:
         accounts = url._replace(password=None).render_as_string(hide_password=False)
         if url.password:
             environment["PGPASSWORD"] = str(url.password)  # so that it stands in no file
-    settings = folder / OWN / "mlflow-accounts.ini"
+    settings = folder / STATE_FOLDER / "mlflow-accounts.ini"
     content = f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {accounts.replace('%', '%%')}\n"
     settings.write_text(content + "auth_cache_ttl_seconds = 60\n")  # else each request pays a slow hash, 0.1 s
     return {**environment, "MLFLOW_AUTH_CONFIG_PATH": str(settings)}
@@ -135,7 +139,7 @@ def _accounts(folder: Path, runs: str) -> dict[str, str]:
 
 def _secret_key(folder: Path) -> str:
     """What MLflow signs its forms with; the same at the next start."""
-    path = folder / OWN / "mlflow-secret-key"
+    path = folder / STATE_FOLDER / "mlflow-secret-key"
     if not path.exists():
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         os.write(descriptor, secrets.token_hex(32).encode())

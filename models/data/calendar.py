@@ -10,7 +10,7 @@ MONDAY = 3
 """Weekday of the first of January 1970, a Thursday, counted from Monday."""
 
 
-def calendar_columns(times: np.ndarray, moments: Sequence[str]) -> np.ndarray:
+def calendar_covariates(times: np.ndarray, moments: Sequence[str]) -> np.ndarray:
     """Sine and cosine of where each time stands in its hour, day, week, month or year: float32 [P, 2 * moments].
 
     **Arguments:** `times`, datetime64 [P]; `moments`, where "minute" stands for the hour, "hour" for the day (both go

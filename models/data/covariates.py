@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from models.data.frequency import Step, times_from
-from models.data.long_table import Fill, Run, on_grid
+from models.data.long_table import Fill, SeriesRows, on_grid
 from models.errors import InputError
 
 
-class Columns(NamedTuple):
+class CovariateNames(NamedTuple):
     """The columns of a table that are covariates: known up to the present, known ahead, and of the series itself."""
 
     past: tuple[str, ...] = ()
@@ -20,28 +20,28 @@ class Columns(NamedTuple):
     static: tuple[str, ...] = ()
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def all(self) -> tuple[str, ...]:
         """All of them, those known longest first."""
         return self.static + self.known + self.past
 
 
-NO_COLUMNS = Columns()
+NO_COVARIATES = CovariateNames()
 
 
 @dataclass(frozen=True)
 class Covariates:
     """F numbers beside each value of a panel, and in rows behind each series' end.
 
-    `names` [F]; `values` float32 [P, F], complete; `known`: how many of the columns, the first ones, are known ahead;
+    `names` [F]; `values` float32 [P, F], complete; `n_known`: how many of the columns, the first ones, are known ahead;
     `ahead`: for each of the N series float32 [X_n, F], the rows behind its last value, NaN where not known ahead;
-    `static`: how many of the known columns, again the first ones, never change.
+    `n_static`: how many of the known columns, again the first ones, never change.
     """
 
     names: tuple[str, ...]
     values: np.ndarray
-    known: int
+    n_known: int
     ahead: tuple[np.ndarray, ...]
-    static: int = 0
+    n_static: int = 0
 
     def take(self, points: np.ndarray, series: np.ndarray | None = None) -> "Covariates":
         """Those of the points given, and what is ahead of the series given, or of all."""
@@ -57,7 +57,7 @@ class Covariates:
         return replace(self, values=self.values[keep], ahead=ahead)
 
     def _seen_ahead(self, rows: np.ndarray) -> np.ndarray:
-        return np.where(np.arange(len(self.names)) < self.known, rows, np.float32(np.nan))
+        return np.where(np.arange(len(self.names)) < self.n_known, rows, np.float32(np.nan))
 
     def rows(self, series: int, start: int, end: int, begin: int, count: int) -> np.ndarray:
         """`count` rows [count, F] of a series that owns the points `start` to `end`, from its `begin`-th on.
@@ -71,18 +71,18 @@ class Covariates:
         rows[: len(inside)] = inside
         beyond = rows[max(behind, 0) :]
         beyond[: len(ahead)] = ahead
-        for lasting in (slice(self.static), slice(self.known, None)):
+        for lasting in (slice(self.n_static), slice(self.n_known, None)):
             beyond[:, lasting] = self.values[end - 1, lasting]
         return rows
 
 
-def covariate_numbers(frame: pd.DataFrame, columns: Columns) -> np.ndarray:
+def covariate_numbers(frame: pd.DataFrame, names: CovariateNames) -> np.ndarray:
     """The covariates of a table's rows, float32 [R, F], NaN where a cell is empty.
 
     **Raises:** `InputError` where a column is not there, or a cell is no finite number.
     """
-    numbers = np.empty((len(frame), len(columns.names)), np.float32)
-    for place, name in enumerate(columns.names):
+    numbers = np.empty((len(frame), len(names.all)), np.float32)
+    for place, name in enumerate(names.all):
         if name not in frame.columns:
             raise InputError(f"the table has no column '{name}', which is a covariate; add it")
         numbers[:, place] = _numbers(frame[name], name)
@@ -110,7 +110,7 @@ def _numbers(cells: pd.Series, name: str) -> np.ndarray:
 
 
 def read_covariates(
-    numbers: np.ndarray, columns: Columns, runs: Sequence[Run], step: Step, fill: Fill
+    numbers: np.ndarray, names: CovariateNames, runs: Sequence[SeriesRows], step: Step, fill: Fill
 ) -> tuple[Covariates | None, list[str]]:
     """The covariates of a panel from those of the sorted rows [R, F], and what is to be told of them.
 
@@ -119,28 +119,28 @@ def read_covariates(
     **Raises:** `InputError` on static columns that change, on columns without a number in a series, and on anything
     missing inside where `fill` is "error".
     """
-    if not columns.names:
+    if not names.all:
         return None, []
-    static = len(columns.static)
-    of_series = _unchanging(numbers[:, :static], columns, runs)  # [N, static]
+    static = len(names.static)
+    of_series = _unchanging(numbers[:, :static], names, runs)  # [N, static]
     inside, ahead = [], []
     for run, lasting in zip(runs, of_series, strict=True):
         grid = on_grid(numbers[run.first : run.rows.stop], run.places)  # [points + X_n, F]
         grid[:, :static] = lasting
         inside.append(grid[: run.points])
         ahead.append(grid[run.points :].copy())
-        ahead[-1][:, static + len(columns.known) :] = np.nan
+        ahead[-1][:, static + len(names.known) :] = np.nan
     values = np.concatenate(inside)  # [P, F]
-    notes = _fill(values, columns, runs, step, fill)
-    return Covariates(columns.names, values, static + len(columns.known), tuple(ahead), static), notes
+    notes = _fill(values, names, runs, step, fill)
+    return Covariates(names.all, values, static + len(names.known), tuple(ahead), static), notes
 
 
-def _unchanging(numbers: np.ndarray, columns: Columns, runs: Sequence[Run]) -> np.ndarray:
+def _unchanging(numbers: np.ndarray, names: CovariateNames, runs: Sequence[SeriesRows]) -> np.ndarray:
     """The one number of each series in each static column, [N, static]."""
     begins = [run.rows.start for run in runs]
     low, high = (extreme.reduceat(numbers, begins, axis=0) for extreme in (np.fmin, np.fmax))
     for n, column in np.argwhere(low != high):  # NaN where there is none
-        name = columns.static[column]
+        name = names.static[column]
         if np.isnan(low[n, column]):
             raise InputError(f"series '{runs[n].name}' has no number in '{name}'; fill it in for one row at least")
         raise InputError(
@@ -150,7 +150,7 @@ def _unchanging(numbers: np.ndarray, columns: Columns, runs: Sequence[Run]) -> n
     return low
 
 
-def _fill(values: np.ndarray, columns: Columns, runs: Sequence[Run], step: Step, fill: Fill) -> list[str]:
+def _fill(values: np.ndarray, names: CovariateNames, runs: Sequence[SeriesRows], step: Step, fill: Fill) -> list[str]:
     """Fills the gaps of `values` [P, F] where they are."""
     missing = np.isnan(values)
     if not missing.any():
@@ -166,7 +166,7 @@ def _fill(values: np.ndarray, columns: Columns, runs: Sequence[Run], step: Step,
         empty = np.flatnonzero(source >= starts[owners + 1])
         if len(empty):
             raise InputError(
-                f"series '{runs[owners[empty[0]]].name}' has no number in '{columns.names[column]}' up to its last "
+                f"series '{runs[owners[empty[0]]].name}' has no number in '{names.all[column]}' up to its last "
                 "value; fill it in, or drop the column from the covariates"
             )
         values[:, column] = values[source, column]
@@ -176,8 +176,8 @@ def _fill(values: np.ndarray, columns: Columns, runs: Sequence[Run], step: Step,
         run = runs[owners[point]]
         when = times_from(run.start, step, int(point - starts[owners[point]]) + 1)[-1]
         raise InputError(
-            f"series '{run.name}' has no '{columns.names[column]}' at {when} ({count} numbers of covariates are "
+            f"series '{run.name}' has no '{names.all[column]}' at {when} ({count} numbers of covariates are "
             "missing in all); fill it in, or choose --series.fill last or linear"
         )
-    total = len(values) * (len(columns.known) + len(columns.past))
+    total = len(values) * (len(names.known) + len(names.past))
     return [f"filled {count} of {total} numbers of covariates that were missing with the last one before, or the next"]

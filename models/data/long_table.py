@@ -18,7 +18,7 @@ LARGEST_VALUE = 1e100
 
 
 @dataclass(frozen=True)
-class Run:
+class SeriesRows:
     """The rows of one series in the sorted table.
 
     `rows` are all of them; its points begin at row `first` and end before row `stop`, and the rows from there on are
@@ -38,7 +38,7 @@ class Run:
         return int(self.places[self.stop - self.first - 1]) + 1
 
 
-def find_runs(ordered: pd.DataFrame, with_future: bool) -> tuple[list[Run], Step]:
+def find_series(ordered: pd.DataFrame, with_future: bool) -> tuple[list[SeriesRows], Step]:
     """Each series of the sorted table, and their step; `with_future` if rows behind the last value are no points.
 
     **Raises:** `InputError` where times are doubled or follow no step, or a series has no value.
@@ -51,7 +51,7 @@ def find_runs(ordered: pd.DataFrame, with_future: bool) -> tuple[list[Run], Step
     used = [times[part.start : row.stop] for part, row in zip(points, rows, strict=True)]
     step = infer_step(used, names)
     runs = [
-        Run(name, row, part.start, part.stop, when[0], positions(when, step))
+        SeriesRows(name, row, part.start, part.stop, when[0], positions(when, step))
         for name, row, part, when in zip(names, rows, points, used, strict=True)
     ]
     return runs, step
@@ -108,7 +108,7 @@ def _checked_times(times: np.ndarray) -> np.ndarray:
     return exact
 
 
-def sorting_note(ordered: pd.DataFrame, runs: Sequence[Run]) -> list[str]:
+def sorting_note(ordered: pd.DataFrame, runs: Sequence[SeriesRows]) -> list[str]:
     """What to tell where the sorted rows, by their numbers in the table, were not in order within their series."""
     late = np.diff(ordered.index.to_numpy()) < 0
     late[[run.rows.start - 1 for run in runs[1:]]] = False  # from one series to the next
@@ -116,7 +116,7 @@ def sorting_note(ordered: pd.DataFrame, runs: Sequence[Run]) -> list[str]:
     return [f"sorted the rows by time: {count} of {len(ordered)} stood behind a later one"] if count else []
 
 
-def range_notes(runs: Sequence[Run]) -> list[str]:
+def range_notes(runs: Sequence[SeriesRows]) -> list[str]:
     """How many rows come before the first value of their series, or behind the last one as future rows."""
     total = sum(run.rows.stop - run.rows.start for run in runs)
     before, behind = (
@@ -165,7 +165,9 @@ def on_grid(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     return grid
 
 
-def fill_gaps(grids: Sequence[np.ndarray], runs: Sequence[Run], step: Step, fill: Fill) -> tuple[np.ndarray, list[str]]:
+def fill_gaps(
+    grids: Sequence[np.ndarray], runs: Sequence[SeriesRows], step: Step, fill: Fill
+) -> tuple[np.ndarray, list[str]]:
     """The values of all series end to end, [P], without gaps, and what is to be told of that.
 
     **Raises:** `InputError` with the first gap where `fill` is "error".
@@ -191,7 +193,7 @@ def _fill(grid: np.ndarray, rule: Fill) -> np.ndarray:
     return grid[at][np.cumsum(known) - 1]
 
 
-def _first_gap(grids: Sequence[np.ndarray], runs: Sequence[Run], step: Step, missing: int) -> str:
+def _first_gap(grids: Sequence[np.ndarray], runs: Sequence[SeriesRows], step: Step, missing: int) -> str:
     for grid, run in zip(grids, runs, strict=True):
         gaps = np.flatnonzero(~np.isfinite(grid))
         if len(gaps):

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from models.data.covariates import NO_COLUMNS, Columns, Covariates, covariate_numbers, read_covariates
+from models.data.covariates import NO_COVARIATES, CovariateNames, Covariates, covariate_numbers, read_covariates
 from models.data.frequency import Step, time_before, times_from
 from models.data.long_table import Fill as Fill
-from models.data.long_table import checked_frame, fill_gaps, find_runs, on_grid, range_notes, sorting_note
+from models.data.long_table import checked_frame, fill_gaps, find_series, on_grid, range_notes, sorting_note
 from models.errors import InputError
 
 
@@ -140,7 +140,9 @@ def one_series(name: str, values: np.ndarray) -> Panel:
     return Panel((name,), values, np.ones(len(values), bool), offsets, (np.int64(0),), 1)
 
 
-def panel_from_frame(frame: pd.DataFrame, fill: Fill, columns: Columns = NO_COLUMNS) -> tuple[Panel, list[str]]:
+def panel_from_frame(
+    frame: pd.DataFrame, fill: Fill, columns: CovariateNames = NO_COVARIATES
+) -> tuple[Panel, list[str]]:
     """A panel from a long table, and what was done to the table on the way, a sentence each.
 
     **Arguments:** `frame` with the columns `unique_id`, `ds` (datetime64 or integer) and `y` (float, NaN where
@@ -154,7 +156,7 @@ def panel_from_frame(frame: pd.DataFrame, fill: Fill, columns: Columns = NO_COLU
     checked = checked_frame(frame)
     numbers = covariate_numbers(frame, columns)  # [R, F]
     ordered = checked.sort_values(["unique_id", "ds"], kind="stable")
-    runs, step = find_runs(ordered, with_future=bool(columns.known))
+    runs, step = find_series(ordered, with_future=bool(columns.known))
     notes = sorting_note(ordered, runs) + range_notes(runs)
 
     values = ordered["y"].to_numpy()

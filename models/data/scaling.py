@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.data.covariate_scaling import NO_COLUMNS, ColumnScaling, fit_columns, told_columns
+from models.data.covariate_scaling import NO_SCALING, CovariateScaling, fit_covariate_scaling, scaled_covariates
 from models.data.panel import Panel
 from models.errors import InputError
 from models.specs import WindowSpec
@@ -23,15 +23,15 @@ NORMAL_QUARTERS = 1.3489795
 class Scaling:
     """How `window` says that values are transformed and scaled, with what was fitted.
 
-    `centre` and `size`, float64 [N], are of the series named by `ids`; all empty where nothing is scaled. `columns` is
+    `offsets` and `scales`, float64 [N], are of the series named by `ids`; all empty where nothing is scaled. `covariates` is
     the same for the covariates.
     """
 
     window: WindowSpec
     ids: tuple[str, ...]
-    centre: np.ndarray
-    size: np.ndarray
-    columns: ColumnScaling = NO_COLUMNS
+    offsets: np.ndarray
+    scales: np.ndarray
+    covariates: CovariateScaling = NO_SCALING
 
     def scale(
         self, panel: Panel, dtype: type[np.floating] = np.float64, until: np.ndarray | None = None, steps: int = 0
@@ -45,15 +45,15 @@ class Scaling:
         """
         if self.window.transform == "log":
             refuse_what_has_no_logarithm(panel)
-        covariates = told_columns(panel, self.window.calendar, self.columns, steps)
+        covariates = scaled_covariates(panel, self.window.calendar, self.covariates, steps)
         if not self.ids and self.window.transform == "none":
             return replace(panel, covariates=covariates)
-        centre, size = self._of(panel, until)
+        offsets, scales = self._of(panel, until)
         scaled = np.empty(len(panel.values), dtype)
         for begin in range(0, len(scaled), CHUNK):
             points = np.arange(begin, min(begin + CHUNK, len(scaled)))
             series = panel.series_of(points)
-            scaled[points] = (_transformed(panel, points, self.window) - centre[series]) / size[series]
+            scaled[points] = (_transformed(panel, points, self.window) - offsets[series]) / scales[series]
         observed = panel.observed
         if self.window.transform == "difference":
             observed = observed & np.concatenate([[False], observed[:-1]])
@@ -66,8 +66,8 @@ class Scaling:
         """Answers [M, S] from the origins [M] of the panel on, in the panel's own scale."""
         series = panel.series_of(origins - 1)
         if self.ids:
-            centre, size = self._of(panel, until)
-            answers = answers * size[series, None] + centre[series, None]
+            offsets, scales = self._of(panel, until)
+            answers = answers * scales[series, None] + offsets[series, None]
         if self.window.transform == "log":
             return np.exp(answers)
         if self.window.transform == "difference":
@@ -75,54 +75,54 @@ class Scaling:
         return answers
 
     def _of(self, panel: Panel, until: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Centre and size [N] of the panel's series."""
+        """Centre and scales [N] of the panel's series."""
         if not self.ids:
             return np.zeros(len(panel.ids)), np.ones(len(panel.ids))
         if panel.ids == self.ids:
-            return self.centre, self.size
+            return self.offsets, self.scales
         known = {name: n for n, name in enumerate(self.ids)}
         ends = panel.ends if until is None else until
         pairs = [
             _measured(panel, n, int(ends[n]), self.window)
             if name not in known
-            else (self.centre[known[name]], self.size[known[name]])
+            else (self.offsets[known[name]], self.scales[known[name]])
             for n, name in enumerate(panel.ids)
         ]
-        centre, size = np.array(pairs).T
-        return centre, size
+        offsets, scales = np.array(pairs).T
+        return offsets, scales
 
 
 def fit_scaling(panel: Panel, train_ends: np.ndarray, window: WindowSpec) -> Scaling:
     """The scaling that `window` asks for, by each series' training part, up to `train_ends` [N]."""
-    columns = fit_columns(panel, train_ends)
+    columns = fit_covariate_scaling(panel, train_ends)
     if window.transform == "log":
         refuse_what_has_no_logarithm(panel)
     if window.scale == "none":
         return Scaling(window, (), np.empty(0), np.empty(0), columns)
     pairs = [_measured(panel, n, int(end), window) for n, end in enumerate(train_ends)]
-    centre, size = np.array(pairs).T
-    return Scaling(window, panel.ids, centre, size, columns)
+    offsets, scales = np.array(pairs).T
+    return Scaling(window, panel.ids, offsets, scales, columns)
 
 
 def _measured(panel: Panel, series: int, end: int, window: WindowSpec) -> tuple[float, float]:
-    """Centre and size of one series up to the point `end`, by what was observed."""
+    """Centre and scales of one series up to the point `end`, by what was observed."""
     span = slice(int(panel.starts[series]), end)
     own = panel.values[span] if window.transform == "none" else _transformed(panel, np.arange(span.start, end), window)
     seen = panel.observed[span]
     if not seen.all() and seen.any():
         own = own[seen]
     if window.scale == "robust":
-        low, centre, high = np.quantile(own, [0.25, 0.5, 0.75])
+        low, offsets, high = np.quantile(own, [0.25, 0.5, 0.75])
         half = float((high - low) / NORMAL_QUARTERS)
-        return float(centre), half if half > SMALL else _size(own)
+        return float(offsets), half if half > SMALL else _size(own)
     return float(own.mean()), _size(own)
 
 
 def _size(own: np.ndarray) -> float:
     """The deviation, or 1 where there is none."""
     largest = max(float(own.max()), -float(own.min()), 1.0)  # of values that are divided by it, no square overflows
-    size = float(own.std()) if largest < LARGE else float((own / largest).std()) * largest
-    return size if size > SMALL else 1.0
+    scales = float(own.std()) if largest < LARGE else float((own / largest).std()) * largest
+    return scales if scales > SMALL else 1.0
 
 
 def _transformed(panel: Panel, points: np.ndarray, window: WindowSpec) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.data.panel import Panel
 from models.data.scaling import constant_series, refuse_constant_series
-from models.display import shown
+from models.display import printable
 from models.errors import InputError
 from models.specs import SplitSpec, WindowSpec
 
@@ -15,7 +15,7 @@ NAMED = 5
 
 
 @dataclass(frozen=True)
-class Parts:
+class Split:
     """Where each series' parts end, int64 [N] each: training, then validation, then test."""
 
     train: np.ndarray
@@ -23,7 +23,7 @@ class Parts:
     test: np.ndarray
 
 
-def split_panel(panel: Panel, spec: SplitSpec) -> Parts:
+def split_panel(panel: Panel, spec: SplitSpec) -> Split:
     """Cut every series in time order. What `train` leaves at the end, where it is given, is unused.
 
     **Raises:** `InputError` where the parts ask for more points than a series has.
@@ -41,7 +41,7 @@ def split_panel(panel: Panel, spec: SplitSpec) -> Parts:
     return parts
 
 
-def fit_parts(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel, Parts, list[str]]:
+def split_for_windows(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel, Split, list[str]]:
     """The parts of a panel in which every series has room for a window, and what was done to get there.
 
     As `window.short` says, a series that is too short is an error, left out, or gets its first value repeated in
@@ -65,7 +65,7 @@ def fit_parts(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel,
         lack = np.maximum(window.length + window.horizon - (parts.train - panel.starts), 0)  # [N]
         padded = panel.padded(panel.ends - panel.starts + lack)
         shift = padded.ends - panel.ends  # [N]
-        parts = Parts(parts.train + shift, parts.validation + shift, parts.test + shift)
+        parts = Split(parts.train + shift, parts.validation + shift, parts.test + shift)
         count = int((lack > 0).sum())
         return padded, parts, [f"repeated the first value of {count} of {len(lack)} series in front"] if count else []
     parts = _cut(panel, spec)
@@ -77,29 +77,29 @@ def fit_parts(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel,
             f"all {len(unfit)} series are too short for windows of {window.length} values and {window.horizon} to "
             "forecast, or constant; make --window.length, --window.horizon or the parts smaller"
         )
-    left = [shown(panel.ids[n]) for n in np.flatnonzero(unfit)]
+    left = [printable(panel.ids[n]) for n in np.flatnonzero(unfit)]
     kept = panel.select(np.flatnonzero(~unfit))
     told = ", ".join(left[:NAMED]) + (f" and {len(left) - NAMED} more" if len(left) > NAMED else "")
     note = f"left out {len(left)} of {len(unfit)} series, too short for a window or constant: {told}"
     return kept, split_panel(kept, spec), [note] if left else []
 
 
-def _cut(panel: Panel, spec: SplitSpec) -> Parts:
+def _cut(panel: Panel, spec: SplitSpec) -> Split:
     lengths = panel.ends - panel.starts
     validation, test = _points(spec.validation, lengths), _points(spec.test, lengths)
     train = lengths - validation - test if spec.train is None else np.maximum(_points(spec.train, lengths), 1)
     first = panel.starts + train
-    return Parts(train=first, validation=first + validation, test=first + validation + test)
+    return Split(train=first, validation=first + validation, test=first + validation + test)
 
 
-def _unseen(panel: Panel, parts: Parts, window: WindowSpec) -> np.ndarray:
+def _unseen(panel: Panel, parts: Split, window: WindowSpec) -> np.ndarray:
     """Whether a training part has no observed value behind its first window, bool [N]."""
     seen = np.concatenate([[0], np.cumsum(panel.observed)])  # [P + 1]
     end = np.clip(parts.train, panel.starts, panel.ends)  # a series may be too short for its training part
     return seen[end] == seen[np.minimum(panel.starts + window.length, end)]
 
 
-def _overfull(panel: Panel, parts: Parts) -> np.ndarray:
+def _overfull(panel: Panel, parts: Split) -> np.ndarray:
     """Whether the parts ask for more than a series has, bool [N]."""
     return (parts.train <= panel.starts) | (parts.test > panel.ends)
 
@@ -110,7 +110,7 @@ def _points(share: float, lengths: np.ndarray) -> np.ndarray:
     return np.full(len(lengths), min(share, 2**53)).astype(np.int64)
 
 
-def _rooms(panel: Panel, parts: Parts, spec: SplitSpec, window: WindowSpec) -> list[tuple[str, np.ndarray]]:
+def _rooms(panel: Panel, parts: Split, spec: SplitSpec, window: WindowSpec) -> list[tuple[str, np.ndarray]]:
     """How many points each part that is asked for has beyond those of one window, [N], by the part's full name."""
     cuts = [("training", panel.starts, parts.train)]
     if spec.validation:
@@ -121,7 +121,7 @@ def _rooms(panel: Panel, parts: Parts, spec: SplitSpec, window: WindowSpec) -> l
     return [(name, end - np.maximum(begin, first) - window.horizon) for name, begin, end in cuts]
 
 
-def _refuse_short_series(panel: Panel, parts: Parts, spec: SplitSpec, window: WindowSpec) -> None:
+def _refuse_short_series(panel: Panel, parts: Split, spec: SplitSpec, window: WindowSpec) -> None:
     points = np.diff(np.stack([panel.starts, parts.train, parts.validation, parts.test]), axis=0)
     for name, room in _rooms(panel, parts, spec, window):
         for n in np.flatnonzero(room < 0)[:1]:

@@ -39,14 +39,14 @@ def contexts(values: np.ndarray, origins: np.ndarray, length: int) -> Iterator[n
         yield view[origins[begin : begin + step] - length]
 
 
-def targets(values: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
+def target_windows(values: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
     """The S values from each origin on, [M, S]."""
     if len(origins) == 0:
         return np.empty((0, horizon))
     return sliding_window_view(values, horizon)[origins]
 
 
-def outcomes(panel: Panel, origins: np.ndarray, horizon: int, ends: np.ndarray | None = None) -> np.ndarray:
+def actual_values(panel: Panel, origins: np.ndarray, horizon: int, ends: np.ndarray | None = None) -> np.ndarray:
     """The S values from each origin on, [M, S], NaN where none was observed, and from `ends` [N] on."""
     points = origins[:, None] + np.arange(horizon)  # [M, S]
     known = points < (panel.ends if ends is None else ends)[panel.series_of(origins - 1)][:, None]
@@ -66,7 +66,9 @@ def refuse_short_past(panel: Panel, origins: np.ndarray, length: int) -> None:
         )
 
 
-def recurse(predict: Callable[[np.ndarray, int], np.ndarray], windows: np.ndarray, steps: int) -> np.ndarray:
+def forecast_recursively(
+    predict: Callable[[np.ndarray, int], np.ndarray], windows: np.ndarray, steps: int
+) -> np.ndarray:
     """Feed a model its own forecasts until `steps` are there.
 
     **Arguments:** `predict` maps [N, T], and how many steps are done, to [N, S]; `windows` [N, T].

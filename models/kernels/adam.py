@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from models.kernels.compiling import compiled
-from models.kernels.vectors import LANES, fma, load, spread, store
+from models.kernels.vectors import LANES, broadcast, fma, load, store
 
 
 @compiled
@@ -44,7 +44,7 @@ def _norm(row):
     whole = len(row) // LANES
     parts = row[: whole * LANES].reshape((whole, LANES))
     sums = np.empty((1, LANES), dtype=np.float32)
-    total = spread(np.float32(0))
+    total = broadcast(np.float32(0))
     for i in range(whole):
         part = load(parts, i)
         total = fma(part, part, total)

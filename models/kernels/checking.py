@@ -9,13 +9,13 @@ from models.kernels.compiling import cache_folder
 from models.kernels.steps import CompiledSteps
 from models.population.arithmetic import small_products
 from models.population.network import Population, Sizes
-from models.population.tensors import Points
+from models.population.tensors import PanelTensors
 from models.population.torch_steps import TorchSteps
 from models.specs import FitSpec, RecurrentSpec
 
 log = logging.getLogger("tidecast")
 LENGTH, TOLERANCE = 5, 1e-5
-SPEC = RecurrentSpec(hidden=5, layers=2, highway=3, segment=2, unit="window")
+SPEC = RecurrentSpec(hidden=5, layers=2, highway=3, segment=2, window_scale="window")
 CHECKED = "checked"
 """A file in the cache folder that tells that the training step was compiled and found right once."""
 
@@ -36,12 +36,12 @@ def first_difference() -> str | None:
 
 def _compare() -> str | None:
     values = torch.sin(torch.arange(60) * 0.3)
-    points = Points(values, values, torch.cos(torch.arange(120).view(60, 2) * 0.2), 1)
+    tensors = PanelTensors(values, values, torch.cos(torch.arange(120).view(60, 2) * 0.2), 1)
     origins, counts = torch.arange(20, 55).unsqueeze(0).repeat(2, 1), torch.tensor([35, 33])
     with small_products():
         for cell in ("rnn", "gru", "lstm"):
             population = Population(cell, SPEC, Sizes(LENGTH, 2, 1, 2, 1), [0, 1], compiled=False)
-            plain, steps = TorchSteps(population, points, FitSpec()), CompiledSteps(population, points, FitSpec())
+            plain, steps = TorchSteps(population, tensors, FitSpec()), CompiledSteps(population, tensors, FitSpec())
             expected, found = plain.gradient(origins, counts), steps.gradient(origins, counts)
             for name, ours, theirs in zip(("loss", "gradient"), found, expected, strict=True):
                 error = float((ours - theirs).abs().max() / theirs.abs().max())

@@ -4,7 +4,7 @@ import numpy as np
 
 from models.kernels.compiling import compiled
 from models.kernels.products import add_outer, multiply, transpose
-from models.kernels.vectors import fma, load, sigmoid, spread, store, tanh
+from models.kernels.vectors import broadcast, fma, load, sigmoid, store, tanh
 
 
 @compiled
@@ -36,7 +36,7 @@ def backward(weight, states, gates, slope, slopes, deltas, turned, gradient, fea
     cell = states.shape[1] - units
     hidden = cell - units
     first = hidden - 2 - features
-    one = spread(np.float32(1))
+    one = broadcast(np.float32(1))
     for t in range(states.shape[0] - 2, -1, -1):
         now, gate = states[t], gates[t]
         for j in range(units):

@@ -18,7 +18,7 @@ from models.kernels.window_scaling import FACTOR, UNIT, read_windows, write_answ
 GROUPS = 32
 
 
-class Network(NamedTuple):
+class NetworkShape(NamedTuple):
     """What the members of a population have in common (population.py)."""
 
     cell: int
@@ -31,8 +31,8 @@ class Network(NamedTuple):
     segment: int
     horizon: int
     season: int
-    columns: int
-    known: int
+    n_covariates: int
+    n_known: int
     highway: int
     reads: int  # one of frames.py's places to measure from
     answers: int
@@ -41,10 +41,10 @@ class Network(NamedTuple):
 
 
 @compiled
-def run_items(begin, end, network, flat, usual, points, origins, counts, space, losses, answers, gradients):
+def run_items(begin, end, network, flat, training_scales, points, origins, counts, space, losses, answers, gradients):
     """Run the items from `begin` to `end` of a batch of origins, `count_groups(B)` items a member.
 
-    `usual` [3, K] is what is usual for each member (framing.py), `points` the values [P], goals [P] and columns [P, F].
+    `training_scales` [3, K] is what is usual for each member (framing.py), `points` the values [P], goals [P] and columns [P, F].
     `origins` [K, B] (or [1, B], the same for all) of which each member's first `counts` [K] are real. Writes forecasts
     into `answers` [K, B, S], or where that is empty, each item's part of the loss into `losses` [items], and of its
     gradient into `gradients` [items, P] unless they are empty.
@@ -52,7 +52,7 @@ def run_items(begin, end, network, flat, usual, points, origins, counts, space, 
     batch = origins.shape[1]
     groups = count_groups(batch)
     width = -(-batch // (groups * LANES)) * LANES  # batch rows of a group
-    values, goals, columns = points
+    values, targets, columns = points
     for item in range(begin, end):
         member, first = item // groups, item % groups * width
         row = origins[min(member, len(origins) - 1), : counts[member]]
@@ -61,14 +61,14 @@ def run_items(begin, end, network, flat, usual, points, origins, counts, space, 
             gradients[item] = 0
         for column in range(first, min(first + width, len(row)), LANES):
             index = row[column : column + LANES]
-            read_windows(network, values, columns, index, usual[:, member], space)
+            read_windows(network, values, columns, index, training_scales[:, member], space)
             _forward(network, flat[member], columns, index, space)
             if answers.size:
                 for lane in range(len(index)):
                     for s in range(network.horizon):
                         answers[member, column + lane, s] = space.forecast[s, lane]
             else:
-                losses[item] += _compare(network, goals, index, counts[member], space)
+                losses[item] += _compare(network, targets, index, counts[member], space)
             if len(gradients):
                 _backward(network, flat[member], columns, index, space, gradients[item])
 
@@ -85,7 +85,7 @@ def _forward(network, weights, columns, origins, space):
     """All layers, the head, and what it answers as a `forecast` [S, LANES]."""
     units, width = network.units, network.gates * network.units
     hidden = space.states.shape[2] - network.state
-    begin, features = 0, network.segment + network.columns
+    begin, features = 0, network.segment + network.n_covariates
     for layer in range(network.layers):
         states = space.states[layer]
         if layer:
@@ -96,13 +96,13 @@ def _forward(network, weights, columns, origins, space):
         run_forward(network.cell, weight, states, space.gates[layer], features, units)
         begin, features = begin + weight.size, units
     straight = 1 + units  # the head's first row for what comes from the window itself
-    head = matrix(weights, begin, straight + network.highway + network.known, network.horizon)
+    head = matrix(weights, begin, straight + network.highway + network.n_known, network.horizon)
     top = space.states[network.layers - 1, network.steps]
     multiply(space.forecast, 0, 0, network.horizon, True, head, 0, 0, True, top, hidden - 1, 0, straight)
     if network.highway:
         multiply(space.forecast, 0, 0, network.horizon, False, head, straight, 0, True, space.straight, 0, 0,
                  network.highway)  # fmt: skip
-    for f in range(network.known):
+    for f in range(network.n_known):
         for s in range(network.horizon):
             for lane in range(len(origins)):
                 space.forecast[s, lane] += head[straight + network.highway + f, s] * columns[origins[lane] + s, f]
@@ -110,7 +110,7 @@ def _forward(network, weights, columns, origins, space):
 
 
 @compiled
-def _compare(network, goals, origins, count, space):
+def _compare(network, targets, origins, count, space):
     """A tile's part of the loss over `count` rows; its slope by what the head answers into `deltas` [S, LANES]."""
     share = np.float32(1 / (count * network.horizon))
     total = 0.0
@@ -118,9 +118,9 @@ def _compare(network, goals, origins, count, space):
         for lane in range(LANES):
             error = np.float32(0)
             if lane < len(origins):
-                goal = goals[origins[lane] + s]
-                if goal == goal:  # observed
-                    error = (space.forecast[s, lane] - goal) / space.frame[UNIT, lane]
+                target = targets[origins[lane] + s]
+                if target == target:  # observed
+                    error = (space.forecast[s, lane] - target) / space.frame[UNIT, lane]
             total += float(abs(error)) if network.absolute else float(error * error)
             if len(space.deltas):
                 slope = np.float32(np.sign(error)) if network.absolute else np.float32(2) * error
@@ -134,15 +134,15 @@ def _backward(network, weights, columns, origins, space, gradient):
     units, width = network.units, network.gates * network.units
     hidden = space.states.shape[2] - network.state
     straight, known = 1 + units, 1 + units + network.highway
-    begin = len(weights) - (known + network.known) * network.horizon
-    head = matrix(weights, begin, known + network.known, network.horizon)
-    by_head = matrix(gradient, begin, known + network.known, network.horizon)
+    begin = len(weights) - (known + network.n_known) * network.horizon
+    head = matrix(weights, begin, known + network.n_known, network.horizon)
+    by_head = matrix(gradient, begin, known + network.n_known, network.horizon)
     top = space.states[network.layers - 1, network.steps]
     transpose(space.deltas, space.turned)
     _add_product(by_head, 0, straight, top, hidden - 1, space)
     if network.highway:
         _add_product(by_head, straight, network.highway, space.straight, 0, space)
-    for f in range(network.known):
+    for f in range(network.n_known):
         for s in range(network.horizon):
             for lane in range(len(origins)):
                 by_head[known + f, s] += space.deltas[s, lane] * columns[origins[lane] + s, f]
@@ -151,7 +151,7 @@ def _backward(network, weights, columns, origins, space, gradient):
         space.slope[hidden:] = 0
         if layer == network.layers - 1:
             multiply(space.slope, hidden, 0, units, True, head, 1, 0, False, space.deltas, 0, 0, network.horizon)
-        features = units if layer else network.segment + network.columns
+        features = units if layer else network.segment + network.n_covariates
         rows = features + 2 + units
         begin -= rows * width
         weight, out = matrix(weights, begin, rows, width), matrix(gradient, begin, rows, width)

@@ -12,11 +12,11 @@ from models.kernels.compiling import compiled
 from models.kernels.vectors import (
     LANES,
     WIDTH,
+    broadcast_scalar,
     floats,
     load_at,
     multiply_add,
     pointer,
-    spread_scalar,
     store_at,
     turn,
 )
@@ -52,7 +52,7 @@ def _product(typing: Any, c: Any, c_row: Any, c_column: Any, rows: Any, fresh: A
                 row = pointer(context, builder, b_kind, b, builder.add(b_row, loop.index), b_column)
                 theirs, offset = load_at(builder, row, floats), builder.mul(loop.index, along)
                 for line, total in zip(lines, sums, strict=True):
-                    ours = spread_scalar(builder, load_at(builder, builder.gep(line, [offset]), ir.FloatType()))
+                    ours = broadcast_scalar(builder, load_at(builder, builder.gep(line, [offset]), ir.FloatType()))
                     builder.store(multiply_add(builder, ours, theirs, builder.load(total)), total)
             for place, total in zip(places, sums, strict=True):
                 store_at(builder, place, builder.load(total))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from models.kernels.compiling import compiled
-from models.kernels.tiles import CELLS, GATES, STATES, make_space, run_backward, run_forward
+from models.kernels.tiles import CELL_CODES, GATES, STATES, make_space, run_backward, run_forward
 from models.kernels.vectors import LANES
 
 
@@ -34,7 +34,7 @@ class _Recurrence(torch.autograd.Function):
         spaces = [make_space(cell, 1, features, units, steps, 1, 0, True, True) for _ in range(tiles)]
         outputs = np.empty((steps, members, batch, units), dtype=np.float32)
         for i in range(tiles):
-            _run(CELLS[cell], i, inputs, weights, begin, spaces[i], outputs)
+            _run(CELL_CODES[cell], i, inputs, weights, begin, spaces[i], outputs)
         ctx.cell, ctx.spaces, ctx.shape, ctx.weight = cell, spaces, (x.shape, state.shape), weights
         return torch.from_numpy(outputs)
 
@@ -47,7 +47,7 @@ class _Recurrence(torch.autograd.Function):
         tiles = -(-batch // LANES)
         parts = np.zeros((members * tiles, *ctx.weight.shape[1:]), dtype=np.float32)
         for i in range(members * tiles):
-            _run_back(CELLS[ctx.cell], i, ctx.weight, ctx.spaces[i], by_outputs, by_x, by_state, parts)
+            _run_back(CELL_CODES[ctx.cell], i, ctx.weight, ctx.spaces[i], by_outputs, by_x, by_state, parts)
         by_weight = parts.reshape(members, tiles, *parts.shape[1:]).sum(axis=1)
         return None, torch.from_numpy(by_x), torch.from_numpy(by_weight), torch.from_numpy(by_state)
 

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from models.kernels.adam import update
-from models.kernels.networks import Network, count_groups, run_items
+from models.kernels.networks import NetworkShape, count_groups, run_items
 from models.kernels.recurrence import recurrence as recurrence
 from models.kernels.threads import count_threads, share_out
-from models.kernels.tiles import CELLS, STATES, Space, make_space
+from models.kernels.tiles import CELL_CODES, STATES, Space, make_space
 from models.kernels.window_scaling import PLACES
 from models.population.adam import BETAS, EPSILON, Moments
 from models.population.batches import Origins
 from models.population.network import Population
-from models.population.tensors import Points
+from models.population.tensors import PanelTensors
 from models.specs import FitSpec
 
 WORTH_A_THREAD = 20e6
@@ -26,8 +26,8 @@ NO_ANSWERS, NO_GRADIENTS = np.empty((0, 0, 0), np.float32), np.empty((0, 0), np.
 class CompiledSteps:
     """See `models.population.torch_steps.Steps`; the same bits for any number of threads, and for members alone or together."""
 
-    def __init__(self, population: Population, points: Points, spec: FitSpec, threads: int | None = None):
-        self.runner = Runner(population, points, threads or count_threads(), learns=True, absolute=spec.loss == "mae")
+    def __init__(self, population: Population, tensors: PanelTensors, spec: FitSpec, threads: int | None = None):
+        self.runner = Runner(population, tensors, threads or count_threads(), learns=True, absolute=spec.loss == "mae")
         self.flat, self.spec = population.flat.numpy(), spec
         self.mean, self.square = np.zeros_like(self.flat), np.zeros_like(self.flat)  # [K, P]
         self.count = np.zeros(len(self.flat), dtype=np.int64)  # [K]
@@ -54,29 +54,31 @@ class CompiledSteps:
         return torch.from_numpy(self.runner.score(held_out.index.long().numpy(), sizes))
 
 
-def predict(population: Population, points: Points, origins: Tensor) -> Tensor:
+def predict(population: Population, tensors: PanelTensors, origins: Tensor) -> Tensor:
     """See `Population.predict`."""
-    runner = Runner(population, points, count_threads(), learns=False)
+    runner = Runner(population, tensors, count_threads(), learns=False)
     return torch.from_numpy(runner.forecast(origins.long().numpy()))
 
 
 class Runner:
     """Runs a population's networks, a share of the items on each thread."""
 
-    def __init__(self, population: Population, points: Points, threads: int, learns: bool, absolute: bool = False):
+    def __init__(
+        self, population: Population, tensors: PanelTensors, threads: int, learns: bool, absolute: bool = False
+    ):
         spec, sizes = population.spec, population.sizes
         self.flat, self.threads = population.flat.numpy(), threads
-        self.points = tuple(np.ascontiguousarray(part.numpy()) for part in points[:3])
-        self.usual = torch.cat(population.usual, dim=1).T.contiguous().numpy()  # [3, K]
-        self.network = Network(
-            CELLS[population.form], population.cell.gates, spec.layers, spec.hidden,
-            spec.hidden * STATES[population.form], sizes.length, population.steps, population.segment, sizes.horizon,
-            sizes.season, sizes.columns, sizes.known, population.highway, PLACES[spec.reads], PLACES[spec.answers],
-            spec.unit == "window", absolute,
+        self.tensors = tuple(np.ascontiguousarray(part.numpy()) for part in tensors[:3])
+        self.training_scales = torch.cat(population.training_scales, dim=1).T.contiguous().numpy()  # [3, K]
+        self.network = NetworkShape(
+            CELL_CODES[population.cell_name], population.cell.gates, spec.layers, spec.hidden,
+            spec.hidden * STATES[population.cell_name], sizes.length, population.steps, population.segment, sizes.horizon,
+            sizes.season, sizes.n_covariates, sizes.n_known, population.highway, PLACES[spec.input_offset], PLACES[spec.target_offset],
+            spec.window_scale == "window", absolute,
         )  # fmt: skip
-        features = population.segment + sizes.columns
+        features = population.segment + sizes.n_covariates
         room = (spec.layers, features, spec.hidden, population.steps, sizes.horizon, population.highway)
-        self.space = partial(make_space, population.form, *room, learns, learns and spec.layers > 1)
+        self.space = partial(make_space, population.cell_name, *room, learns, learns and spec.layers > 1)
         self.spaces: list[Space] = []  # one a thread that was needed so far
         self.gradients = NO_GRADIENTS
 
@@ -108,7 +110,7 @@ class Runner:
 
         def work(part: int, thread: int) -> None:
             begin, end = items * part // parts, items * (part + 1) // parts
-            run_items(begin, end, self.network, self.flat, self.usual, self.points, origins, counts,
+            run_items(begin, end, self.network, self.flat, self.training_scales, self.tensors, origins, counts,
                       self.spaces[thread], losses, answers, gradients)  # fmt: skip
 
         share_out(work, parts, threads)

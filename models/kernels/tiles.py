@@ -14,11 +14,11 @@ import numpy as np
 from models.kernels import gru, lstm, rnn
 from models.kernels.compiling import compiled
 from models.kernels.vectors import LANES, WIDTH
-from models.population.cells import CELLS as REFERENCE
+from models.population.cells import CELLS
 
 RNN, GRU, LSTM = 0, 1, 2
-CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
-GATES = {cell: REFERENCE[cell].gates for cell in CELLS}
+CELL_CODES = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+GATES = {cell: CELLS[cell].gates for cell in CELL_CODES}
 STATES = {"rnn": 1, "gru": 1, "lstm": 2}
 """Values a unit hands on to the next step."""
 KEPT = {"rnn": 0, "gru": 4, "lstm": 5}

@@ -104,7 +104,7 @@ def store(typing: Any, tile: Any, row: Any, value: Any) -> Any:
     return types.void(tile, types.intp, vector), generate
 
 
-def spread_scalar(builder: Any, scalar: Any) -> Any:
+def broadcast_scalar(builder: Any, scalar: Any) -> Any:
     """The vector that holds one scalar in every lane."""
     nothing = ir.Constant(floats, ir.Undefined)
     alone = builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0))
@@ -112,11 +112,11 @@ def spread_scalar(builder: Any, scalar: Any) -> Any:
 
 
 @intrinsic
-def spread(typing: Any, scalar: Any) -> Any:
+def broadcast(typing: Any, scalar: Any) -> Any:
     """The vector that holds one scalar in every lane."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return spread_scalar(builder, args[0])
+        return broadcast_scalar(builder, args[0])
 
     return vector(types.float32), generate
 
@@ -142,7 +142,7 @@ def clamp(typing: Any, value: Any, bound: Any) -> Any:
     """The value, at most `bound` away from 0; a NaN stays one."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        value, high = args[0], spread_scalar(builder, args[1])
+        value, high = args[0], broadcast_scalar(builder, args[1])
         low = builder.fneg(high)
         value = builder.select(builder.fcmp_ordered(">", value, high), high, value)
         return builder.select(builder.fcmp_ordered("<", value, low), low, value)
@@ -187,15 +187,15 @@ def tanh(x):
     """
     x = clamp(x, np.float32(7.9))
     y = x * x
-    above = fma(y, spread(np.float32(1.15319594e-05)), spread(np.float32(0.00296048894)))
-    above = fma(y, fma(y, above, spread(np.float32(0.129344344))), spread(np.float32(0.99999987)))
-    below = fma(y, spread(np.float32(2.49257718e-07)), spread(np.float32(0.000240013973)))
-    below = fma(y, fma(y, below, spread(np.float32(0.0238541532))), spread(np.float32(0.462676615)))
-    return x * above / fma(y, below, spread(np.float32(1)))
+    above = fma(y, broadcast(np.float32(1.15319594e-05)), broadcast(np.float32(0.00296048894)))
+    above = fma(y, fma(y, above, broadcast(np.float32(0.129344344))), broadcast(np.float32(0.99999987)))
+    below = fma(y, broadcast(np.float32(2.49257718e-07)), broadcast(np.float32(0.000240013973)))
+    below = fma(y, fma(y, below, broadcast(np.float32(0.0238541532))), broadcast(np.float32(0.462676615)))
+    return x * above / fma(y, below, broadcast(np.float32(1)))
 
 
 @compiled
 def sigmoid(x):
     """The logistic function, 1 / (1 + exp(-x)), from tanh."""
-    half = spread(np.float32(0.5))
+    half = broadcast(np.float32(0.5))
     return fma(half, tanh(half * x), half)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.population.batches import Origins
 from models.population.network import Population
-from models.population.tensors import Points
+from models.population.tensors import PanelTensors
 from models.population.torch_steps import TorchSteps
 from models.specs import FitSpec
 
@@ -19,8 +19,8 @@ WARM_UPS = 3
 class GraphedSteps:
     """See `models.population.torch_steps.Steps`. On a CPU, which has no graphs, every replay is the plain step on the same buffers."""
 
-    def __init__(self, population: Population, points: Points, spec: FitSpec):
-        self.plain = TorchSteps(population, points, spec)
+    def __init__(self, population: Population, tensors: PanelTensors, spec: FitSpec):
+        self.plain = TorchSteps(population, tensors, spec)
         self.moments = self.plain.moments
         self.graph: torch.cuda.CUDAGraph | None = None
         self.batch: list[Tensor] = []

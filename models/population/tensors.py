@@ -9,35 +9,37 @@ from torch import Tensor
 from models.data.panel import Panel
 
 
-class Points(NamedTuple):
-    """`values` [P]; `goals` [P], the same but NaN where nothing was observed; `columns` [P, F], the covariates.
+class PanelTensors(NamedTuple):
+    """`values` [P]; `targets` [P], the same but NaN where nothing was observed; `columns` [P, F], the covariates.
 
-    The first `known` of the columns are known ahead, so a network may see them at the steps that it forecasts.
+    The first `n_known` of the columns are known ahead, so a network may see them at the steps that it forecasts.
     """
 
     values: Tensor
-    goals: Tensor
-    columns: Tensor
-    known: int = 0
+    targets: Tensor
+    covariates: Tensor
+    n_known: int = 0
 
 
-def points_of(panel: Panel, like: Tensor) -> Points:
+def tensors_of(panel: Panel, like: Tensor) -> PanelTensors:
     """A panel's points, in the kind of number and on the device of the tensor `like`."""
     values = torch.from_numpy(panel.values).to(like)
-    goals = values
+    targets = values
     if not panel.observed.all():
-        goals = values.where(torch.from_numpy(panel.observed).to(like.device), torch.nan)
+        targets = values.where(torch.from_numpy(panel.observed).to(like.device), torch.nan)
     if panel.covariates is None:
-        return Points(values, goals, values.new_empty(len(values), 0))
-    return Points(values, goals, torch.from_numpy(panel.covariates.values).to(like), panel.covariates.known)
+        return PanelTensors(values, targets, values.new_empty(len(values), 0))
+    return PanelTensors(values, targets, torch.from_numpy(panel.covariates.values).to(like), panel.covariates.n_known)
 
 
-def bare(values: Tensor) -> Points:
+def tensors_of_values(values: Tensor) -> PanelTensors:
     """Points of complete values [P] without covariates."""
-    return Points(values, values, values.new_empty(len(values), 0))
+    return PanelTensors(values, values, values.new_empty(len(values), 0))
 
 
-def lined_up(windows: np.ndarray, columns: np.ndarray, known: int, like: Tensor) -> tuple[Points, np.ndarray]:
+def windows_as_tensors(
+    windows: np.ndarray, columns: np.ndarray, known: int, like: Tensor
+) -> tuple[PanelTensors, np.ndarray]:
     """Windows [M, T] with their covariates [M, T + S, F], end to end as points, and the origin [M] of each."""
     count, length = windows.shape
     room = columns.shape[1] if columns.shape[2] else length
@@ -46,4 +48,4 @@ def lined_up(windows: np.ndarray, columns: np.ndarray, known: int, like: Tensor)
     tensor = torch.from_numpy(values.reshape(-1)).to(like)  # [M * (T + S)]
     rows = torch.from_numpy(columns.reshape(count * columns.shape[1], -1)).to(like)  # [M * (T + S), F]
     columns_or_none = rows if columns.shape[2] else tensor.new_empty(len(tensor), 0)
-    return Points(tensor, tensor, columns_or_none, known), room * np.arange(count) + length
+    return PanelTensors(tensor, tensor, columns_or_none, known), room * np.arange(count) + length

@@ -8,7 +8,7 @@ from torch import Tensor
 from models.population.adam import Adam, Moments
 from models.population.batches import Origins
 from models.population.network import Population
-from models.population.tensors import Points
+from models.population.tensors import PanelTensors
 from models.specs import FitSpec
 
 
@@ -33,8 +33,8 @@ class Steps(Protocol):
 class TorchSteps:
     """The step in plain PyTorch: the reference."""
 
-    def __init__(self, population: Population, points: Points, spec: FitSpec):
-        self.population, self.points, self.spec = population, points, spec
+    def __init__(self, population: Population, tensors: PanelTensors, spec: FitSpec):
+        self.population, self.tensors, self.spec = population, tensors, spec
         self.adam = Adam(population.flat, spec)
         self.moments = self.adam.moments
 
@@ -54,8 +54,8 @@ class TorchSteps:
     @torch.inference_mode()
     def evaluate(self, held_out: Origins) -> Tensor:
         """See `Steps`."""
-        total = torch.zeros(self.population.members, device=self.points.values.device)  # [K]
-        size = self.population.windows_at_once()
+        total = torch.zeros(self.population.members, device=self.tensors.values.device)  # [K]
+        size = self.population.windows_per_pass()
         index = held_out.index.expand(self.population.members, -1)  # [K, M]
         for begin in range(0, index.shape[1], size):
             origins = index[:, begin : begin + size]
@@ -67,10 +67,10 @@ class TorchSteps:
         """The loss [K] of the weights `flat` [K, P] over each member's first `counts` of origins [K, B]."""
         after = torch.arange(self.population.sizes.horizon, device=origins.device)  # [S]
         real = torch.arange(origins.shape[1], device=origins.device) < counts.unsqueeze(1)  # [K, B]
-        goals = self.points.goals[origins.unsqueeze(-1) + after]  # [K, B, S]
-        windows, frame = self.population.frame(self.points, origins)
-        forecast = self.population.forward(flat, self.points, origins, windows, frame)  # [K, B, S]
-        errors = (forecast - goals.nan_to_num()) * ~goals.isnan() / frame.unit.unsqueeze(-1)  # [K, B, S]
+        targets = self.tensors.targets[origins.unsqueeze(-1) + after]  # [K, B, S]
+        windows, frame = self.population.frame(self.tensors, origins)
+        forecast = self.population.forward(flat, self.tensors, origins, windows, frame)  # [K, B, S]
+        errors = (forecast - targets.nan_to_num()) * ~targets.isnan() / frame.unit.unsqueeze(-1)  # [K, B, S]
         errors = (errors.abs() if self.spec.loss == "mae" else errors.square()).mean(dim=-1)  # [K, B]
         total = (errors * real).sum(dim=1, dtype=torch.float64)  # exact enough to round alike, alone and among others
         return (total / counts.clamp(min=1)).to(errors.dtype)

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
-from models.display import shown
-from models.specs.bounds import tell_bounds
+from models.display import printable
+from models.specs.bounds import add_bounds
 
 LONGEST_NAME = 120
 """Characters of a name that a user gives: of a series, of a recipe."""
@@ -19,7 +19,7 @@ class Spec(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **given: Any) -> None:
         super().__pydantic_init_subclass__(**given)
-        tell_bounds(cls.model_fields)
+        add_bounds(cls.model_fields)
         cls.model_rebuild(force=True)  # so that the schema has them too
 
 
@@ -37,7 +37,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(split_commas)]
 
 
 def _name(text: str) -> str:
-    name = shown(text, LONGEST_NAME)
+    name = printable(text, LONGEST_NAME)
     if not name:
         raise ValueError("it should not be blank")
     return name

@@ -4,7 +4,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 
-def told_bounds(field: FieldInfo) -> str:
+def describe_bounds(field: FieldInfo) -> str:
     """As in "at least 1, at most 4,096" or "above 0"; nothing where there is no bound."""
     told = []
     for bound in field.metadata:
@@ -20,10 +20,10 @@ def told_bounds(field: FieldInfo) -> str:
     return ", ".join(told)
 
 
-def tell_bounds(fields: dict[str, FieldInfo]) -> None:
+def add_bounds(fields: dict[str, FieldInfo]) -> None:
     """Add its bounds to the description of each field that has any."""
     for field in fields.values():
-        if told := told_bounds(field):
+        if told := describe_bounds(field):
             field.description = f"{field.description} [{told}]"
 
 

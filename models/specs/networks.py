@@ -23,20 +23,20 @@ class RecurrentSpec(Spec):
     gru_form: Literal["torch", "chung2014"] = Field(
         "torch", description="Which of the two published GRU equations to use; see models/population/cells.py."
     )
-    reads: Literal["value", "from_last", "from_mean"] = Field(
-        "from_last",
-        description="Read a window's values as they are, or relative to its last one (for series that wander) or to "
+    input_offset: Literal["none", "last", "mean"] = Field(
+        "last",
+        description="What is subtracted from a window's inputs: nothing, its last value (for series that wander), or "
         "its mean.",
     )
-    answers: Literal["value", "from_last", "from_mean", "from_season"] = Field(
-        "from_last",
-        description="Answer the value itself, or its difference from the window's last one, from the window's mean, or "
-        "from the value a season before.",
+    target_offset: Literal["none", "last", "mean", "season"] = Field(
+        "last",
+        description="What is subtracted from its targets: nothing, the window's last value, its mean, or the value one "
+        "season before each target.",
     )
-    unit: Literal["usual", "window"] = Field(
-        "usual",
-        description="What these differences, and the loss, count in: what is usual in training, or each window's own "
-        "deviation (per-window scaling).",
+    window_scale: Literal["training", "window"] = Field(
+        "training",
+        description="What inputs, targets and errors are divided by: a scale measured on all training windows, or each "
+        "window's own standard deviation.",
     )
     segment: int = Field(
         1, ge=1, le=10_000, description="Values that are read in one step: more make long windows short and fast."
@@ -135,9 +135,9 @@ class ModelSpec(Spec):
 
     @model_validator(mode="after")
     def _season_in_window(self) -> Self:
-        if self.recurrent.answers == "from_season" and self.season > self.window.length:
+        if self.recurrent.target_offset == "season" and self.season > self.window.length:
             raise InputError(
                 f"a window of {self.window.length} values holds no season of {self.season}: make --window.length at "
-                "least that, or choose another --recurrent.answers"
+                "least that, or choose another --recurrent.target-offset"
             )
         return self

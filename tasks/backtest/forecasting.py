@@ -10,19 +10,19 @@ from prefect.cache_policies import NO_CACHE
 from threadpoolctl import threadpool_limits
 
 from models.baselines import fit_baseline
-from models.data.windows import origins_within, outcomes
+from models.data.windows import actual_values, origins_within
 from models.forecaster import Forecaster, build_network
-from models.intervals import Intervals, fixed_sizes, rolling_sizes
+from models.intervals import Intervals, fixed_half_widths, rolling_half_widths
 from models.metrics import Interval
 from models.network import Network
 from models.specs import IntervalSpec, ModelSpec, RefitSpec
-from tasks.backtest.planning import Plan
+from tasks.backtest.planning import BacktestPlan
 from tasks.data.preparation import Dataset
 from tasks.training import Training
 
 
 @dataclass(frozen=True)
-class Rolled:
+class RollingForecasts:
     """Forecasts [M, S] by part, the interval of the test part's, and the seconds that they took."""
 
     forecasts: dict[str, np.ndarray]
@@ -31,17 +31,19 @@ class Rolled:
 
 
 @task(task_run_name="roll_baseline: {name}", cache_policy=NO_CACHE)
-def roll_baseline(name: str, plan: Plan) -> Rolled:
+def forecast_with_baseline(name: str, plan: BacktestPlan) -> RollingForecasts:
     """The forecasts of a baseline, fitted on the training part where it has anything to fit."""
     began, data = time.perf_counter(), plan.data
     network = fit_baseline(name, data.panel, data.origins["train"], data.window.length, plan.horizon, data.season)
     with threadpool_limits(1, user_api="blas"):  # as its products are small, and threads would wait for each other
         forecasts = _forecasts(network, plan)
-    return Rolled(forecasts, None, time.perf_counter() - began)
+    return RollingForecasts(forecasts, None, time.perf_counter() - began)
 
 
 @task(task_run_name="roll_model: {training.forecaster.spec.model}", cache_policy=NO_CACHE)
-def roll_model(training: Training, plan: Plan, refit: RefitSpec, intervals: IntervalSpec, device: str) -> Rolled:
+def forecast_with_model(
+    training: Training, plan: BacktestPlan, refit: RefitSpec, intervals: IntervalSpec, device: str
+) -> RollingForecasts:
     """The forecasts of a trained model, trained again on the way where `refit` says so, and their intervals."""
     began, forecaster = time.perf_counter(), training.forecaster
     if refit.every:
@@ -49,16 +51,16 @@ def roll_model(training: Training, plan: Plan, refit: RefitSpec, intervals: Inte
         forecasts["test"] = _refitted_forecasts(forecaster, plan, refit, device)
     else:
         forecasts = _forecasts(forecaster, plan)
-    return Rolled(forecasts, interval_of(forecasts, plan, intervals), time.perf_counter() - began)
+    return RollingForecasts(forecasts, interval_of(forecasts, plan, intervals), time.perf_counter() - began)
 
 
-def _forecasts(network: Network, plan: Plan, parts: list[str] | None = None) -> dict[str, np.ndarray]:
+def _forecasts(network: Network, plan: BacktestPlan, parts: list[str] | None = None) -> dict[str, np.ndarray]:
     """All origins of a part in one pass."""
     wanted = [part for part in parts or plan.origins if part in plan.origins]
     return {part: network.extend(plan.data.panel, plan.horizon, plan.origins[part]) for part in wanted}
 
 
-def _refitted_forecasts(forecaster: Forecaster, plan: Plan, refit: RefitSpec, device: str) -> np.ndarray:
+def _refitted_forecasts(forecaster: Forecaster, plan: BacktestPlan, refit: RefitSpec, device: str) -> np.ndarray:
     """Forecasts [M, S] of the test part by networks that go on learning from all that was known at the time.
 
     Series are brought together by their times: none learns from what came later in another.
@@ -99,7 +101,7 @@ def train_again(
     return replace(forecaster, spec=spec, network=network)
 
 
-def interval_of(forecasts: dict[str, np.ndarray], plan: Plan, spec: IntervalSpec) -> Interval | None:
+def interval_of(forecasts: dict[str, np.ndarray], plan: BacktestPlan, spec: IntervalSpec) -> Interval | None:
     """Bounds [M, S] of the test part's forecasts, from the errors in validation, or the latest before each origin.
 
     None without a validation part, or where that is too short to tell any.
@@ -108,14 +110,14 @@ def interval_of(forecasts: dict[str, np.ndarray], plan: Plan, spec: IntervalSpec
         return None
     units, level = plan.units(), spec.level
     of_val, of_test = units[plan.series("val")], units[plan.series("test")]  # [M]
-    fixed = fixed_sizes(plan.actual["val"], forecasts["val"], of_val, level)  # [S]
+    fixed = fixed_half_widths(plan.actual["val"], forecasts["val"], of_val, level)  # [S]
     low, high = Intervals(level, fixed).around(forecasts["test"], of_test)
     if spec.recent is None:
         return _bounds(low, high)
     panel, origins = plan.data.panel, np.concatenate([plan.origins["val"], plan.origins["test"]])
-    actual = outcomes(panel, origins, plan.horizon, plan.data.parts.test)
+    actual = actual_values(panel, origins, plan.horizon, plan.data.parts.test)
     forecast, series = np.concatenate([forecasts["val"], forecasts["test"]]), panel.series_of(origins - 1)
-    sizes = rolling_sizes(actual, forecast, units[series], origins, series, level, spec.recent)
+    sizes = rolling_half_widths(actual, forecast, units[series], origins, series, level, spec.recent)
     reach = sizes[len(plan.origins["val"]) :] * of_test[:, None]  # [M, S]
     there = np.isfinite(reach)
     return _bounds(
@@ -129,7 +131,7 @@ def _bounds(low: np.ndarray, high: np.ndarray) -> Interval | None:
     return None if np.isnan(low).all() else (low, high)
 
 
-def forecast_table(plan: Plan, columns: dict[str, np.ndarray]) -> pd.DataFrame:
+def forecast_table(plan: BacktestPlan, columns: dict[str, np.ndarray]) -> pd.DataFrame:
     """Forecasts [M, S] of the test part as a long table: `unique_id`, `cutoff`, `ds`, `y` and the columns."""
     panel, origins, steps = plan.data.panel, plan.origins["test"], plan.horizon
     points = (origins[:, None] + np.arange(steps)).ravel()  # [M * H]

@@ -6,9 +6,9 @@ import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from models.data.windows import origins_within, outcomes
+from models.data.windows import actual_values, origins_within
 from models.errors import InputError
-from models.forecaster import interval_units
+from models.forecaster import interval_scales
 from models.metrics import naive_scale
 from models.specs import SplitSpec, WindowSpec
 from tasks.data.preparation import Dataset
@@ -18,7 +18,7 @@ MOST_ORIGINS = 50_000
 
 
 @dataclass(frozen=True)
-class Plan:
+class BacktestPlan:
     """What is forecast: `horizon` (S) steps from each origin, int64 [M], of "val", where there is one, and "test".
 
     `actual` [M, S] by part is NaN where nothing was observed, and in validation also behind that part.
@@ -35,7 +35,7 @@ class Plan:
 
     def units(self) -> np.ndarray:
         """What the intervals of each series count in, [N]."""
-        return interval_units(self.data.panel, self.data.parts.train, self.data.season)
+        return interval_scales(self.data.panel, self.data.parts.train, self.data.season)
 
     def scale(self) -> np.ndarray:
         """What MASE divides by, [N]: the seasonal naive's error before the test part."""
@@ -53,7 +53,7 @@ def with_test_points(split: SplitSpec, test: int | None) -> SplitSpec:
 
 
 @task(task_run_name="plan_backtest", cache_policy=NO_CACHE)
-def plan_backtest(data: Dataset, horizon: int | None, stride: int) -> Plan:
+def plan_backtest(data: Dataset, horizon: int | None, stride: int) -> BacktestPlan:
     """The origins of the test part, `stride` points apart from each series' first one on, and those of validation.
 
     A series whose test part has no room for the horizon, or holds nothing but gaps, is an error, or has no origin where
@@ -70,13 +70,13 @@ def plan_backtest(data: Dataset, horizon: int | None, stride: int) -> Plan:
             f"the test part of series '{panel.ids[empty[0]]}' has no room for {steps} step{'s' * (steps > 1)} ahead, "
             "or no value there; make --test larger or --horizon smaller, or see --window.short"
         )
-    origins, actual = {"test": test}, {"test": outcomes(panel, test, steps)}
+    origins, actual = {"test": test}, {"test": actual_values(panel, test, steps)}
     if "val" in data.origins:
         # Those near the part's end tell of their first steps: a short part is then told by all its points.
         found = origins_within(panel, parts.train, parts.validation, length, 1)
         origins["val"] = _every(data, found, -(-len(found) // MOST_ORIGINS))
-        actual["val"] = outcomes(panel, origins["val"], steps, parts.validation)
-    return Plan(data, steps, origins, actual)
+        actual["val"] = actual_values(panel, origins["val"], steps, parts.validation)
+    return BacktestPlan(data, steps, origins, actual)
 
 
 def _every(data: Dataset, origins: np.ndarray, stride: int) -> np.ndarray:

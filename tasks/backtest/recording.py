@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.backtest.forecasting import Rolled, forecast_table
-from tasks.backtest.planning import Plan
-from tasks.backtest.scoring import Scores, skills, table_rows
-from tasks.evaluation import told_beaten
+from tasks.backtest.forecasting import RollingForecasts, forecast_table
+from tasks.backtest.planning import BacktestPlan
+from tasks.backtest.scoring import BacktestScores, skills, table_rows
+from tasks.evaluation import describe_beaten
 from tasks.forecasting import write_forecast
 from tasks.report import markdown_table
 from tasks.run_page import show_table
@@ -30,7 +30,7 @@ class ModelRun:
 
 
 @task(task_run_name="record_rolled: {training.forecaster.spec.model}", cache_policy=NO_CACHE)
-def record_rolled(run_id: str, training: Training, rolled: Rolled) -> ModelRun:
+def record_model(run_id: str, training: Training, rolled: RollingForecasts) -> ModelRun:
     """Record how one model was made."""
     spec = training.forecaster.spec
     log_params(run_id, spec.model_dump(mode="json"))
@@ -45,9 +45,9 @@ def record_rolled(run_id: str, training: Training, rolled: Rolled) -> ModelRun:
 @task(task_run_name="record_backtest", cache_policy=NO_CACHE)
 def record_backtest(
     run_id: str,
-    plan: Plan,
-    rolled: dict[str, Rolled],
-    scores: Scores,
+    plan: BacktestPlan,
+    rolled: dict[str, RollingForecasts],
+    scores: BacktestScores,
     runs: dict[str, ModelRun],
     figures: dict[str, Figure],
     level: int,
@@ -64,7 +64,7 @@ def record_backtest(
         write_forecast(table, output)
     for name, run in runs.items():
         log_scores(run.run_id, scores.models[name])
-        log_tags(run.run_id, {"beats": told_beaten(scores.models[name], scores.baselines)})
+        log_tags(run.run_id, {"beats": describe_beaten(scores.models[name], scores.baselines)})
     log_scores(
         run_id,
         scores.models[scores.chosen]
@@ -72,7 +72,10 @@ def record_backtest(
         | skills(scores),
     )
     log_tags(run_id, {"chosen": scores.chosen, "chosen_by": scores.chosen_by or "order"})
-    rows, said = table_rows(scores.models | scores.baselines, scores.chosen, scores.chosen_by), described(plan, scores)
+    rows, said = (
+        table_rows(scores.models | scores.baselines, scores.chosen, scores.chosen_by),
+        describe_backtest(plan, scores),
+    )
     log_note(run_id, f"{said}\n\n{markdown_table(rows)}")
     log_files(run_id, "plots", figures)
     log_files(
@@ -85,7 +88,7 @@ def record_backtest(
     show_table("backtest", rows, said)
 
 
-def described(plan: Plan, scores: Scores) -> str:
+def describe_backtest(plan: BacktestPlan, scores: BacktestScores) -> str:
     """What was forecast, in a sentence, and how the model was chosen."""
     ids, count = len(np.unique(plan.series("test"))), len(plan.origins["test"])
     of = f" of {ids:,} series" if ids > 1 else ""
@@ -100,9 +103,9 @@ def summarize(
     recipe: str,
     experiment: str,
     parent: str,
-    scores: Scores,
+    scores: BacktestScores,
     runs: dict[str, ModelRun],
-    plan: Plan,
+    plan: BacktestPlan,
     output: str | None,
     flow: float,
 ) -> dict[str, Any]:
@@ -119,7 +122,7 @@ def summarize(
         },
         "baselines": scores.baselines,
         "skill": skills(scores),
-        "described": described(plan, scores),
+        "description": describe_backtest(plan, scores),
         "series": len(np.unique(plan.series("test"))),
         "horizon": plan.horizon,
         "origins": len(plan.origins["test"]),

@@ -11,11 +11,11 @@ from prefect.cache_policies import NO_CACHE
 from models.baselines import BASELINES, NAIVE
 from models.metrics import ScoreTable, score_table, skill
 from tasks import plots
-from tasks.backtest.forecasting import Rolled
-from tasks.backtest.planning import Plan
-from tasks.forecasting import spoken
+from tasks.backtest.forecasting import RollingForecasts
+from tasks.backtest.planning import BacktestPlan
+from tasks.forecasting import format_time
 from tasks.plots import Excerpt
-from tasks.report import number
+from tasks.report import format_number
 
 SHOWN = 2
 """Times its own length that a forecast's past is drawn."""
@@ -29,7 +29,7 @@ READ = {
 
 
 @dataclass(frozen=True)
-class Scores:
+class BacktestScores:
     """`models` and `baselines`, scores by name and measure as `val_rmse` and `test_rmse`; the test part's tables."""
 
     models: dict[str, dict[str, float]]
@@ -41,7 +41,7 @@ class Scores:
 
 
 @task(task_run_name="score_backtest", cache_policy=NO_CACHE)
-def score_backtest(plan: Plan, rolled: dict[str, Rolled], level: int) -> Scores:
+def score_backtest(plan: BacktestPlan, rolled: dict[str, RollingForecasts], level: int) -> BacktestScores:
     """Scores in the series' own units; a model's skill is over each baseline, by RMSE and, of many series, by MASE.
 
     The model is chosen by its validation RMSE, or where several series have scales of their own, by MASE. Without such
@@ -71,17 +71,17 @@ def score_backtest(plan: Plan, rolled: dict[str, Rolled], level: int) -> Scores:
     ids = np.array(plan.data.panel.ids, dtype=object)
     by_series = tables["test"].by_series
     by_series.insert(0, "unique_id", ids[by_series.pop("series")])
-    return Scores(models, baselines, by_series, tables["test"].by_step, chosen, by if judged else None)
+    return BacktestScores(models, baselines, by_series, tables["test"].by_step, chosen, by if judged else None)
 
 
-def _complete(plan: Plan, part: str) -> np.ndarray:
+def _complete(plan: BacktestPlan, part: str) -> np.ndarray:
     """The origins whose every step lies in the part, where there are any."""
     ends = {"val": plan.data.parts.validation, "test": plan.data.parts.test}[part]
     whole = plan.origins[part] + plan.horizon <= ends[plan.series(part)]
     return np.flatnonzero(whole) if whole.any() else np.arange(len(whole))
 
 
-def skills(scores: Scores) -> dict[str, float]:
+def skills(scores: BacktestScores) -> dict[str, float]:
     """The chosen model's skill over each baseline, by measure."""
     own = scores.models[scores.chosen]
     return {
@@ -93,7 +93,9 @@ def skills(scores: Scores) -> dict[str, float]:
 
 
 @task(task_run_name="plot_backtest", cache_policy=NO_CACHE)
-def plot_backtest(plan: Plan, rolled: dict[str, Rolled], scores: Scores, level: int) -> dict[str, Figure]:
+def plot_backtest(
+    plan: BacktestPlan, rolled: dict[str, RollingForecasts], scores: BacktestScores, level: int
+) -> dict[str, Figure]:
     """Error by step ahead, a few forecasts of the chosen model spread over the test part, and its worst series."""
     name, unit, many = scores.chosen, plan.data.series.unit, len(plan.data.panel.ids) > 1
     measure = "mase" if many else "rmse"
@@ -105,7 +107,7 @@ def plot_backtest(plan: Plan, rolled: dict[str, Rolled], scores: Scores, level: 
         ),
         "forecasts": plots.excerpts(
             f"{title}: forecasts of {name}",
-            [excerpt(plan, rolled, name, int(row)) for row in spread(plan)],
+            [excerpt(plan, rolled, name, int(row)) for row in evenly_spaced_origins(plan)],
             name,
             unit,
             level / 100,
@@ -113,7 +115,7 @@ def plot_backtest(plan: Plan, rolled: dict[str, Rolled], scores: Scores, level: 
     }
     if worst := worst_series(scores) if many else {}:
         rows = np.array([np.flatnonzero(plan.series("test") == plan.data.panel.ids.index(id_))[0] for id_ in worst])
-        labels = [f"{id_}: MASE {number(mase)}" for id_, mase in worst.items()]
+        labels = [f"{id_}: MASE {format_number(mase)}" for id_, mase in worst.items()]
         figures["worst_series"] = plots.excerpts(
             f"{title}: the series that {name} does worst",
             [excerpt(plan, rolled, name, int(row), label) for row, label in zip(rows, labels, strict=True)],
@@ -124,20 +126,22 @@ def plot_backtest(plan: Plan, rolled: dict[str, Rolled], scores: Scores, level: 
     return figures
 
 
-def worst_series(scores: Scores) -> dict[str, float]:
+def worst_series(scores: BacktestScores) -> dict[str, float]:
     """The series with the highest MASE of the chosen model, the worst first."""
     own = scores.by_series[scores.by_series["model"] == scores.chosen].dropna(subset="mase")
     worst = own.nlargest(PANELS, "mase")
     return dict(zip(worst["unique_id"].tolist(), worst["mase"].tolist(), strict=True))
 
 
-def spread(plan: Plan) -> np.ndarray:
+def evenly_spaced_origins(plan: BacktestPlan) -> np.ndarray:
     """A few of the test origins, evenly spread."""
     count = len(plan.origins["test"])
     return np.unique(np.linspace(0, count - 1, min(PANELS, count)).round().astype(int))
 
 
-def excerpt(plan: Plan, rolled: dict[str, Rolled], name: str, row: int, label: str | None = None) -> Excerpt:
+def excerpt(
+    plan: BacktestPlan, rolled: dict[str, RollingForecasts], name: str, row: int, label: str | None = None
+) -> Excerpt:
     """One forecast of a model beside the seasonal naive's, with some of the past."""
     panel, origin, n = plan.data.panel, int(plan.origins["test"][row]), int(plan.series("test")[row])
     start = int(panel.starts[n])
@@ -146,7 +150,7 @@ def excerpt(plan: Plan, rolled: dict[str, Rolled], name: str, row: int, label: s
     past = slice(begin, origin)
     run = rolled[name]
     low, high = (bound[row] for bound in run.interval) if run.interval else (None, None)
-    cutoff = spoken(times[origin - begin - 1])
+    cutoff = format_time(times[origin - begin - 1])
     return Excerpt(
         label or (f"{panel.ids[n]}, from {cutoff}" if len(panel.ids) > 1 else f"from {cutoff}"),
         times[: origin - begin],
@@ -177,4 +181,4 @@ def table_rows(table: dict[str, dict[str, float]], chosen: str, chosen_by: str |
 
 def _cell(measure: str, score: float) -> str:
     share = measure.startswith("test_coverage") and np.isfinite(score)
-    return f"{100 * score:.1f} %" if share else number(score)
+    return f"{100 * score:.1f} %" if share else format_number(score)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from models.display import shown
+from models.display import printable
 from models.errors import InputError
 
 MOST_ROWS = 100_000_000
@@ -37,7 +37,7 @@ def _understood() -> Iterator[None]:
     except InputError:
         raise
     except (ValueError, TypeError, LookupError, NotImplementedError, csv.Error) as error:
-        raise InputError(f"it is neither a CSV file in UTF-8 nor Parquet ({shown(error, 200)})") from error
+        raise InputError(f"it is neither a CSV file in UTF-8 nor Parquet ({printable(error, 200)})") from error
 
 
 @_understood()
@@ -57,7 +57,7 @@ def column_names(path: Path) -> list[str]:
         raise InputError(f"the table has {len(names):,} columns, more than {MOST_COLUMNS:,}; keep those that are used")
     for name, count in Counter(names).items():
         if count > 1:
-            raise InputError(f"the column '{shown(name)}' is there {count} times; rename all but one")
+            raise InputError(f"the column '{printable(name)}' is there {count} times; rename all but one")
     return names
 
 
@@ -91,7 +91,7 @@ def _read_parquet(path: Path, names: list[str]) -> pd.DataFrame:
         for name, kind in types.items():
             if not _is_plain(kind):
                 raise InputError(
-                    f"column '{shown(name)}' holds {shown(kind)}; write numbers, text or timestamps, one value a row"
+                    f"column '{printable(name)}' holds {printable(kind)}; write numbers, text or timestamps, one value a row"
                 )
         _refuse_large(file, names)
     texts = [name for name, kind in types.items() if _is_text(kind)]
@@ -131,7 +131,7 @@ def _refuse_large(file: pq.ParquetFile, names: list[str]) -> None:
             name = column.path_in_schema
             if "DELTA_BYTE_ARRAY" in column.encodings:
                 raise InputError(
-                    f"column '{shown(name)}' is encoded as DELTA_BYTE_ARRAY, which does not tell how long its texts "
+                    f"column '{printable(name)}' is encoded as DELTA_BYTE_ARRAY, which does not tell how long its texts "
                     "are; write the file with another encoding"
                 )
             size[name] += column.total_uncompressed_size
@@ -149,7 +149,7 @@ def _refuse_long_texts(name: str, column: pa.ChunkedArray) -> None:
 def _refuse_bytes(name: str, size: int) -> None:
     if size > MOST_TEXT:
         raise InputError(
-            f"column '{shown(name)}' takes {size / 2**30:,.1f} GiB when it is unpacked, more than "
+            f"column '{printable(name)}' takes {size / 2**30:,.1f} GiB when it is unpacked, more than "
             f"{MOST_TEXT / 2**30:,.0f} GiB; give shorter texts or fewer rows"
         )
 
@@ -164,7 +164,7 @@ def _csv_names(path: Path) -> list[str]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         header = next((row for row in csv.reader(file) if len(row) > 1 or "".join(row).strip()), [])
     if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
-        raise InputError(f"the header '{shown(header[0])}' has no commas; separate the columns by commas")
+        raise InputError(f"the header '{printable(header[0])}' has no commas; separate the columns by commas")
     return [name or f"Unnamed: {place}" for place, name in enumerate(header)]
 
 

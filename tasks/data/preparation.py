@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from models.data.frequency import usual_season
 from models.data.panel import Panel
-from models.data.splits import Parts, fit_parts
+from models.data.splits import Split, split_for_windows
 from models.data.windows import origins_within
 from models.errors import InputError
 from models.specs import FreeRun, SplitSpec, WindowSpec
@@ -25,7 +25,7 @@ class Dataset:
 
     series: Series
     window: WindowSpec
-    parts: Parts
+    parts: Split
     origins: dict[str, np.ndarray]
     season: int
     free_run: np.ndarray
@@ -47,7 +47,7 @@ def prepare_data(
     **Raises:** `InputError` where a series has no room for one window in a part that was asked for, or does not vary,
     unless `window.short` says what to do with it.
     """
-    panel, parts, notes = fit_parts(series.panel, split, window)
+    panel, parts, notes = split_for_windows(series.panel, split, window)
     series = replace(series, panel=panel, notes=(*series.notes, *notes))
     begins = {"train": panel.starts, "val": parts.train, "test": parts.validation}
     ends = {"train": parts.train, "val": parts.validation, "test": parts.test}

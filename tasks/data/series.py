@@ -1,8 +1,10 @@
 """Where series come from: generated waves and files."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,11 @@ from prefect.cache_policies import NO_CACHE
 from pyarrow import ArrowException
 
 from models.data.panel import Fill, Panel, one_series, panel_from_frame
-from models.data.windows import outcomes
-from models.display import shown
+from models.data.windows import actual_values
+from models.display import printable
 from models.errors import InputError
 from models.specs import LONGEST_NAME, SeriesSpec
-from tasks.data.tables import covariate_columns, read_table
+from tasks.data.tables import covariate_names, read_table
 
 WAVES = {"sine": np.sin, "cosine": np.cos}
 
@@ -40,7 +42,20 @@ class Series:
         """The values [N, steps] from each series' point `begin` [N] on, NaN where unknown; a wave is known for ever."""
         if self.wave is not None:
             return wave_values(self.wave, int(begin[0]), steps)[None]
-        return outcomes(self.panel, begin, steps)
+        return actual_values(self.panel, begin, steps)
+
+
+_AT_HAND: ContextVar[tuple[SeriesSpec, Series] | None] = ContextVar("series at hand", default=None)
+
+
+@contextmanager
+def series_at_hand(spec: SeriesSpec, series: Series) -> Iterator[None]:
+    """While the block lasts, `read_series(spec)` returns this series: a command hands over what it has checked."""
+    token = _AT_HAND.set((spec, series))
+    try:
+        yield
+    finally:
+        _AT_HAND.reset(token)
 
 
 @task(task_run_name="read_series", cache_policy=NO_CACHE)
@@ -49,6 +64,8 @@ def read_series(spec: SeriesSpec) -> Series:
 
     **Raises:** `InputError` with one line that names the file, the row or column, the value, and the way out.
     """
+    if (at_hand := _AT_HAND.get()) and at_hand[0] == spec:
+        return at_hand[1]
     if spec.wave and spec.path:
         raise InputError(
             f"both a wave ({spec.wave}) and a file ({spec.path}) are given; drop --series.wave or --series.path"
@@ -61,13 +78,12 @@ def read_series(spec: SeriesSpec) -> Series:
     try:
         there, is_file = path.exists(), path.is_file()
     except OSError as error:
-        raise InputError(f"{shown(path, 400)} cannot be read: {error.strerror}; check --series.path") from error
+        raise InputError(f"{printable(path, 400)} cannot be read: {error.strerror}; check --series.path") from error
     if not there:
-        raise InputError(f"there is no file {shown(path, 400)}; check --series.path")
+        raise InputError(f"there is no file {printable(path, 400)}; check --series.path")
     if not is_file:
         raise InputError(f"{path} is not a file; name one CSV or Parquet file with --series.path")
-    about = path.stat()
-    return _read_once(spec, (about.st_mtime_ns, about.st_size))
+    return _read_file(spec, path)
 
 
 def wave_values(spec: SeriesSpec, begin: int, count: int) -> np.ndarray:
@@ -96,19 +112,19 @@ def _generate(spec: SeriesSpec) -> Series:
     return Series(spec.name or wave, one_series(wave, values), (), sha256, wave, source, spec)
 
 
-@lru_cache(maxsize=1)
-def _read_once(spec: SeriesSpec, _changed: tuple[int, int]) -> Series:
-    """The file's series; the check before a run and the run itself share one reading."""
-    path = Path(spec.path or "")
+def _read_file(spec: SeriesSpec, path: Path) -> Series:
     try:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        panel, notes = panel_from_frame(read_table(path, spec), spec.fill, covariate_columns(spec))
+        panel, notes = panel_from_frame(read_table(path, spec), spec.fill, covariate_names(spec))
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {shown(error.strerror or error, 200)}") from error
+        raise InputError(f"{path} cannot be read: {printable(error.strerror or error, 200)}") from error
     except (ArrowException, MemoryError) as error:  # of damaged text, where it is first looked at
-        raise InputError(f"{path} is damaged: {shown(error, 200)}; write it again") from error
+        raise InputError(f"{path} is damaged: {printable(error, 200)}; write it again") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    name, unit = shown(spec.name or path.stem, LONGEST_NAME) or "series", shown(spec.value or path.stem, LONGEST_NAME)
+    name, unit = (
+        printable(spec.name or path.stem, LONGEST_NAME) or "series",
+        printable(spec.value or path.stem, LONGEST_NAME),
+    )
     return Series(name, panel, tuple(notes), sha256, unit, str(path), fill=spec.fill)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from models.data.covariates import Columns
+from models.data.covariates import CovariateNames
 from models.data.frequency import LARGEST_TIME
-from models.display import shown
+from models.display import printable
 from models.errors import InputError
 from models.specs import SeriesSpec
 from tasks.data.formats import column_names, read_columns
@@ -20,7 +20,7 @@ ROLES = {"id": "unique_id", "time": "ds", "value": "y"}
 def read_table(path: Path, spec: SeriesSpec) -> pd.DataFrame:
     """The columns `unique_id`, `ds` and `y` of a file, row by row; without ids, all rows are named after the file.
 
-    Behind them come the covariates, under the names that `covariate_columns` gives them.
+    Behind them come the covariates, under the names that `covariate_names` gives them.
 
     **Raises:** `InputError` with the row or column, the value, and the way out; `OSError` where it cannot be read.
     """
@@ -42,7 +42,7 @@ def read_table(path: Path, spec: SeriesSpec) -> pd.DataFrame:
     return pd.DataFrame(columns | {new: _values(table, column, role) for new, (role, column) in covariates.items()})
 
 
-def covariate_columns(spec: SeriesSpec) -> Columns:
+def covariate_names(spec: SeriesSpec) -> CovariateNames:
     """The covariates as `read_table` names them: as in the file, but with _ behind a name that means something else."""
     given = {*spec.past, *spec.known, *spec.static}
 
@@ -53,14 +53,14 @@ def covariate_columns(spec: SeriesSpec) -> Columns:
         return new
 
     past, known, static = (tuple(map(free, names)) for names in (spec.past, spec.known, spec.static))
-    return Columns(past, known, static)
+    return CovariateNames(past, known, static)
 
 
 def _covariates(there: Sequence[str], spec: SeriesSpec, taken: set[str | None]) -> dict[str, tuple[str, str]]:
     """The role and the column of each covariate, by its name in the table of `read_table`."""
-    named = [(role, name) for role in Columns._fields for name in getattr(spec, role)]
+    named = [(role, name) for role in CovariateNames._fields for name in getattr(spec, role)]
     found = {}
-    for (role, name), new in zip(named, sum(covariate_columns(spec), ()), strict=True):
+    for (role, name), new in zip(named, sum(covariate_names(spec), ()), strict=True):
         if name in taken:
             raise InputError(f"column '{name}' cannot be two things at once; name another with --series.{role}")
         if new in found:
@@ -76,7 +76,7 @@ def _column(there: Sequence[str], given: str | None, role: str) -> str | None:
         return name
     if given is None and role == "id":
         return None
-    columns = shown(", ".join(f"'{column}'" for column in there), 500)
+    columns = printable(", ".join(f"'{column}'" for column in there), 500)
     raise InputError(f"there is no column '{name}'; name the {role} column with --series.{role}, one of: {columns}")
 
 
@@ -102,7 +102,7 @@ def _times(table: pd.DataFrame, column: str | None) -> pd.Series:
     broken = np.flatnonzero((numbers != np.floor(numbers)) | (np.abs(numbers) >= LARGEST_TIME))
     if len(broken):
         raise InputError(
-            f"column '{column}' has {shown(cells.iloc[broken[0]])} in row {broken[0] + 1}: times are timestamps or "
+            f"column '{column}' has {printable(cells.iloc[broken[0]])} in row {broken[0] + 1}: times are timestamps or "
             "integers; number the rows, or give timestamps"
         )
     return pd.Series(numbers.astype(np.int64), index=cells.index)
@@ -120,9 +120,9 @@ def _parsed(text: pd.Series, column: str) -> pd.Series:
     if len(broken):
         fault = "neither a timestamp nor an integer"
         if len(read):
-            fault = f"not {kind} like '{shown(text.iloc[read[0]])}' in row {read[0] + 1}"
+            fault = f"not {kind} like '{printable(text.iloc[read[0]])}' in row {read[0] + 1}"
         raise InputError(
-            f"column '{column}' has '{shown(text.iloc[broken[0]])}' in row {broken[0] + 1}, which is {fault}; "
+            f"column '{column}' has '{printable(text.iloc[broken[0]])}' in row {broken[0] + 1}, which is {fault}; "
             "write all times as in 2020-01-31, or all as in 2020-01-31 23:59:59"
         )
     return reading
@@ -154,7 +154,7 @@ def _day_or_month_first(text: pd.Series, months: pd.Series, days: pd.Series) -> 
     if len(unlike):
         n = unlike[0]
         raise InputError(
-            f"'{shown(text.iloc[n])}' in row {n + 1} may be {months.iloc[n]:%-d %B} or {days.iloc[n]:%-d %B}; "
+            f"'{printable(text.iloc[n])}' in row {n + 1} may be {months.iloc[n]:%-d %B} or {days.iloc[n]:%-d %B}; "
             "write times as in 2020-01-31"
         )
     return months
@@ -176,7 +176,7 @@ def _values(table: pd.DataFrame, column: str | None, role: str) -> pd.Series:
     broken = np.flatnonzero(cells.notna() & (numbers.isna() | truth))
     if len(broken):
         raise InputError(
-            f"column '{column}' has '{shown(cells.iloc[broken[0]])}' in row {broken[0] + 1}, which is not a number; "
+            f"column '{column}' has '{printable(cells.iloc[broken[0]])}' in row {broken[0] + 1}, which is not a number; "
             f"correct it, leave the cell empty if the value is missing, or name another column with --series.{role}"
         )
     return numbers.astype("float64")

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, ScalarFormatter, StrMethodFormatter
 
-from models.display import shown
+from models.display import printable
 
 Array = npt.NDArray[Any]
 
@@ -161,7 +161,7 @@ def digits(value: float) -> str:
 
 def wrap(text: str, width: int, most: int | None = None) -> str:
     """Lines of about `width` characters, broken at spaces and underscores where there are any; at most `most` lines."""
-    text = shown(text, LONGEST)
+    text = printable(text, LONGEST)
     lines = [line.replace("_ ", "_") for line in textwrap.wrap(text.replace("_", "_ "), width)]
     if most is not None and len(lines) > most:
         lines[most - 1 :] = [lines[most - 1][: width - 1].rstrip() + "…"]

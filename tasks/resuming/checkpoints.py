@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.checkpoints import CheckpointError, read_checkpoint, write_checkpoint
 from models.network import State
-from tasks.resuming.run_state import Record
+from tasks.resuming.run_state import RunState
 
 log = logging.getLogger("tidecast")
 OFTEN, SHARE = 1.0, 0.05
@@ -17,15 +17,15 @@ OFTEN, SHARE = 1.0, 0.05
 class Checkpoints:
     """Those of one model; without a record there are none."""
 
-    def __init__(self, record: Record | None, model: str):
-        self.record, self.model = record, model
-        self.path = record.folder / f"{model}.checkpoint" if record else Path()
-        self.journal = record.folder / f"{model}.curves" if record else None
+    def __init__(self, run_state: RunState | None, model: str):
+        self.run_state, self.model = run_state, model
+        self.path = run_state.folder / f"{model}.checkpoint" if run_state else Path()
+        self.journal = run_state.folder / f"{model}.curves" if run_state else None
         self.written, self.pause, self.fails = time.monotonic(), OFTEN, False
 
     def load(self, noted: int) -> State | None:
         """The last one; what is no whole checkpoint of this training's `noted` epochs is set aside, and told."""
-        if self.record is None or not self.path.exists():
+        if self.run_state is None or not self.path.exists():
             return None
         try:
             return self._read(noted)
@@ -37,11 +37,11 @@ class Checkpoints:
 
     def is_due(self) -> bool:
         """Whether it is time for another."""
-        return self.record is not None and time.monotonic() - self.written >= self.pause
+        return self.run_state is not None and time.monotonic() - self.written >= self.pause
 
     def save(self, state: Callable[[], State]) -> None:
         """Write one; where the disk does not take it, training goes on without, and the last good one stays."""
-        if self.record is None:
+        if self.run_state is None:
             return
         began = time.monotonic()
         try:
@@ -64,4 +64,4 @@ class Checkpoints:
         return state
 
     def _key(self) -> str:
-        return f"{self.record.key} {self.model}" if self.record else ""
+        return f"{self.run_state.key} {self.model}" if self.run_state else ""

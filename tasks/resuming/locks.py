@@ -9,7 +9,7 @@ FOLDER = Path(".tidecast")
 
 
 @contextmanager
-def own_turn(name: str, where: Path = Path()) -> Iterator[Path]:
+def locked(name: str, where: Path = Path()) -> Iterator[Path]:
     """Wait until no other process of a folder is in a block of this name; the turn of one that is killed ends.
 
     Yields the place for what such a block keeps: `.tidecast` in that folder.

@@ -20,17 +20,17 @@ from pydantic import BaseModel
 
 import models
 from models.errors import InputError
-from models.files import write_whole
+from models.files import write_atomically
 
 log = logging.getLogger("tidecast")
-RECORDS = Path(".tidecast", "records")
+RUN_STATES = Path(".tidecast", "records")
 """In the folder where a flow runs; a record goes when its run is recorded whole."""
 CONTENT, LOCK = "record.json", "lock"
 SAYS = {"flow", "parameters", "device", "id", "undelivered"}
 
 
 @dataclass
-class Record:
+class RunState:
     """A flow run's record, in the hands of this process alone: its folder and what it says.
 
     `flow` and `parameters` start the same again on the same `device`; `id` is a tag of its MLflow runs, which are there
@@ -49,11 +49,11 @@ class Record:
     def keep(self) -> None:
         """Write down what it says."""
         content = {name: getattr(self, name) for name in sorted(SAYS)}
-        write_whole(self.folder / CONTENT, json.dumps(content, indent=2).encode())
+        write_atomically(self.folder / CONTENT, json.dumps(content, indent=2).encode())
 
 
 @contextmanager
-def open_record(flow: str, settings: Mapping[str, Any], sha256: str, device: str) -> Iterator[Record]:
+def open_run_state(flow: str, settings: Mapping[str, Any], sha256: str, device: str) -> Iterator[RunState]:
     """The record that a run of the same flow with the same settings, data and code has left behind, or a new one.
 
     It is gone when the block ends well, and is kept otherwise.
@@ -61,38 +61,38 @@ def open_record(flow: str, settings: Mapping[str, Any], sha256: str, device: str
     **Raises:** `InputError` where the folder cannot be written.
     """
     parameters = json.loads(json.dumps(settings, default=_as_dictionary))
-    key = key_of(flow, parameters, sha256, device)
+    key = resume_key(flow, parameters, sha256, device)
     try:
         folder, descriptor = _hold_first_free(key)
-        left = read_record(folder)
+        left = read_run_state(folder)
         known = left.get("id", uuid4().hex), bool(left), bool(left.get("undelivered"))
-        record = Record(folder, key, flow, parameters, device, *known)
-        record.keep()
+        run_state = RunState(folder, key, flow, parameters, device, *known)
+        run_state.keep()
     except OSError as error:
         raise InputError(
-            f"{_place(RECORDS)} cannot be written ({error.strerror}); go to a folder that you may write, on a disk "
+            f"{_place(RUN_STATES)} cannot be written ({error.strerror}); go to a folder that you may write, on a disk "
             "with room"
         ) from None
     try:
-        yield record
+        yield run_state
         _remove(folder)
     finally:
         os.close(descriptor)
 
 
-def key_of(flow: str, parameters: Mapping[str, Any], sha256: str, device: str) -> str:
+def resume_key(flow: str, parameters: Mapping[str, Any], sha256: str, device: str) -> str:
     """What two runs share that come to the same: flow, settings, data, device and code."""
     told = json.dumps([flow, parameters, sha256, device, code_sha256()], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def undelivered_records() -> list[Path]:
+def undelivered_run_states() -> list[Path]:
     """The folders of those records in this folder that wait for a tracker, and that no living process holds."""
-    found = [path.parent for path in sorted(RECORDS.glob(f"*/{CONTENT}"))]
-    return [folder for folder in found if read_record(folder).get("undelivered") and not _is_held(folder)]
+    found = [path.parent for path in sorted(RUN_STATES.glob(f"*/{CONTENT}"))]
+    return [folder for folder in found if read_run_state(folder).get("undelivered") and not _is_held(folder)]
 
 
-def read_record(folder: Path) -> dict[str, Any]:
+def read_run_state(folder: Path) -> dict[str, Any]:
     """What a record says; nothing where it is gone or is none."""
     try:
         content = json.loads((folder / CONTENT).read_text())
@@ -113,12 +113,12 @@ def code_sha256() -> str:
 
 def _hold_first_free(key: str) -> tuple[Path, int]:
     """The folder of a record of that key that no living process holds, one that is there first, and the lock on it."""
-    numbers = [path.name.rpartition("-")[2] for path in RECORDS.glob(f"{key}-*")]
+    numbers = [path.name.rpartition("-")[2] for path in RUN_STATES.glob(f"{key}-*")]
     there = sorted(int(number) for number in numbers if number.isdecimal())
     for number in chain(there, count(1)):
-        folder = RECORDS / f"{key}-{number}"
+        folder = RUN_STATES / f"{key}-{number}"
         while True:
-            RECORDS.mkdir(mode=0o700, parents=True, exist_ok=True)
+            RUN_STATES.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 folder.mkdir(mode=0o700, exist_ok=True)
                 descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)

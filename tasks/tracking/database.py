@@ -5,7 +5,7 @@ from pathlib import Path
 
 from models.errors import InputError
 from tasks.credentials import redacted
-from tasks.resuming.locks import own_turn
+from tasks.resuming.locks import locked
 
 
 def make_database(uri: str) -> None:
@@ -18,7 +18,7 @@ def make_database(uri: str) -> None:
     name = make_url(uri).database
     if name in (None, "", ":memory:") or _is_there(path := Path(str(name))):
         return
-    with own_turn(path.name, path.parent) as place:
+    with locked(path.name, path.parent) as place:
         if _is_there(path):
             return
         folder = place / f"{path.name}.draft"

@@ -5,7 +5,7 @@ import re
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
-from models.display import shown
+from models.display import printable
 from tasks.credentials import redacted
 
 SERVER_ERROR = 500
@@ -49,6 +49,6 @@ def reason(error: Exception) -> str:
     """Why it came, without credentials: what lies below it, where that can be told."""
     text = redacted(str(error))
     if isinstance(error, OSError) and error.strerror:
-        return shown(f"{error.filename}: {error.strerror}" if error.filename else error.strerror, 300)
+        return printable(f"{error.filename}: {error.strerror}" if error.filename else error.strerror, 300)
     found = REASONS.search(text)
-    return shown(next(filter(None, found.groups())) if found else text, 300)
+    return printable(next(filter(None, found.groups())) if found else text, 300)

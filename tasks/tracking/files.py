@@ -62,7 +62,7 @@ def artifact_folder(run_id: str) -> str:
     return uri.removeprefix("file://")
 
 
-def near(place: str) -> str:
+def relative_to_here(place: str) -> str:
     """A path as it is typed from here, where it lies below; else as it is."""
     path = Path(place)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else place

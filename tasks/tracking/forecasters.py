@@ -75,9 +75,9 @@ def _logged_before(client: MlflowClient, experiment: str, run_id: str) -> list[s
 
 def _input_example(forecaster: Forecaster, series: Series) -> pd.DataFrame:
     """The rows of the first series that a forecast needs, with as many behind as it needs of what is known ahead."""
-    panel, names, horizon = series.panel, forecaster.columns.names, forecaster.spec.window.horizon
+    panel, names, horizon = series.panel, forecaster.covariate_names.all, forecaster.spec.window.horizon
     end = int(panel.ends[0])
-    behind = min(horizon, end - 1) if forecaster.columns.known else 0
+    behind = min(horizon, end - 1) if forecaster.covariate_names.known else 0
     count = min(end, max(forecaster.spec.window.length, 2) + behind)
     values = panel.values[end - count : end].copy()
     values[count - behind :] = np.nan
@@ -92,9 +92,9 @@ def _signature(forecaster: Forecaster, series: Series) -> ModelSignature:
         ColSpec("string", "unique_id"),
         ColSpec(time_type, "ds"),
         ColSpec("double", "y"),
-        *(ColSpec("double", name) for name in forecaster.columns.names),
+        *(ColSpec("double", name) for name in forecaster.covariate_names.all),
     ]
     answer = [ColSpec("string", "unique_id"), ColSpec(time_type, "cutoff"), ColSpec(time_type, "ds")]
     horizon = ParamSpec("horizon", "long", forecaster.spec.window.horizon)
-    forecasts = [ColSpec("double", name) for name in forecaster.names()]
+    forecasts = [ColSpec("double", name) for name in forecaster.column_names()]
     return ModelSignature(Schema(rows), Schema([*answer, *forecasts]), ParamSchema([horizon]))

@@ -9,7 +9,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from tasks.tracking.processes import host_and_number, is_gone
-from tasks.tracking.runs import ALIVE, PROCESS
+from tasks.tracking.runs import HEARTBEAT, PROCESS
 from tasks.tracking.tracker import connect
 
 SILENCE = 600.0
@@ -18,7 +18,7 @@ FLOW_RUN = "prefect.flow_run_id"
 
 
 @dataclass(frozen=True)
-class DeadRun:
+class OrphanedRun:
     """A run that was closed: its id, why, its last sign of life, and the flow run that recorded it, if any."""
 
     run_id: str
@@ -27,7 +27,7 @@ class DeadRun:
     flow_run_id: str | None
 
 
-def close_dead_runs(heard: float = math.inf) -> list[DeadRun]:
+def close_orphaned_runs(heard: float = math.inf) -> list[OrphanedRun]:
     """Close as KILLED all runs that say they run and whose process does not; what they were.
 
     A process of this machine is looked for; of one elsewhere, a sign of life. `heard` is for how many seconds the
@@ -36,13 +36,13 @@ def close_dead_runs(heard: float = math.inf) -> list[DeadRun]:
     client, dead = connect(), []
     for run in _running(client):
         tags = run.data.tags
-        reason = why_dead(tags, heard)
+        reason = reason_orphaned(tags, heard)
         if reason:
             below = f"tags.`mlflow.parentRunId` = '{run.info.run_id}' and attributes.status != 'FINISHED'"
             for each in [*_runs(client, below), run]:
                 client.set_tag(each.info.run_id, "reason", reason)
                 client.set_terminated(each.info.run_id, "KILLED")
-            dead.append(DeadRun(run.info.run_id, reason, float(tags[ALIVE]), tags.get(FLOW_RUN)))
+            dead.append(OrphanedRun(run.info.run_id, reason, float(tags[HEARTBEAT]), tags.get(FLOW_RUN)))
     return dead
 
 
@@ -51,12 +51,12 @@ def recorded_flow_runs() -> set[str]:
     return {run.data.tags.get(FLOW_RUN, "") for run in _running(connect())}
 
 
-def why_dead(tags: Mapping[str, str], heard: float) -> str:
+def reason_orphaned(tags: Mapping[str, str], heard: float) -> str:
     """Why the process that a run's tags name is gone; nothing where it is not, for all that can be known."""
     gone, (host, number) = is_gone(tags[PROCESS]), host_and_number(tags[PROCESS])
     if gone:
         return f"process {number} of {host} is gone: killed, or the machine went down"
-    silent = min(time.time() - float(tags[ALIVE]), heard)
+    silent = min(time.time() - float(tags[HEARTBEAT]), heard)
     if gone is None and silent > SILENCE:
         return f"{host} gave no sign of life for {silent / 60:.0f} minutes"
     return ""
@@ -65,7 +65,9 @@ def why_dead(tags: Mapping[str, str], heard: float) -> str:
 def _running(client: MlflowClient) -> list[Run]:
     """The runs of flow runs that say they run."""
     runs = _runs(client, "attributes.status = 'RUNNING'")
-    return [run for run in runs if {PROCESS, ALIVE} <= set(run.data.tags) and "mlflow.parentRunId" not in run.data.tags]
+    return [
+        run for run in runs if {PROCESS, HEARTBEAT} <= set(run.data.tags) and "mlflow.parentRunId" not in run.data.tags
+    ]
 
 
 def _runs(client: MlflowClient, which: str) -> list[Run]:

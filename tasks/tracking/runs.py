@@ -10,23 +10,23 @@ from mlflow.entities import RunTag
 from mlflow.tracking import MlflowClient
 
 from tasks.credentials import redacted
-from tasks.resuming.run_state import Record
+from tasks.resuming.run_state import RunState
 from tasks.tracking.errors import TrackerAwayError
 from tasks.tracking.experiments import experiment_id
 from tasks.tracking.outbox import OUTBOX
 from tasks.tracking.processes import own_process
 from tasks.tracking.tracker import connect
 
-PROCESS, ALIVE, RECORD = "tidecast.process", "tidecast.alive", "tidecast.record"
+PROCESS, HEARTBEAT, RUN_STATE = "tidecast.process", "tidecast.alive", "tidecast.record"
 """Tags: which process records the run, when it last said so, and the record on disk."""
-BEAT = 60.0
+HEARTBEAT_SECONDS = 60.0
 """Seconds between two signs of life."""
 LAST_WORDS = 15.0
 """Seconds that a run which fails, or is told to end, tries to say so."""
 
 
 @dataclass
-class Run:
+class TrackedRun:
     """A run's id, and those of its models' runs; `waited`, the seconds that its end waited for the tracker."""
 
     id: str
@@ -53,23 +53,23 @@ class Run:
 
 @contextmanager
 def tracked_run(
-    experiment: str, name: str, tags: Mapping[str, str], children: Sequence[str] = (), record: Record | None = None
-) -> Iterator[Run]:
+    experiment: str, name: str, tags: Mapping[str, str], children: Sequence[str] = (), run_state: RunState | None = None
+) -> Iterator[TrackedRun]:
     """Open a run and one for each of its `children`, yield them, and close them with the status that it came to.
 
     All are opened at once, so that nothing on the way needs an answer of the tracker. Those that
-    another process began for the `record` are opened again.
+    another process began for the `run_state` are opened again.
 
     **Raises:** `TrackerAwayError` where the tracker does not take what is to be recorded.
     """
-    run = OUTBOX.ask(lambda: _open(experiment, name, {**tags, **origin(record)}, children, record))
+    run = OUTBOX.ask(lambda: _open(experiment, name, {**tags, **origin(run_state)}, children, run_state))
     try:
         with _signs_of_life(run.id):
             yield run
         run.end("FINISHED")
         run.waited = OUTBOX.settle()
     except TrackerAwayError as error:
-        raise TrackerAwayError(f"{error}; {_kept(record)}") from None
+        raise TrackerAwayError(f"{error}; {_kept(run_state)}") from None
     except BaseException as error:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
         with suppress(TrackerAwayError):
@@ -78,10 +78,10 @@ def tracked_run(
         raise
 
 
-def origin(record: Record | None) -> dict[str, str]:
+def origin(run_state: RunState | None) -> dict[str, str]:
     """Tags that say which process records a run, and where."""
-    kept = {RECORD: record.id} if record else {}
-    return {PROCESS: own_process(), ALIVE: str(int(time.time())), **kept}
+    kept = {RUN_STATE: run_state.id} if run_state else {}
+    return {PROCESS: own_process(), HEARTBEAT: str(int(time.time())), **kept}
 
 
 def finished_runs(experiment: str, most: int) -> list[tuple[str, dict[str, str]]]:
@@ -98,21 +98,23 @@ def finished_runs(experiment: str, most: int) -> list[tuple[str, dict[str, str]]
     return OUTBOX.ask(find)
 
 
-def _kept(record: Record | None) -> str:
-    if record is None:
+def _kept(run_state: RunState | None) -> str:
+    if run_state is None:
         return "do the same again once it is back"
-    record.undelivered = True
+    run_state.undelivered = True
     try:
-        record.keep()
+        run_state.keep()
     except OSError as error:
         return f"{error.filename} cannot be written either ({error.strerror}); the same command delivers what is there"
-    return f"all of it is kept in {record.folder}, and tidecast sync delivers it"
+    return f"all of it is kept in {run_state.folder}, and tidecast sync delivers it"
 
 
-def _open(experiment: str, name: str, tags: Mapping[str, str], children: Sequence[str], record: Record | None) -> Run:
+def _open(
+    experiment: str, name: str, tags: Mapping[str, str], children: Sequence[str], run_state: RunState | None
+) -> TrackedRun:
     client = connect()
     place, ids = experiment_id(client, experiment), dict[str, str]()
-    known = _begun(client, place, record.id) if record else {}
+    known = _begun(client, place, run_state.id) if run_state else {}
     for child in ("", *children):
         own = {**tags, "model": child, "mlflow.parentRunId": ids[""]} if child else dict(tags)
         if child in known:
@@ -121,12 +123,12 @@ def _open(experiment: str, name: str, tags: Mapping[str, str], children: Sequenc
             ids[child] = client.create_run(place, run_name=child or name, tags=own).info.run_id
         if child:
             client.update_run(ids[child], status="SCHEDULED")
-    return Run(ids.pop(""), ids)
+    return TrackedRun(ids.pop(""), ids)
 
 
-def _begun(client: MlflowClient, experiment: str, record: str) -> dict[str, str]:
+def _begun(client: MlflowClient, experiment: str, run_state: str) -> dict[str, str]:
     """The runs of a record by the model that they are of, "" for the flow run's own."""
-    found = client.search_runs([experiment], f"tags.`{RECORD}` = '{record}'")
+    found = client.search_runs([experiment], f"tags.`{RUN_STATE}` = '{run_state}'")
     runs = {run.data.tags.get("model", ""): str(run.info.run_id) for run in found}
     return runs if "" in runs else {}
 
@@ -146,9 +148,9 @@ def _signs_of_life(run_id: str) -> Iterator[None]:
     done = threading.Event()
 
     def beat() -> None:
-        while not done.wait(BEAT):
+        while not done.wait(HEARTBEAT_SECONDS):
             if not OUTBOX.waiting:
-                _post_tags(run_id, {ALIVE: str(int(time.time()))})
+                _post_tags(run_id, {HEARTBEAT: str(int(time.time()))})
 
     threading.Thread(target=beat, name="signs of life", daemon=True).start()
     try:

@@ -10,7 +10,7 @@ import mlflow
 from mlflow.tracking import MlflowClient
 
 from models.errors import InputError
-from tasks.credentials import keep_secrets, parted, without_password
+from tasks.credentials import passwords_moved, redact_logs, without_password
 from tasks.tracking.database import make_database
 
 DEFAULT_URI = "sqlite:///mlflow.db"
@@ -27,7 +27,7 @@ PROMPT = {
 
 def connect() -> MlflowClient:
     """A client of the server in `MLFLOW_TRACKING_URI`, or of the database in this folder."""
-    keep_secrets()
+    redact_logs()
     for name, value in PROMPT.items():
         os.environ.setdefault(name, value)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs, with a traceback, what it raises
@@ -49,7 +49,7 @@ def tracker() -> str:
 
 def tracking_uri() -> str:
     """Where runs are recorded; the server of a folder's `tidecast up` may meanwhile be at another address."""
-    os.environ |= parted(os.environ)  # no password stays in a URL, whoever started this process
+    os.environ |= passwords_moved(os.environ)  # no password stays in a URL, whoever started this process
     with suppress(KeyError, OSError, ValueError):
         return str(json.loads(Path(os.environ[LOCK]).read_text())["environment"]["MLFLOW_TRACKING_URI"])
     return os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-Columns = dict[str, list[Any]]
+CovariateNames = dict[str, list[Any]]
 
 NAMES = ["a", "b", "01", "1", "NA", "=cmd()", "+1", "@x", "-1", "../../etc/x", "", " ", "naïve", "名", "a\nb", "a\rb"]
 NAMES += ["\x1b[31mred", "a,b", 'a"b', "nul\0", "\u202etxt", "x" * 10_000, "[/bold]", "$x$", "True", "1e5", "None"]
@@ -99,7 +99,7 @@ def make_options(seed: int, number: int) -> dict[str, Any]:
     }
 
 
-def make_table(random: Random) -> Columns:
+def make_table(random: Random) -> CovariateNames:
     """A long table of one to three series that is well formed, but for what a few of its cells say."""
     ids, times, values = [], [], []
     moment = random.choice(MOMENTS)
@@ -115,7 +115,7 @@ def make_table(random: Random) -> Columns:
         ids += [name] * len(rows)
         times += [moment(row) for row in rows]
         values += [value(row, random) for row in rows]
-    table: Columns = {"unique_id": ids, "ds": times, "y": values}
+    table: CovariateNames = {"unique_id": ids, "ds": times, "y": values}
     if random.random() < 0.3:
         del table["unique_id"]
     if random.random() < 0.6:
@@ -171,7 +171,7 @@ VALUES: list[Callable[[int, Random], Any]] = [
 ]
 
 
-def csv_bytes(random: Random, table: Columns) -> bytes:
+def csv_bytes(random: Random, table: CovariateNames) -> bytes:
     """The table as CSV in one of its many manners."""
     text = io.StringIO(newline="")
     writer = csv.writer(
@@ -186,7 +186,7 @@ def csv_bytes(random: Random, table: Columns) -> bytes:
     return text.getvalue().encode(encoding, errors="replace")
 
 
-def parquet_bytes(random: Random, table: Columns) -> bytes:
+def parquet_bytes(random: Random, table: CovariateNames) -> bytes:
     """The table as Parquet in one of its many manners."""
     content, columns = io.BytesIO(), {name: _column(random, cells) for name, cells in table.items()}
     for name, column in columns.items():

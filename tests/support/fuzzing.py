@@ -35,7 +35,7 @@ NETWORK_EVERY = 200
 """One input in so many trains a small GRU; the others fit a baseline."""
 
 
-class Outcome(NamedTuple):
+class ModelResult(NamedTuple):
     """What became of an input: "forecast", the kind of refusal, or what went wrong."""
 
     said: str
@@ -70,10 +70,10 @@ def _by_a_network(data: Dataset) -> dict[str, np.ndarray]:
     scaled = forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins.get("val")):
         pass
-    return forecaster.columns_ahead(data.panel, data.window.horizon)
+    return forecaster.forecast_columns(data.panel, data.window.horizon)
 
 
-def try_input(seed: int, number: int, folder: Path) -> Outcome:
+def try_input(seed: int, number: int, folder: Path) -> ModelResult:
     """Make one input and see what becomes of it; a failure stays in `folder`."""
     name, content = make_file(seed, number)
     path, options, before = folder / f"{seed}-{number}-{name}", make_options(seed, number), peak()
@@ -84,15 +84,15 @@ def try_input(seed: int, number: int, folder: Path) -> Outcome:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             forecast(path, options, number)
-        outcome = Outcome("forecast")
+        outcome = ModelResult("forecast")
     except InputError as refusal:
         outcome = judged(str(refusal), path)
     except Exception as error:  # any other is a failure
-        outcome = Outcome(f"{type(error).__name__}: {error}", failed=True)
+        outcome = ModelResult(f"{type(error).__name__}: {error}", failed=True)
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     if peak() - before > MEGABYTES:
-        outcome = Outcome(f"took {peak() - before:.0f} MB", failed=True)
+        outcome = ModelResult(f"took {peak() - before:.0f} MB", failed=True)
     if not outcome.failed:
         path.unlink()
     return outcome
@@ -103,12 +103,12 @@ def warm_up() -> None:
     build_network(ModelSpec(model="gru"))
 
 
-def judged(line: str, path: Path) -> Outcome:
+def judged(line: str, path: Path) -> ModelResult:
     """A refusal by its kind, once it is seen to be one line that a person can read."""
     if "\n" in line or not line.isprintable() or len(line) > LONGEST or "Traceback" in line or not line.strip():
-        return Outcome(f"no clear line: {line!r}", failed=True)
+        return ModelResult(f"no clear line: {line!r}", failed=True)
     kind = re.sub(r"'.*?'|\d\S*", "_", line.replace(str(path), "FILE"))
-    return Outcome(kind[:60])
+    return ModelResult(kind[:60])
 
 
 def peak() -> float:
@@ -148,7 +148,7 @@ def main(inputs: int, first: int, seed: int, processes: int, folder: Path) -> in
                 time.sleep(0.05)
                 continue
             place = dead[0]
-            number, outcome = shares[place][0], Outcome(f"died with {workers[place].exitcode}", failed=True)
+            number, outcome = shares[place][0], ModelResult(f"died with {workers[place].exitcode}", failed=True)
             shares[place] = shares[place][1:]
             workers[place] = context.Process(target=try_apart, args=(seed, shares[place], folder, results))
             workers[place].start()

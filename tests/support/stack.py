@@ -18,7 +18,7 @@ from mlflow.tracking import MlflowClient
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
-from flows.services.locks import LOCK, servers_of
+from flows.services.locks import LOCK, server_environment
 from flows.services.marks import marked
 from tests.support.services import free_port
 
@@ -74,7 +74,7 @@ class Up:
     def ended(self) -> int:
         self.said += self.process.communicate(timeout=30)[0]
         assert marked(self.mark) == []
-        assert servers_of(self.folder) == {}
+        assert server_environment(self.folder) == {}
         return self.process.returncode
 
     def ask(self, path: str, data: dict[str, Any] | None = None, port: int | None = None) -> Any:

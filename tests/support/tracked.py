@@ -7,8 +7,8 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tasks.resuming.run_state import RECORDS, read_record
-from tasks.tracking.runs import RECORD
+from tasks.resuming.run_state import RUN_STATES, read_run_state
+from tasks.tracking.runs import RUN_STATE
 
 EPOCHS = {"elman": "elman.epochs", "numpy_rnn": "numpy_rnn.epochs"}
 """The parameter that says how many epochs a model trains, where it is not that of the networks."""
@@ -37,14 +37,14 @@ def check_that_nothing_is_mixed(runs: Sequence[Run]) -> None:
         models = sorted(str(run.data.tags["model"]) for run in below)
         assert models == sorted(literal_eval(parent.data.params["models"]))
         for run in below:
-            for tag in ("prefect.flow_run_id", "tidecast.process", RECORD, "recipe", "data.sha256"):
+            for tag in ("prefect.flow_run_id", "tidecast.process", RUN_STATE, "recipe", "data.sha256"):
                 assert run.data.tags[tag] == parent.data.tags[tag]
             shared = set(run.data.params) & set(parent.data.params) - {"season"}  # which the data may give
             assert {"seed", "fit.epochs", "window.length"} <= shared
             assert {name: run.data.params[name] for name in shared} == {
                 name: parent.data.params[name] for name in shared
             }
-    recorded = [run.data.tags[RECORD] for run in parents(runs).values()]
+    recorded = [run.data.tags[RUN_STATE] for run in parents(runs).values()]
     assert len(set(recorded)) == len(recorded)
 
 
@@ -74,7 +74,7 @@ def check_the_champions(mlflow: MlflowClient, runs: Sequence[Run]) -> None:
         assert not passed or scores[int(model.aliases["champion"])] == min(scores.values())
 
 
-def check_that_no_record_is_left(runs: Sequence[Run], folder: Path) -> None:
+def check_that_no_run_state_is_left(runs: Sequence[Run], folder: Path) -> None:
     """What a folder keeps of runs that are recorded whole is nothing."""
-    left = {read_record(each).get("id") for each in (folder / RECORDS).glob("*")}
-    assert not left & {run.data.tags[RECORD] for run in runs}
+    left = {read_run_state(each).get("id") for each in (folder / RUN_STATES).glob("*")}
+    assert not left & {run.data.tags[RUN_STATE] for run in runs}

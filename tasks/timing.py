@@ -1,0 +1,56 @@
+"""How long the steps of a flow run take: measured here and nowhere else."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+
+class Stopwatch:
+    """Counts seconds from its start on, after those that were counted `before`."""
+
+    def __init__(self, before: float = 0.0):
+        self.before, self.started = before, time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return self.before + time.perf_counter() - self.started
+
+
+class Timer:
+    """Seconds of one flow run, in all and by step and model."""
+
+    def __init__(self) -> None:
+        self.total = Stopwatch()
+        self.steps: defaultdict[tuple[str, str], float] = defaultdict(float)
+
+    def seconds(self, step: str, model: str | None = None) -> float:
+        """Seconds that a step took, for one model or for all of them."""
+        return sum(taken for (name, of), taken in self.steps.items() if name == step and model in (None, of))
+
+
+_TIMER: ContextVar[Timer | None] = ContextVar("timer", default=None)
+
+
+@contextmanager
+def timer() -> Iterator[Timer]:
+    """Start the timer of a flow run, to which `timed` adds while the block lasts."""
+    started = Timer()
+    token = _TIMER.set(started)
+    try:
+        yield started
+    finally:
+        _TIMER.reset(token)
+
+
+@contextmanager
+def timed(step: str, model: str = "") -> Iterator[None]:
+    """Add the seconds of the block, or of the function that this decorates, to a step of the timer around it."""
+    stopwatch = Stopwatch()
+    try:
+        yield
+    finally:
+        if found := _TIMER.get():
+            found.steps[step, model] += stopwatch.seconds
