@@ -5,8 +5,8 @@ linear head, mean squared error, backward, `torch.optim.Adam(foreach=True)`. Our
 CPU, the same work. Both run on one thread; the second table gives ours on two.
 
 `gflops` counts the products with the weights, three times 2 G H (H + 1) a row and step; `peak_gflops` is the rate of a
-loop of fused multiply-adds that never leaves the registers. `autograd_ms` is the compiled layer inside ordinary
-PyTorch, `torch_ms` plain PyTorch for all members at once, Tidecast's own reference.
+loop of fused multiply-adds that never leaves the registers. `torch_ms` is plain PyTorch for all members at once,
+Tidecast's own reference.
 """
 
 import statistics
@@ -85,29 +85,23 @@ def row_of(case: Case, seconds: dict[str, list[float]], peak: float) -> dict[str
         "speedup": median_ratio(seconds["reference"], seconds["one"]),
         "gflops": work / statistics.median(seconds["one"]) / 1e9,
         "peak_gflops": peak,
-        "autograd_ms": milliseconds(seconds["autograd"]),
         "torch_ms": milliseconds(seconds["torch"]),
     }
 
 
 def ours(case: Case) -> dict[str, Callable[[], float]]:
-    """The step on one thread and on two, compiled around one layer alone, and in plain PyTorch."""
+    """The compiled step on one thread and on two, and the step in plain PyTorch."""
     origins, counts = draw_origins(case), torch.full((case.members,), case.batch)
-    rate = torch.full((case.members,), RATE)
+    rates = torch.full((case.members,), RATE)
 
-    def stepping(kind: Any, compiled: bool, **more: int) -> Callable[[], float]:
-        spec = RecurrentSpec(hidden=case.hidden)
-        population = Population(case.cell, spec, Sizes(case.window), range(case.members), compiled=compiled)
-        steps = kind(population, tensors_of_values(VALUES), FitSpec(clip=None), **more)
-        return timed(lambda: steps.step(origins, counts, rate))
+    def stepping(kind: Any, **options: int) -> Callable[[], float]:
+        population = Population(case.cell, RecurrentSpec(hidden=case.hidden), Sizes(case.window), range(case.members))
+        steps = kind(population, tensors_of_values(VALUES), FitSpec(clip=None), **options)
+        return timed(lambda: steps.step(origins, counts, rates))
 
-    works = {
-        "one": stepping(CompiledSteps, True, threads=1),
-        "autograd": stepping(TorchSteps, True),
-        "torch": stepping(TorchSteps, False),
-    }
+    works = {"one": stepping(CompiledSteps, threads=1), "torch": stepping(TorchSteps)}
     if case.members > 1:
-        works["two"] = stepping(CompiledSteps, True, threads=2)
+        works["two"] = stepping(CompiledSteps, threads=2)
     return works
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.backends import choose_backend
 from models.errors import InputError
 from models.population import cudnn
 from models.population.cells import CELLS
@@ -21,9 +22,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 def test_steps_from_standing_buffers_equal_plain_ones() -> None:
     """Captured on a GPU, called again on a CPU: the same buffers, the same weights after each batch."""
-    pair = [
-        Population("gru", RecurrentSpec(hidden=6), Sizes(8), [0, 1], device=DEVICE, compiled=False) for _ in range(2)
-    ]
+    pair = [Population("gru", RecurrentSpec(hidden=6), Sizes(8), [0, 1], device=DEVICE) for _ in range(2)]
     points, spec = tensors_of_values(VALUES.to(DEVICE)), FitSpec(weight_decay=0.1)
     graphed, plain = GraphedSteps(pair[0], points, spec), TorchSteps(pair[1], points, spec)
     losses = []
@@ -42,7 +41,7 @@ def test_the_layer_for_cudnn_equals_the_reference(form: str) -> None:
     x = torch.randn(7, 1, 5, 3, dtype=torch.float64)
     weight = torch.randn(1, 3 + 2 + 4, CELLS[form].gates * 4, dtype=torch.float64)
     pairs = []
-    for run in (lambda x, w: cudnn.run(form, x, w), CELLS[form].run):
+    for run in (lambda x, w: cudnn.run_layer(form, x, w), CELLS[form].run):
         own = [tensor.clone().requires_grad_() for tensor in (x, weight)]
         outputs = run(*own)
         pairs.append([outputs, *torch.autograd.grad(outputs.square().sum(), own)])
@@ -52,7 +51,7 @@ def test_the_layer_for_cudnn_equals_the_reference(form: str) -> None:
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
 def test_precision_is_a_gpus_choice(precision: str) -> None:
-    with pytest.raises(InputError, match=f"--fit.precision {precision} is for a GPU, and this trains on the cpu"):
+    with pytest.raises(InputError, match=f"--fit.precision {precision} needs a GPU, and this trains on the cpu"):
         Recurrent(ModelSpec(model="gru", fit=FitSpec(precision=precision)))
 
 
@@ -62,8 +61,11 @@ def test_precision_is_a_gpus_choice(precision: str) -> None:
 def test_a_gpu_trains_as_a_cpu_does(cell: str, members: int) -> None:
     losses = []
     for device in ("cuda", "cpu"):
-        population = Population(cell, RecurrentSpec(hidden=6), Sizes(8), range(members), device=device, compiled=False)
-        course = fit(population, tensors_of_values(VALUES.to(device)), [np.arange(8, 150)], [np.arange(150, 200)],
-                     FitSpec(epochs=3), range(members))  # fmt: skip
-        losses.append([epoch.val_loss for epoch in course])
+        population, spec = (
+            Population(cell, RecurrentSpec(hidden=6), Sizes(8), range(members), device),
+            FitSpec(epochs=3),
+        )
+        steps = choose_backend(population).steps(population, tensors_of_values(VALUES.to(device)), spec)
+        epochs = fit(population, steps, [np.arange(8, 150)], [np.arange(150, 200)], spec, range(members))
+        losses.append([epoch.val_loss for epoch in epochs])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.backends import PYTORCH, Backend, choose_backend
 from models.network import Epoch
 from models.population.adam import Adam, learning_rates
 from models.population.batches import Batches
@@ -20,11 +21,12 @@ SPEC = FitSpec(epochs=4, batch=32, learning_rate=0.01)
 
 
 def train(
-    seeds: list[int], spec: FitSpec = SPEC, cell: str = "gru", compiled: bool = True, **options: object
+    seeds: list[int], spec: FitSpec = SPEC, cell: str = "gru", backend: Backend | None = None, **options: object
 ) -> tuple[Population, list[Epoch]]:
-    population = Population(cell, RecurrentSpec(hidden=6), Sizes(LENGTH), seeds, compiled=compiled)
+    population = Population(cell, RecurrentSpec(hidden=6), Sizes(LENGTH), seeds)
+    steps = (backend or choose_backend(population)).steps(population, POINTS, spec)
     arguments = {"train": [TRAIN], "validation": [VALIDATION]} | options
-    return population, list(fit(population, POINTS, spec=spec, seeds=seeds, **arguments))
+    return population, list(fit(population, steps, spec=spec, seeds=seeds, **arguments))
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -39,9 +41,9 @@ def test_members_alone_or_together_come_to_the_same(cell: str) -> None:
     spec = FitSpec(epochs=50, batch=32, learning_rate=0.02)  # so long that a difference in rounding would have grown
     together, epochs = train([0, 1, 2, 3, 4], spec, cell)
     for member in (0, 4):
-        alone, own = train([member], spec, cell)
+        alone, epochs_alone = train([member], spec, cell)
         torch.testing.assert_close(together.flat[member], alone.flat[0], rtol=0, atol=1e-6)
-        np.testing.assert_allclose(epochs[-1].val_loss[member], own[-1].val_loss[0], rtol=1e-6)
+        np.testing.assert_allclose(epochs[-1].val_loss[member], epochs_alone[-1].val_loss[0], rtol=1e-6)
 
 
 def test_training_on_a_sine_takes_the_loss_down_a_hundredfold() -> None:
@@ -52,22 +54,22 @@ def test_training_on_a_sine_takes_the_loss_down_a_hundredfold() -> None:
 def test_the_best_epochs_weights_are_kept_for_each_member() -> None:
     spec = FitSpec(epochs=12, batch=16, learning_rate=0.3, schedule="constant")  # so high that the loss jumps
     population, epochs = train([0, 1, 2], spec)
-    courses = np.array([epoch.val_loss for epoch in epochs])  # [epochs, K]
-    best = courses.argmin(axis=0)
+    losses_by_epoch = np.array([epoch.val_loss for epoch in epochs])  # [epochs, K]
+    best = losses_by_epoch.argmin(axis=0)
     assert (best < len(epochs) - 1).any(), "the last epoch is the best of every member: the test shows nothing"
     forecast = population.predict(POINTS, torch.from_numpy(VALIDATION)[None])[..., 0]  # [K, M]
     losses = (forecast - VALUES[VALIDATION]).square().mean(dim=1)
-    np.testing.assert_allclose(losses, courses.min(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(losses, losses_by_epoch.min(axis=0), rtol=1e-4)
 
 
 def test_each_member_stops_by_its_own_patience() -> None:
     spec = FitSpec(epochs=60, batch=16, learning_rate=0.3, schedule="constant", patience=2)
     _, epochs = train([0, 1, 2, 3], spec)
     for member in range(4):
-        course, running = [e.val_loss[member] for e in epochs], [bool(e.running[member]) for e in epochs]
+        losses, running = [e.val_loss[member] for e in epochs], [bool(e.running[member]) for e in epochs]
         stopped = running.index(False) if False in running else len(epochs)
-        assert stopped - 1 - int(np.argmin(course[:stopped])) == 2  # two epochs without a better one, no more
-        assert len(set(course[stopped:])) <= 1  # and its weights stand still from then on
+        assert stopped - 1 - int(np.argmin(losses[:stopped])) == 2  # two epochs without a better one, no more
+        assert len(set(losses[stopped:])) <= 1  # and its weights stand still from then on
     assert len({sum(bool(e.running[m]) for e in epochs) for m in range(4)}) > 1, "all stopped together"
 
 
@@ -148,12 +150,11 @@ def test_the_learning_rate_rises_then_falls_along_a_cosine() -> None:
 
 
 def test_forecasts_and_losses_are_the_same_in_small_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    population, epochs = train([0, 1], compiled=False)
+    population, epochs = train([0, 1], backend=PYTORCH)
     origins = torch.arange(LENGTH, len(VALUES)).unsqueeze(0)
     whole = population.predict(POINTS, origins)
-    monkeypatch.setattr(
-        "models.population.network.MOST_GATES", 2 * LENGTH * 3 * 6 * 10
-    )  # ten windows of two GRUs of six units
+    ten_windows = 2 * LENGTH * 3 * 6 * 10  # of two GRUs of six units
+    monkeypatch.setattr("models.population.network.MOST_GATES", ten_windows)
     assert population.windows_per_pass() == 10
     torch.testing.assert_close(population.predict(POINTS, origins), whole, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(train([0, 1], compiled=False)[1][-1].val_loss, epochs[-1].val_loss, rtol=1e-5)
+    np.testing.assert_allclose(train([0, 1], backend=PYTORCH)[1][-1].val_loss, epochs[-1].val_loss, rtol=1e-5)

@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from models import kernels
+from models.backends import PYTORCH, choose_backend
 from models.kernels import checking
-from models.kernels.recurrence import recurrence
-from models.kernels.steps import CompiledSteps
+from models.kernels.steps import CompiledSteps, predict
 from models.population.adam import Adam
-from models.population.batches import Origins
-from models.population.cells import CELLS
+from models.population.batches import PaddedOrigins
 from models.population.network import Population, Sizes
 from models.population.tensors import PanelTensors, tensors_of_values
 from models.population.torch_steps import TorchSteps
@@ -38,40 +37,6 @@ def close(ours: Tensor, theirs: Tensor) -> None:
 
 
 @pytest.mark.parametrize("cell", COMPILED)
-@pytest.mark.parametrize(("members", "batch", "features", "units"), [(1, 64, 1, 16), (3, 37, 4, 7), (2, 5, 9, 33)])
-def test_a_layer_and_its_gradients_equal_the_reference_in_float64(
-    cell: str, members: int, batch: int, features: int, units: int
-) -> None:
-    torch.manual_seed(0)
-    gates, states = CELLS[cell].gates, 2 if cell == "lstm" else 1
-    x = torch.randn(6, members, batch, features, requires_grad=True)
-    weight = (torch.randn(members, features + 2 + units, gates * units) * 0.4).requires_grad_()
-    state = torch.randn(members, batch, states * units, requires_grad=True)
-    slope = torch.randn(6, members, batch, units)  # every output counts, each differently
-    outputs = recurrence(cell, x, weight, state)
-    ours = torch.autograd.grad((outputs * slope).sum(), [x, weight, state])
-    exact = [tensor.detach().double().requires_grad_() for tensor in (x, weight, state)]
-    expected = CELLS[cell].run(*exact)
-    theirs = torch.autograd.grad((expected * slope).sum(), exact)
-    close(outputs, expected)
-    for mine, other in zip(ours, theirs, strict=True):
-        close(mine, other)
-
-
-@pytest.mark.parametrize("cell", COMPILED)
-def test_layers_are_stacked_by_composition(cell: str) -> None:
-    spec = RecurrentSpec(hidden=12, layers=3)
-    pair = [Population(cell, spec, Sizes(LENGTH, 2), [0, 1], compiled=compiled) for compiled in (True, False)]
-    origins = torch.arange(LENGTH, LENGTH + 40).expand(2, -1)  # [K, B]
-    gradients = []
-    for population in pair:
-        flat = population.flat.clone().requires_grad_()
-        forecast = population.forward(flat, POINTS, origins, *population.frame(POINTS, origins))
-        gradients += torch.autograd.grad(forecast.square().sum(), flat)
-    close(*gradients)
-
-
-@pytest.mark.parametrize("cell", COMPILED)
 @pytest.mark.parametrize(("layers", "units", "horizon"), [(1, 16, 1), (1, 7, 40), (3, 20, 5)])
 @pytest.mark.parametrize(("input_offset", "target_offset"), [("last", "last"), ("none", "none")])
 def test_a_whole_step_equals_the_reference(
@@ -79,55 +44,69 @@ def test_a_whole_step_equals_the_reference(
 ) -> None:
     spec = RecurrentSpec(hidden=units, layers=layers, input_offset=input_offset, target_offset=target_offset)
     fit = FitSpec(clip=0.05, weight_decay=0.1)
-    sizes, pair = Sizes(LENGTH, horizon), []
-    for fast in (True, False):
-        pair.append(Population(cell, spec, sizes, [0, 1, 2], compiled=fast))
-        pair[-1].training_scales.spread[:], pair[-1].training_scales.change[:] = 0.3, 0.7
+    sizes = Sizes(LENGTH, horizon)
+    pair = [Population(cell, spec, sizes, [0, 1, 2]) for _ in range(2)]
+    for population in pair:
+        population.training_scales.input_scale[:], population.training_scales.target_scale[:] = 0.3, 0.7
     compiled, plain = CompiledSteps(pair[0], POINTS, fit), TorchSteps(pair[1], POINTS, fit)
     origins = torch.randint(LENGTH, 350, (3, 70), generator=torch.Generator().manual_seed(1))
     counts = torch.tensor([70, 33, 0])
     for ours, theirs in zip(compiled.gradient(origins, counts), plain.gradient(origins, counts), strict=True):
         close(ours, theirs)
-    held_out = Origins([np.arange(LENGTH, 350)], 3, torch.device("cpu"))
+    held_out = PaddedOrigins([np.arange(LENGTH, 350)], 3, torch.device("cpu"))
     close(compiled.evaluate(held_out), plain.evaluate(held_out))
     where = torch.arange(LENGTH, len(VALUES) + 1).unsqueeze(0)  # the last one has no value to compare with
-    close(pair[0].predict(POINTS, where), pair[1].predict(POINTS, where))
+    close(predict(pair[0], POINTS, where), pair[1].predict(POINTS, where))
     for _ in range(3):
-        close(
-            compiled.step(origins, counts, rate := torch.tensor([0.01, 0.02, 0.03])), plain.step(origins, counts, rate)
-        )
+        rates = torch.tensor([0.01, 0.02, 0.03])
+        close(compiled.step(origins, counts, rates), plain.step(origins, counts, rates))
     torch.testing.assert_close(pair[0].flat, pair[1].flat, rtol=0, atol=1e-4)  # Adam's first steps magnify what is tiny
     first = Population(cell, spec, sizes, [2]).flat[0]
     assert torch.equal(pair[0].flat[2], first), "the member without origins moved"
 
 
+@pytest.mark.parametrize("cell", COMPILED)
+@pytest.mark.parametrize(("members", "batch", "n_covariates", "units"), [(1, 64, 0, 16), (3, 37, 3, 7), (2, 5, 8, 33)])
+def test_gradients_equal_those_of_the_reference_in_float64(
+    cell: str, members: int, batch: int, n_covariates: int, units: int
+) -> None:
+    spec, sizes = RecurrentSpec(hidden=units, layers=2), Sizes(LENGTH, 3, n_covariates=n_covariates)
+    covariates = torch.randn(400, n_covariates, generator=torch.Generator().manual_seed(4))
+    origins = torch.randint(LENGTH, 390, (members, batch), generator=torch.Generator().manual_seed(1))
+    counts, points = torch.full((members,), batch), PanelTensors(VALUES, VALUES, covariates)
+    population = Population(cell, spec, sizes, range(members))
+    computed = CompiledSteps(population, points, FitSpec()).gradient(origins, counts)
+    population.flat = population.flat.double()
+    exact = PanelTensors(VALUES.double(), VALUES.double(), covariates.double())
+    expected = TorchSteps(population, exact, FitSpec()).gradient(origins, counts)
+    for ours, theirs in zip(computed, expected, strict=True):
+        close(ours, theirs)
+
+
 WANDERING = VALUES.cumsum(0)
 SEEN = (torch.arange(400) % 50 != 7) & (torch.arange(400) < 380)
 COLUMNS = torch.randn(400, 3, generator=torch.Generator().manual_seed(1))
-TOLD_POINTS = PanelTensors(WANDERING, WANDERING.where(SEEN, torch.nan), COLUMNS, n_known=2)
-FRAMES = list(itertools.product(["none", "last", "mean"], ["none", "last", "mean", "season"], ["training", "window"]))
+WITH_COVARIATES = PanelTensors(WANDERING, WANDERING.where(SEEN, torch.nan), COLUMNS, n_known=2)
+SCALINGS = list(itertools.product(["none", "last", "mean"], ["none", "last", "mean", "season"], ["training", "window"]))
 
 
-def told_pair(cell: str, horizon: int, **spec: Any) -> tuple[Population, Population]:
-    """A compiled population and the same in plain PyTorch: two members that differ in all they have."""
-    sizes, pair = Sizes(12, horizon, 4, 3, 2), []
-    for compiled in (True, False):
-        population = Population(cell, RecurrentSpec(hidden=6, **spec), sizes, [0, 1], compiled=compiled)
-        draw = torch.Generator().manual_seed(2)
-        population.flat += 0.1 * torch.randn(population.flat.shape, generator=draw)  # highway and covariates count too
-        for place, own in zip(population.training_scales, ([0.7, 1.3], [0.4, 2.0], [1.5, 0.1]), strict=True):
-            place[:, 0] = torch.tensor(own)
-        pair.append(population)
-    return pair[0], pair[1]
+def with_covariates(cell: str, horizon: int, **spec: Any) -> Population:
+    """Two members with covariates that differ in all they have."""
+    population = Population(cell, RecurrentSpec(hidden=6, **spec), Sizes(12, horizon, 4, 3, 2), [0, 1])
+    draw = torch.Generator().manual_seed(2)
+    population.flat += 0.1 * torch.randn(population.flat.shape, generator=draw)  # highway and covariates count too
+    for scale, values in zip(population.training_scales, ([0.7, 1.3], [0.4, 2.0], [1.5, 0.1]), strict=True):
+        scale[:, 0] = torch.tensor(values)
+    return population
 
 
 @pytest.mark.parametrize("loss", ["mse", "mae"])
 @pytest.mark.parametrize("cell", COMPILED)
-def test_every_frame_and_loss_equals_the_reference_with_covariates_highway_and_gaps(cell: str, loss: Any) -> None:
+def test_every_scaling_and_loss_equals_the_reference_with_covariates_highway_and_gaps(cell: str, loss: Any) -> None:
     origins = torch.randint(12, 395, (2, 50), generator=torch.Generator().manual_seed(3))
-    assert TOLD_POINTS.targets[origins].isnan().any(), "no goal is missing: the test shows nothing"
+    assert WITH_COVARIATES.targets[origins].isnan().any(), "no target is missing: the test shows nothing"
     fit, counts = FitSpec(loss=loss), torch.tensor([50, 37])
-    for number, (input_offset, target_offset, window_scale) in enumerate(FRAMES):
+    for number, (input_offset, target_offset, window_scale) in enumerate(SCALINGS):
         spec = {
             "input_offset": input_offset,
             "target_offset": target_offset,
@@ -135,58 +114,58 @@ def test_every_frame_and_loss_equals_the_reference_with_covariates_highway_and_g
             "highway": 7 * (number % 3),
         }
         spec |= {"layers": 1 + number % 2, "segment": [1, 1, 3, 5][number // 2 % 4]}  # of 12 values, 5 leave 2 over
-        ours, theirs = told_pair(cell, 5, **spec)
-        compiled, plain = CompiledSteps(ours, TOLD_POINTS, fit), TorchSteps(theirs, TOLD_POINTS, fit)
+        population = with_covariates(cell, 5, **spec)
+        compiled, plain = (kind(population, WITH_COVARIATES, fit) for kind in (CompiledSteps, TorchSteps))
         for mine, other in zip(compiled.gradient(origins, counts), plain.gradient(origins, counts), strict=True):
             error = float((mine - other).abs().max() / other.abs().max())
             assert error < 5e-5, f"{spec} is off by {error:.1g}"
         where = torch.arange(12, 396).unsqueeze(0)
-        close(ours.predict(TOLD_POINTS, where), theirs.predict(TOLD_POINTS, where))
+        close(predict(population, WITH_COVARIATES, where), population.predict(WITH_COVARIATES, where))
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_each_member_may_be_asked_from_origins_of_its_own(compiled: bool) -> None:
-    population = told_pair("gru", 3)[not compiled]
-    shared = population.predict(TOLD_POINTS, torch.arange(20, 40).unsqueeze(0))  # [2, 20, 3]
-    own = population.predict(TOLD_POINTS, torch.stack([torch.arange(20, 30), torch.arange(30, 40)]))
-    torch.testing.assert_close(own, torch.stack([shared[0, :10], shared[1, 10:]]), rtol=0, atol=1e-5)
+@pytest.mark.parametrize("forecast", [predict, Population.predict])
+def test_each_member_may_forecast_from_origins_of_its_own(forecast: Any) -> None:
+    population = with_covariates("gru", 3)
+    shared = forecast(population, WITH_COVARIATES, torch.arange(20, 40).unsqueeze(0))  # [2, 20, 3]
+    separate = forecast(population, WITH_COVARIATES, torch.stack([torch.arange(20, 30), torch.arange(30, 40)]))
+    torch.testing.assert_close(separate, torch.stack([shared[0, :10], shared[1, 10:]]), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["mse", "mae"])
 @pytest.mark.parametrize("steps", [CompiledSteps, TorchSteps])
-def test_the_loss_is_the_mean_over_steps_and_one_that_was_not_observed_counts_as_met(steps: Any, loss: Any) -> None:
-    """A network whose weights are all 0 answers the last value: here 5, and the goals are 8, a gap, and 7."""
-    population = Population("gru", RecurrentSpec(hidden=2), Sizes(2, 3), [0], compiled=steps is CompiledSteps)
+def test_the_loss_is_the_mean_over_steps_and_a_missing_target_counts_with_no_error(steps: Any, loss: Any) -> None:
+    """A network whose weights are all 0 forecasts the last value: here 5, and the targets are 8, a gap, and 7."""
+    population = Population("gru", RecurrentSpec(hidden=2), Sizes(2, 3), [0])
     population.flat.zero_()
     values = torch.tensor([4.0, 5.0, 8.0, 9.0, 7.0])
     points = tensors_of_values(values)._replace(targets=values.where(values != 9, torch.nan))
-    found, _ = steps(population, points, FitSpec(loss=loss)).gradient(torch.tensor([[2]]), torch.tensor([1]))
-    assert float(found) == pytest.approx({"mse": (9 + 0 + 4) / 3, "mae": (3 + 0 + 2) / 3}[loss])
+    computed, _ = steps(population, points, FitSpec(loss=loss)).gradient(torch.tensor([[2]]), torch.tensor([1]))
+    assert float(computed) == pytest.approx({"mse": (9 + 0 + 4) / 3, "mae": (3 + 0 + 2) / 3}[loss])
 
 
 @pytest.mark.parametrize("steps", [CompiledSteps, TorchSteps])
-def test_where_a_window_is_its_own_unit_its_errors_count_in_its_deviation(steps: Any) -> None:
-    """The windows 3, 7 and 30, 70 deviate by 2 and 20; the answers are their last values, off by 6 and 60."""
+def test_errors_are_divided_by_the_windows_deviation_where_it_is_the_scale(steps: Any) -> None:
+    """The windows 3, 7 and 30, 70 deviate by 2 and 20; the forecasts are their last values, off by 6 and 60."""
     spec = RecurrentSpec(hidden=2, window_scale="window")
-    population = Population("gru", spec, Sizes(2), [0], compiled=steps is CompiledSteps)
+    population = Population("gru", spec, Sizes(2), [0])
     population.flat.zero_()
     points = tensors_of_values(torch.tensor([3.0, 7.0, 13.0, 30.0, 70.0, 130.0]))
     origins, counts = torch.tensor([[2, 5]]), torch.tensor([2])
     for loss, expected in (("mse", 9.0), ("mae", 3.0)):
-        found, _ = steps(population, points, FitSpec.model_validate({"loss": loss})).gradient(origins, counts)
-        assert float(found) == pytest.approx(expected)
+        computed, _ = steps(population, points, FitSpec.model_validate({"loss": loss})).gradient(origins, counts)
+        assert float(computed) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("steps", [CompiledSteps, TorchSteps])
 def test_a_gap_pulls_no_weight_whatever_it_was_filled_with(steps: Any) -> None:
-    population, gradients = told_pair("gru", 3)[steps is TorchSteps], []
+    population, gradients = with_covariates("gru", 3), []
     origins, counts = torch.tensor([[299, 300], [200, 300]]), torch.tensor([2, 2])
     for filled in (0.0, 1e6):
-        values = TOLD_POINTS.values.clone()
+        values = WITH_COVARIATES.values.clone()
         values[300:302] = filled
-        goals = values.clone()
-        goals[300:302] = torch.nan
-        points = TOLD_POINTS._replace(values=values, targets=goals)
+        targets = values.clone()
+        targets[300:302] = torch.nan
+        points = WITH_COVARIATES._replace(values=values, targets=targets)
         gradients.append(steps(population, points, FitSpec()).gradient(origins, counts)[1])
     assert torch.equal(*gradients)
     assert gradients[0].isfinite().all()
@@ -229,6 +208,7 @@ def test_the_bits_are_the_same_for_one_and_two_threads_and_for_a_member_alone(ce
 def test_the_bits_are_the_same_freshly_compiled_and_from_the_cache(tmp_path: Path) -> None:
     code = (
         "import sys, logging; sys.path[:0] = ['.', 'tests']; logging.basicConfig(level=logging.INFO)\n"
+        "from models.kernels import load_kernels; load_kernels()\n"
         "from test_kernels import learn\n"
         "import hashlib; print(hashlib.sha256(learn('gru', [0, 1]).numpy().tobytes()).hexdigest())"
     )
@@ -238,7 +218,7 @@ def test_the_bits_are_the_same_freshly_compiled_and_from_the_cache(tmp_path: Pat
         for _ in range(2)
     )
     assert fresh.stdout == cached.stdout
-    assert "compiling the recurrences" in fresh.stderr
+    assert "compiling the kernels" in fresh.stderr
     assert "compiling" not in cached.stderr
 
 
@@ -273,4 +253,4 @@ def test_a_processor_without_the_instructions_gets_plain_pytorch(monkeypatch: py
 def test_what_the_kernels_do_not_know_stays_in_pytorch(cell: str) -> None:
     form = "chung2014" if cell == "gru_chung2014" else "torch"
     population = Population("gru", RecurrentSpec(hidden=4, gru_form=form), Sizes(LENGTH), [0])
-    assert (population.kernels is None) == (form == "chung2014")
+    assert (choose_backend(population) is PYTORCH) == (form == "chung2014")

@@ -1,4 +1,4 @@
-"""The recurrent forecasters among their panel: what they may see, whose network answers, and what they learn from."""
+"""The recurrent forecasters: what they may see of a panel, which network forecasts a series, what they learn from."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,6 +14,7 @@ from models.data.splits import split_panel
 from models.data.windows import origins_within
 from models.errors import InputError
 from models.forecaster import Forecaster, build_network, layout_of, refuse_misfit
+from models.population.window_scaling import TrainingScales
 from models.recurrent import Recurrent
 from models.specs import ModelSpec, SplitSpec
 
@@ -36,8 +37,8 @@ def table(lengths: dict[str, int] = LENGTHS, ahead: int = 12) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-COLUMNS = CovariateNames(past=("heat",), known=("sale",), static=("size",))
-PANEL = panel_from_frame(table(), "last", COLUMNS)[0]
+COVARIATES = CovariateNames(past=("heat",), known=("sale",), static=("size",))
+PANEL = panel_from_frame(table(), "last", COVARIATES)[0]
 PLAIN = panel_from_frame(table(ahead=0), "last")[0]
 
 
@@ -84,10 +85,10 @@ def changed(panel: Panel, begin: int, end: int | None = None, column: str | None
         values = panel.values.copy()
         values[begin:end] = 77
         return panel.with_values(values)
-    own = covariates(panel)
-    numbers = own.values.copy()
-    numbers[begin:end, own.names.index(column)] = 77
-    return replace(panel, covariates=replace(own, values=numbers))
+    original = covariates(panel)
+    numbers = original.values.copy()
+    numbers[begin:end, original.names.index(column)] = 77
+    return replace(panel, covariates=replace(original, values=numbers))
 
 
 # What a forecast sees
@@ -115,11 +116,11 @@ def test_nothing_from_an_origin_on_changes_a_forecast_from_it_but_what_is_known_
     expected = paths(forecaster, PANEL)
     o = int(ORIGIN[0])
     for other in (changed(PANEL, o), changed(PANEL, o, column="heat"), changed(changed(PANEL, o), o, column="heat")):
-        for found, known in zip(paths(forecaster, other), expected, strict=True):
-            np.testing.assert_array_equal(found, known)
+        for forecast, unchanged in zip(paths(forecaster, other), expected, strict=True):
+            np.testing.assert_array_equal(forecast, unchanged)
     for other in (changed(PANEL, o - 1, o), changed(PANEL, o - 1, o, column="heat"), changed(PANEL, o, column="sale")):
-        for found, known in zip(paths(forecaster, other), expected, strict=True):
-            assert (found != known).all()
+        for forecast, unchanged in zip(paths(forecaster, other), expected, strict=True):
+            assert (forecast != unchanged).all()
 
 
 def test_what_is_known_of_a_step_ahead_counts_for_that_step_and_those_fed_by_it() -> None:
@@ -137,8 +138,8 @@ def test_what_is_known_of_a_step_ahead_counts_for_that_step_and_those_fed_by_it(
 @pytest.mark.parametrize("scope", ["global", "local"])
 def test_a_forecast_beyond_the_end_takes_what_is_known_from_the_rows_ahead_and_from_no_other_series(scope: str) -> None:
     forecaster, end = trained(spec_of(fit={"scope": scope})), int(PANEL.ends[0])
-    own = covariates(PANEL)
-    cut = replace(PANEL, covariates=replace(own, ahead=tuple(rows[:9] for rows in own.ahead)))
+    original = covariates(PANEL)
+    cut = replace(PANEL, covariates=replace(original, ahead=tuple(rows[:9] for rows in original.ahead)))
     origins = np.array([end - 2, end])
     expected = forecaster.predict(cut.head(np.array([end, 120, 210])), origins)
     spoilt = changed(cut, end, column="sale")  # from the first point of b on
@@ -162,7 +163,7 @@ def test_forecasts_are_the_same_in_any_order_and_in_small_passes(scope: str, mon
     order = np.random.default_rng(0).permutation(len(origins))
     at_once, paths = forecaster.predict(PANEL, origins), forecaster.extend(PANEL, 8, origins)
     np.testing.assert_array_equal(forecaster.predict(PANEL, origins[order]), at_once[order])
-    monkeypatch.setattr("models.recurrent.MOST_ANSWERS", 200)
+    monkeypatch.setattr("models.recurrent.MOST_FORECASTS", 200)
     monkeypatch.setattr("models.network.CHUNK", 150)
     np.testing.assert_array_equal(forecaster.predict(PANEL, origins), at_once)
     np.testing.assert_allclose(forecaster.extend(PANEL, 8, origins), paths, rtol=0, atol=1e-5)
@@ -200,12 +201,12 @@ def test_each_series_is_answered_by_its_own_networks() -> None:
 
 
 def test_a_series_that_was_never_seen_is_forecast_by_the_network_for_all_and_refused_by_those_for_one() -> None:
-    strange = panel_from_frame(table({"new": 60}), "last", COLUMNS)[0]
-    assert np.isfinite(trained(spec_of()).extend(strange, 5)).all()
+    unseen = panel_from_frame(table({"new": 60}), "last", COVARIATES)[0]
+    assert np.isfinite(trained(spec_of()).extend(unseen, 5)).all()
     with pytest.raises(
         InputError, match=r"'new' has no network of its own: .* train again with it, or with --fit\.scope"
     ):
-        trained(spec_of(fit={"scope": "local"})).extend(strange, 5)
+        trained(spec_of(fit={"scope": "local"})).extend(unseen, 5)
 
 
 @pytest.mark.parametrize("transform", ["none", "log", "difference"])
@@ -214,10 +215,10 @@ def test_a_series_that_was_never_seen_is_scaled_by_what_comes_before_its_first_o
     scale: str, transform: str
 ) -> None:
     forecaster = trained(spec_of({"scale": scale, "transform": transform}))
-    strange = panel_from_frame(table({"new": 60}), "last", COLUMNS)[0]
+    unseen = panel_from_frame(table({"new": 60}), "last", COVARIATES)[0]
     origins = np.array([30, 31])
     for found, known in zip(
-        paths(forecaster, changed(strange, 30), origins[:1]), paths(forecaster, strange, origins), strict=True
+        paths(forecaster, changed(unseen, 30), origins[:1]), paths(forecaster, unseen, origins), strict=True
     ):
         np.testing.assert_allclose(found[0], known[0], rtol=1e-6)
 
@@ -245,7 +246,7 @@ def test_weights_of_highway_and_covariates_begin_at_zero_and_learn() -> None:
     windows = np.random.default_rng(0).normal(size=(4, LENGTH))
     np.testing.assert_array_equal(with_highway.predict_windows(windows), without.predict_windows(windows))
     head = Recurrent(spec_of(), layout=layout_of(spec_of(), PANEL)).state()["head"]
-    assert head.shape == (2, 1 + 4 + 3 + 2, HORIZON)  # a bias, 4 units, 3 values, 2 columns known ahead
+    assert head.shape == (2, 1 + 4 + 3 + 2, HORIZON)  # a bias, 4 units, 3 highway values, 2 covariates known ahead
     assert (head[:, 5:] == 0).all()
     assert (head[:, :5] != 0).all()
     learnt = trained(spec_of()).network.state()["head"] != 0
@@ -308,7 +309,7 @@ def test_a_series_with_gaps_is_learnt_with_finite_weights() -> None:
 
 
 @pytest.mark.parametrize("loaded", [True, False])
-def test_a_second_training_goes_on_from_the_weights_in_the_same_units(loaded: bool) -> None:
+def test_a_second_training_goes_on_from_the_weights_and_keeps_the_scales(loaded: bool) -> None:
     spec, origins = spec_of(fit={"epochs": 1, "schedule": "constant", "warmup": 0}), np.arange(LENGTH, 60)
     network = learnt(PLAIN, origins, spec)
     state = {name: weight.copy() for name, weight in network.state().items()}
@@ -319,7 +320,7 @@ def test_a_second_training_goes_on_from_the_weights_in_the_same_units(loaded: bo
     (epoch,) = list(network.fit(larger, origins, None))
     (fresh,) = list(Recurrent(spec, layout=network.layout).fit(PLAIN, origins, None))
     after = network.state()
-    for name in ("spread", "change", "least"):
+    for name in TrainingScales._fields:
         assert after[name].tolist() == state[name].tolist()
     assert 0 < np.abs(after["head"] - state["head"]).max() < 0.02 * len(origins)
     assert (epoch.train_loss != fresh.train_loss).all()
@@ -355,7 +356,7 @@ def test_what_a_model_cannot_do_is_refused_before_it_is_trained(given: dict[str,
     assert said in str(caught.value)
 
 
-def test_a_window_without_a_season_cannot_answer_from_it() -> None:
+def test_a_seasonal_offset_needs_a_window_of_a_season() -> None:
     with pytest.raises(ValueError, match=r"a window of 6 values holds no season of 7: make --window.length at least"):
         ModelSpec.model_validate(
             {"model": "gru", "season": 7, "window": {"length": 6}, "recurrent": {"target_offset": "season"}}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from models.kernels.products import add_outer, multiply, transpose
+from models.kernels.products import add_outer, add_product, multiply, transpose
 from models.kernels.vectors import LANES, WIDTH, broadcast, clamp, fma, load, sigmoid, store, tanh
 
 RNG = np.random.default_rng(0)
@@ -60,32 +60,29 @@ def test_what_is_not_a_number_stays_none() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 7, 8, 9, 15, 16, 31])
-@pytest.mark.parametrize("across", [False, True])
-@pytest.mark.parametrize("fresh", [False, True])
-def test_a_product_of_any_height_equals_numpys(rows: int, across: bool, fresh: bool) -> None:
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("adding", [False, True])
+def test_a_product_of_views_of_any_height_equals_numpys(rows: int, transposed: bool, adding: bool) -> None:
     depth = 5
-    a = floats(depth + 1, rows + 2) if across else floats(rows + 2, depth + 1)
-    b, c = floats(depth + 3, 2 * LANES), floats(rows + 4, 2 * LANES)
-    ours = c.copy()
-    begin = (1, 2) if across else (2, 1)
-    multiply(ours, 3, LANES, rows, fresh, a, *begin, across, b, 2, LANES, depth)
-    factor = a[1:, 2:].T if across else a[2:, 1:]
-    expected = c.astype(np.float64)
+    a = floats(depth + 1, rows + 2)[1:, 2:].T if transposed else floats(rows + 2, depth + 1)[2:, 1:]
+    b, c = floats(depth + 3, 2 * LANES)[2 : 2 + depth, LANES:], floats(rows + 4, 2 * LANES)
+    ours, expected = c.copy(), c.astype(np.float64)
+    (add_product if adding else multiply)(ours[3 : 3 + rows, LANES:], a, b)
     block = expected[3 : 3 + rows, LANES:]
-    block[:] = factor.astype(np.float64) @ b[2 : 2 + depth, LANES:] + (0 if fresh else block)
+    block[:] = a.astype(np.float64) @ b + (block if adding else 0)
     np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5)  # and nothing beside the block has changed
 
 
-def test_a_transpose_turns_every_block() -> None:
-    tile, turned = floats(3 * WIDTH, LANES), np.zeros((LANES, 3 * WIDTH + 5), np.float32)
-    transpose(tile, turned)
-    np.testing.assert_array_equal(turned[:, : 3 * WIDTH], tile.T)
-    assert (turned[:, 3 * WIDTH :] == 0).all()
+def test_a_transpose_covers_every_block() -> None:
+    tile, transposed = floats(3 * WIDTH, LANES), np.zeros((LANES, 3 * WIDTH + 5), np.float32)
+    transpose(tile, transposed)
+    np.testing.assert_array_equal(transposed[:, : 3 * WIDTH], tile.T)
+    assert (transposed[:, 3 * WIDTH :] == 0).all()
 
 
 def test_outer_products_are_summed_over_the_lanes() -> None:
-    state, turned, gradient = floats(9, LANES), floats(LANES, 3 * LANES), np.zeros((12, 2 * LANES), np.float32)
-    add_outer(gradient, 2, 7, LANES + 3, state, 1, turned, 4)
-    expected = state[1:8].astype(np.float64) @ turned[:, 4 : 4 + 2 * LANES]
+    state, transposed, gradient = floats(9, LANES), floats(LANES, 3 * LANES), np.zeros((12, 2 * LANES), np.float32)
+    add_outer(gradient[2:9], state[1:8], transposed[:, 4:], LANES + 3)
+    expected = state[1:8].astype(np.float64) @ transposed[:, 4 : 4 + 2 * LANES]
     np.testing.assert_allclose(gradient[2:9], expected, rtol=1e-5, atol=1e-5)
     assert (gradient[[0, 1, 9, 10, 11]] == 0).all()

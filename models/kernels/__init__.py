@@ -1,11 +1,11 @@
-"""The recurrences, compiled for this machine's CPU: an addition to plain PyTorch that changes nothing but the speed.
+"""The training step of populations, compiled for this machine's CPU. It changes the speed and nothing else.
 
-`models/population/cells.py` is the reference, and what runs where this cannot: on a GPU, in float64, on a processor without the
-vector instructions that make it worth while, or where a check at the start finds that it computes something else.
+Plain PyTorch (`models/population`) is the reference. It also runs wherever the kernels cannot: on a GPU, on a processor
+without the vector instructions that make them worth while, and where the check at the start finds a difference.
 
 From the outside in: `steps.py` trains a population, `networks.py` runs whole networks a tile of batch rows at a time,
-`tiles.py` holds a tile's memory, `rnn.py`, `gru.py` and `lstm.py` are the recurrences, `products.py` and `vectors.py`
-what they are made of. `recurrence.py` offers one layer to autograd.
+`window_scaling.py` reads their inputs, `tiles.py` holds a tile's memory, `rnn.py`, `gru.py` and `lstm.py` are the
+recurrences, and `products.py` and `vectors.py` what they are made of.
 """
 
 import logging
@@ -17,21 +17,21 @@ log = logging.getLogger("tidecast")
 
 @cache
 def load_kernels() -> ModuleType | None:
-    """`models.kernels.steps`, compiled and checked against PyTorch; None where plain PyTorch is the better choice."""
+    """Return `models.kernels.steps`, compiled and checked against PyTorch; None where plain PyTorch has to be used."""
     if not supported():
-        log.warning("this processor or Python has no compiled recurrences: networks train in plain PyTorch, slower")
+        log.warning("this processor or Python cannot run the compiled kernels: networks train in plain PyTorch, slower")
         return None
     from models.kernels import checking, steps
 
     difference = checking.first_difference()
     if difference:
-        log.warning("the compiled recurrences are left out, since they differ from PyTorch here: %s", difference)
+        log.warning("the compiled kernels are not used, since they differ from PyTorch here: %s", difference)
         return None
     return steps
 
 
 def supported() -> bool:
-    """Whether Numba is there and the processor has vectors that are wide enough to gain from."""
+    """Whether Numba is installed and the processor's vectors are wide enough to gain from."""
     try:
         from models.kernels.vectors import FEATURES
     except ImportError:

@@ -1,4 +1,4 @@
-"""`python -m models.kernels`: compile the kernels now rather than in the first training."""
+"""`python -m models.kernels` compiles the kernels now rather than in the first training."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Adam for all members in one pass: the gradient's sum, its clipping and the update, member by member."""
+"""Adam for all members in one pass: each gradient is summed up, clipped, and applied."""
 
 import math
 
@@ -9,16 +9,16 @@ from models.kernels.vectors import LANES, broadcast, fma, load, store
 
 
 @compiled
-def update(flat, mean, square, gradients, count, rate, moves, betas, epsilon, decay, clip):
-    """Move all members as `models.population.adam.Adam` does, those that `moves` [K] names.
+def update(flat, mean, square, gradients, count, rates, moving, betas, epsilon, decay, clip):
+    """Update the members marked in `moving` [K] as `models.population.adam.Adam` does.
 
-    `gradients` [K * items, P] is added up over each member's items in order; a `clip` of 0 is none.
+    `gradients` [K * items, W] are summed over each member's items in order. A `clip` of 0 means no clipping.
     """
     items = len(gradients) // len(flat)
     first, second = np.float32(betas[0]), np.float32(betas[1])
     one = np.float32(1)
     for k in range(len(flat)):
-        if not moves[k]:
+        if not moving[k]:
             continue
         gradient = gradients[k * items]
         for item in range(k * items + 1, (k + 1) * items):
@@ -27,20 +27,20 @@ def update(flat, mean, square, gradients, count, rate, moves, betas, epsilon, de
         scale = one
         if clip > 0:
             scale = np.float32(min(1.0, clip / (_norm(gradient) + 1e-6)))
-        lasting = np.float32(1 - rate[k] * decay)
-        step = np.float32(rate[k] / (1 - betas[0] ** count[k]))
+        kept = np.float32(1 - rates[k] * decay)
+        step = np.float32(rates[k] / (1 - betas[0] ** count[k]))
         root = np.float32(1 / math.sqrt(1 - betas[1] ** count[k]))
         weights, means, squares = flat[k], mean[k], square[k]
-        for p in range(len(gradient)):
-            g = gradient[p] * scale
-            means[p] += (one - first) * (g - means[p])
-            squares[p] += (one - second) * (g * g - squares[p])
-            weights[p] = lasting * weights[p] - step * means[p] / (math.sqrt(squares[p]) * root + np.float32(epsilon))
+        for w in range(len(gradient)):
+            g = gradient[w] * scale
+            means[w] += (one - first) * (g - means[w])
+            squares[w] += (one - second) * (g * g - squares[w])
+            weights[w] = kept * weights[w] - step * means[w] / (math.sqrt(squares[w]) * root + np.float32(epsilon))
 
 
 @compiled
 def _norm(row):
-    """Euclidean norm, summed in LANES parts and then over them, in order."""
+    """Return the Euclidean norm: squares are summed in LANES parallel sums, then these in order."""
     whole = len(row) // LANES
     parts = row[: whole * LANES].reshape((whole, LANES))
     sums = np.empty((1, LANES), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""How the kernels are compiled: once for each processor, kept in the user's cache folder."""
+"""How the kernels are compiled: once for each processor, and kept in the user's cache folder."""
 
 import hashlib
 import logging
@@ -17,10 +17,10 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def compiled(function: Function, signature: str | None = None) -> Function:
-    """The function, compiled by Numba when it is first called, or at once for one `signature`.
+    """Return the function compiled by Numba: at its first call, or at once for one `signature`.
 
-    It runs without the interpreter's lock. No `fastmath`: it would let the compiler reorder sums, and a fresh
-    compilation differ in bits from a cached one.
+    It runs without the interpreter's lock. `fastmath` is off: it would let the compiler reorder sums, so that a fresh
+    compilation could differ in bits from a cached one.
     """
     before, config.CACHE_DIR = config.CACHE_DIR, str(cache_folder())
     try:
@@ -31,7 +31,7 @@ def compiled(function: Function, signature: str | None = None) -> Function:
 
 @cache
 def cache_folder() -> Path:
-    """Where compiled code is kept, apart for each copy and state of the sources: Numba itself looks at one file."""
+    """Return the folder of compiled code, one for each state of the sources; Numba itself checks one file only."""
     if config.CACHE_DIR:  # the user's own NUMBA_CACHE_DIR
         base = Path(config.CACHE_DIR)
     elif sys.platform == "darwin":
@@ -45,6 +45,9 @@ def cache_folder() -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as refused:
-        log.warning("compiled code cannot be kept (%s), so every run compiles; XDG_CACHE_HOME names a place", refused)
+        log.warning(
+            "compiled code cannot be kept (%s), so each run compiles again; set XDG_CACHE_HOME to a folder you may write",
+            refused,
+        )
         return Path(tempfile.mkdtemp(prefix="tidecast-"))
     return folder

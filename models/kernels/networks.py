@@ -1,7 +1,7 @@
 """Whole networks for K members: windows in, forecasts, losses and gradients out, a tile at a time.
 
-What one tile needs, from the gathered windows to the gradient, stays in the processor's cache until it is done. A
-member's batch is cut into tiles, and those into at most GROUPS groups of neighbours, which depends on the batch alone;
+What a tile needs, from the gathered windows to the gradient, stays in the processor's cache until the tile is done.
+A member's batch is cut into tiles, and these into at most GROUPS groups of neighbours, by the size of the batch alone;
 each group of a member is one item of work. So items may run in any order and on any thread, with the same bits.
 """
 
@@ -10,16 +10,16 @@ from typing import NamedTuple
 import numpy as np
 
 from models.kernels.compiling import compiled
-from models.kernels.products import add_outer, multiply, transpose
+from models.kernels.products import add_outer, add_product, multiply, transpose
 from models.kernels.tiles import run_backward, run_forward
 from models.kernels.vectors import LANES, load, store
-from models.kernels.window_scaling import FACTOR, UNIT, read_windows, write_answers
+from models.kernels.window_scaling import ERROR_SCALE, TARGET_SCALE, read_windows, unscale_forecast
 
 GROUPS = 32
 
 
 class NetworkShape(NamedTuple):
-    """What the members of a population have in common (population.py)."""
+    """What the members of a population have in common (models/population/network.py)."""
 
     cell: int
     gates: int
@@ -27,32 +27,39 @@ class NetworkShape(NamedTuple):
     units: int
     state: int  # values that all units hand on to the next step: H, or 2H in an LSTM
     length: int
-    steps: int
+    steps: int  # of the recurrence, T'
     segment: int
     horizon: int
     season: int
     n_covariates: int
     n_known: int
     highway: int
-    reads: int  # one of frames.py's places to measure from
-    answers: int
-    windowed: bool  # whether the window's own deviation counts
-    absolute: bool  # whether the loss is the absolute error, not the squared one
+    input_offset: int  # one of window_scaling.py's OFFSET_CODES
+    target_offset: int
+    scaled_by_window: bool  # divide by each window's own deviation
+    absolute: bool  # the loss is the absolute error, not the squared one
+
+
+class Points(NamedTuple):
+    """The points of a panel: `values` [P], `targets` [P], NaN where missing, and `covariates` [P, F]."""
+
+    values: np.ndarray
+    targets: np.ndarray
+    covariates: np.ndarray
 
 
 @compiled
-def run_items(begin, end, network, flat, training_scales, points, origins, counts, space, losses, answers, gradients):
+def run_items(begin, end, network, flat, training_scales, points, origins, counts, space, losses, forecasts, gradients):
     """Run the items from `begin` to `end` of a batch of origins, `count_groups(B)` items a member.
 
-    `training_scales` [3, K] is what is usual for each member (framing.py), `points` the values [P], goals [P] and columns [P, F].
-    `origins` [K, B] (or [1, B], the same for all) of which each member's first `counts` [K] are real. Writes forecasts
-    into `answers` [K, B, S], or where that is empty, each item's part of the loss into `losses` [items], and of its
-    gradient into `gradients` [items, P] unless they are empty.
+    `flat` [K, W] are the weights, `training_scales` [3, K] those of each member. Of `origins` [K, B] (or [1, B], shared
+    by all) each member's first `counts` [K] are real. Writes forecasts into `forecasts` [K, B, S]; or where that is
+    empty, each item's part of the loss into `losses` [items], and of the gradient into `gradients` [items, W] unless
+    that is empty too.
     """
     batch = origins.shape[1]
     groups = count_groups(batch)
     width = -(-batch // (groups * LANES)) * LANES  # batch rows of a group
-    values, targets, columns = points
     for item in range(begin, end):
         member, first = item // groups, item % groups * width
         row = origins[min(member, len(origins) - 1), : counts[member]]
@@ -61,28 +68,28 @@ def run_items(begin, end, network, flat, training_scales, points, origins, count
             gradients[item] = 0
         for column in range(first, min(first + width, len(row)), LANES):
             index = row[column : column + LANES]
-            read_windows(network, values, columns, index, training_scales[:, member], space)
-            _forward(network, flat[member], columns, index, space)
-            if answers.size:
+            read_windows(network, points.values, points.covariates, index, training_scales[:, member], space)
+            _forward(network, flat[member], points.covariates, index, space)
+            if forecasts.size:
                 for lane in range(len(index)):
                     for s in range(network.horizon):
-                        answers[member, column + lane, s] = space.forecast[s, lane]
+                        forecasts[member, column + lane, s] = space.forecast[s, lane]
             else:
-                losses[item] += _compare(network, targets, index, counts[member], space)
+                losses[item] += _compare(network, points.targets, index, counts[member], space)
             if len(gradients):
-                _backward(network, flat[member], columns, index, space, gradients[item])
+                _backward(network, flat[member], points.covariates, index, space, gradients[item])
 
 
 @compiled
 def count_groups(batch):
-    """Items of work a member: its tiles in equal groups."""
+    """Return the items of work a member: its tiles in equal groups."""
     tiles = -(-batch // LANES)
     return -(-tiles // -(-tiles // GROUPS))
 
 
 @compiled
-def _forward(network, weights, columns, origins, space):
-    """All layers, the head, and what it answers as a `forecast` [S, LANES]."""
+def _forward(network, weights, covariates, origins, space):
+    """Run all layers and the head, whose forecast goes to `space.forecast` [S, LANES]."""
     units, width = network.units, network.gates * network.units
     hidden = space.states.shape[2] - network.state
     begin, features = 0, network.segment + network.n_covariates
@@ -92,26 +99,29 @@ def _forward(network, weights, columns, origins, space):
             for t in range(network.steps):
                 for j in range(units):
                     store(states[t], hidden - 2 - units + j, load(space.states[layer - 1, t + 1], hidden + j))
-        weight = matrix(weights, begin, features + 2 + units, width)
+        weight = as_matrix(weights, begin, features + 2 + units, width)
         run_forward(network.cell, weight, states, space.gates[layer], features, units)
         begin, features = begin + weight.size, units
-    straight = 1 + units  # the head's first row for what comes from the window itself
-    head = matrix(weights, begin, straight + network.highway + network.n_known, network.horizon)
+    highway = 1 + units  # the head's first row for the highway
+    known = highway + network.highway  # and for the covariates known ahead
+    head = as_matrix(weights, begin, known + network.n_known, network.horizon)
     top = space.states[network.layers - 1, network.steps]
-    multiply(space.forecast, 0, 0, network.horizon, True, head, 0, 0, True, top, hidden - 1, 0, straight)
+    multiply(space.forecast, head[:highway].T, top[hidden - 1 : hidden + units])
     if network.highway:
-        multiply(space.forecast, 0, 0, network.horizon, False, head, straight, 0, True, space.straight, 0, 0,
-                 network.highway)  # fmt: skip
+        add_product(space.forecast, head[highway:known].T, space.highway)
     for f in range(network.n_known):
         for s in range(network.horizon):
             for lane in range(len(origins)):
-                space.forecast[s, lane] += head[straight + network.highway + f, s] * columns[origins[lane] + s, f]
-    write_answers(network, space)
+                space.forecast[s, lane] += head[known + f, s] * covariates[origins[lane] + s, f]
+    unscale_forecast(network, space)
 
 
 @compiled
 def _compare(network, targets, origins, count, space):
-    """A tile's part of the loss over `count` rows; its slope by what the head answers into `deltas` [S, LANES]."""
+    """Return a tile's part of the loss over `count` rows.
+
+    The gradient with respect to the head's outputs goes to `space.gate_gradients` [S, LANES].
+    """
     share = np.float32(1 / (count * network.horizon))
     total = 0.0
     for s in range(network.horizon):
@@ -120,55 +130,59 @@ def _compare(network, targets, origins, count, space):
             if lane < len(origins):
                 target = targets[origins[lane] + s]
                 if target == target:  # observed
-                    error = (space.forecast[s, lane] - target) / space.frame[UNIT, lane]
+                    error = (space.forecast[s, lane] - target) / space.scaling[ERROR_SCALE, lane]
             total += float(abs(error)) if network.absolute else float(error * error)
-            if len(space.deltas):
-                slope = np.float32(np.sign(error)) if network.absolute else np.float32(2) * error
-                space.deltas[s, lane] = space.frame[FACTOR, lane] / space.frame[UNIT, lane] * (share * slope)
+            if len(space.gate_gradients):
+                gradient = np.float32(np.sign(error)) if network.absolute else np.float32(2) * error
+                scale = space.scaling[TARGET_SCALE, lane] / space.scaling[ERROR_SCALE, lane]
+                space.gate_gradients[s, lane] = scale * (share * gradient)
     return total * share
 
 
 @compiled
-def _backward(network, weights, columns, origins, space, gradient):
-    """From the slopes of what the head answers to the gradient of all weights, which is added to."""
+def _backward(network, weights, covariates, origins, space, gradient):
+    """Add the gradient of all weights to `gradient` [W], from that of the head's outputs in `space.gate_gradients`."""
     units, width = network.units, network.gates * network.units
     hidden = space.states.shape[2] - network.state
-    straight, known = 1 + units, 1 + units + network.highway
+    highway, known = 1 + units, 1 + units + network.highway
     begin = len(weights) - (known + network.n_known) * network.horizon
-    head = matrix(weights, begin, known + network.n_known, network.horizon)
-    by_head = matrix(gradient, begin, known + network.n_known, network.horizon)
+    head = as_matrix(weights, begin, known + network.n_known, network.horizon)
+    head_gradient = as_matrix(gradient, begin, known + network.n_known, network.horizon)
     top = space.states[network.layers - 1, network.steps]
-    transpose(space.deltas, space.turned)
-    _add_product(by_head, 0, straight, top, hidden - 1, space)
+    transpose(space.gate_gradients, space.transposed)
+    _add_head_gradient(head_gradient[:highway], top[hidden - 1 : hidden + units], space)
     if network.highway:
-        _add_product(by_head, straight, network.highway, space.straight, 0, space)
+        _add_head_gradient(head_gradient[highway:known], space.highway, space)
     for f in range(network.n_known):
         for s in range(network.horizon):
             for lane in range(len(origins)):
-                by_head[known + f, s] += space.deltas[s, lane] * columns[origins[lane] + s, f]
-    space.slopes[:] = 0
+                head_gradient[known + f, s] += space.gate_gradients[s, lane] * covariates[origins[lane] + s, f]
+    space.output_gradients[:] = 0
     for layer in range(network.layers - 1, -1, -1):
-        space.slope[hidden:] = 0
+        space.state_gradient[hidden:] = 0
         if layer == network.layers - 1:
-            multiply(space.slope, hidden, 0, units, True, head, 1, 0, False, space.deltas, 0, 0, network.horizon)
+            top_gradient = space.state_gradient[hidden : hidden + units]
+            multiply(top_gradient, head[1:highway], space.gate_gradients[: network.horizon])
         features = units if layer else network.segment + network.n_covariates
         rows = features + 2 + units
         begin -= rows * width
-        weight, out = matrix(weights, begin, rows, width), matrix(gradient, begin, rows, width)
-        run_backward(network.cell, weight, space.states[layer], space.gates[layer], space, features, units, out)
+        weight, weight_gradient = as_matrix(weights, begin, rows, width), as_matrix(gradient, begin, rows, width)
+        run_backward(network.cell, weight, space.states[layer], space.gates[layer], space, features, units,
+                     weight_gradient)  # fmt: skip
 
 
 @compiled
-def _add_product(by_head, row, rows, told, told_row, space):
-    """Add to the head's gradient from `row` on: what it was told, times the slopes of what it answered."""
-    space.gradient[:] = 0
-    add_outer(space.gradient, 0, rows, by_head.shape[1], told, told_row, space.turned, 0)
+def _add_head_gradient(head_gradient, features, space):
+    """Add to rows of the head's gradient [rows, S]: its input features [rows, LANES] times its outputs' gradients."""
+    rows, horizon = head_gradient.shape
+    space.weight_gradient[:] = 0
+    add_outer(space.weight_gradient[:rows], features, space.transposed, horizon)
     for i in range(rows):
-        for s in range(by_head.shape[1]):
-            by_head[row + i, s] += space.gradient[i, s]
+        for s in range(horizon):
+            head_gradient[i, s] += space.weight_gradient[i, s]
 
 
 @compiled
-def matrix(row, begin, rows, columns):
-    """row[begin : begin + rows * columns] as a matrix [rows, columns]."""
+def as_matrix(row, begin, rows, columns):
+    """Return row[begin : begin + rows * columns] as a matrix [rows, columns], a view."""
     return row[begin : begin + rows * columns].reshape((rows, columns))

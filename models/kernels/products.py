@@ -1,4 +1,4 @@
-"""The products of a recurrence, all in one register-blocked form: C += A B, where the rows of B and C are vectors."""
+"""The products of a recurrence, all in one register-blocked form: C = A B or C += A B of matrices or views."""
 
 from functools import partial
 from typing import Any
@@ -23,41 +23,42 @@ from models.kernels.vectors import (
 
 TALLEST = 8 if WIDTH == 16 else 4
 """Rows whose sums are in registers at once: 16 of AVX-512's 32 registers, or 8 of AVX2's 16."""
-TILE = "f4[:, ::1]"
+MATRIX, VIEW = "f4[:, ::1]", "f4[:, :]"
 
 
 @intrinsic
-def _product(typing: Any, c: Any, c_row: Any, c_column: Any, rows: Any, fresh: Any, a: Any, a_row: Any, a_column: Any,
-             across: Any, b: Any, b_row: Any, b_column: Any, depth: Any) -> Any:  # fmt: skip
-    """`multiply`, in blocks of TALLEST rows and what is left in blocks of half as many, and again."""
+def _product(typing: Any, c: Any, a: Any, b: Any, adding: Any) -> Any:
+    """Compute C = A B, or C += A B where `adding`, in blocks of TALLEST rows, then of half as many, and so on."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        c, c_row, c_column, rows, fresh, a, a_row, a_column, across, b, b_row, b_column, depth = args
-        c_kind, _, _, _, _, a_kind, _, _, _, b_kind, *_ = sig.args
+        c, a, b, adding = args
+        c_type, a_type, b_type, _ = sig.args
+        a_view = context.make_array(a_type)(context, builder, a)
+        rows, depth = cgutils.unpack_tuple(builder, a_view.shape)
+        down, along = cgutils.unpack_tuple(builder, a_view.strides)
         whole = rows.type
-        stride = builder.extract_value(context.make_array(a_kind)(context, builder, a).strides, 0)
-        down = builder.select(across, ir.Constant(whole, 4), stride)
-        along = builder.select(across, stride, ir.Constant(whole, 4))
-        corner = pointer(context, builder, a_kind, a, a_row, a_column)
+        zero = ir.Constant(whole, 0)
+        corner = pointer(context, builder, a_type, a, zero, zero)
 
         def add_block(begin: Any, height: int) -> None:
-            steps = [builder.add(begin, ir.Constant(whole, i)) for i in range(height)]
-            places = [pointer(context, builder, c_kind, c, builder.add(c_row, i), c_column) for i in steps]
-            lines = [builder.gep(corner, [builder.mul(i, down)]) for i in steps]
-            sums = [cgutils.alloca_once_value(builder, ir.Constant(floats, None)) for _ in steps]
-            with builder.if_then(builder.not_(fresh)):
+            numbers = [builder.add(begin, ir.Constant(whole, i)) for i in range(height)]
+            places = [pointer(context, builder, c_type, c, i, zero) for i in numbers]
+            lines = [builder.gep(corner, [builder.mul(i, down)]) for i in numbers]
+            sums = [cgutils.alloca_once_value(builder, ir.Constant(floats, None)) for _ in numbers]
+            with builder.if_then(adding):
                 for place, total in zip(places, sums, strict=True):
                     builder.store(load_at(builder, place, floats), total)
             with cgutils.for_range(builder, depth) as loop:
-                row = pointer(context, builder, b_kind, b, builder.add(b_row, loop.index), b_column)
-                theirs, offset = load_at(builder, row, floats), builder.mul(loop.index, along)
+                row = load_at(builder, pointer(context, builder, b_type, b, loop.index, zero), floats)
+                offset = builder.mul(loop.index, along)
                 for line, total in zip(lines, sums, strict=True):
-                    ours = broadcast_scalar(builder, load_at(builder, builder.gep(line, [offset]), ir.FloatType()))
-                    builder.store(multiply_add(builder, ours, theirs, builder.load(total)), total)
+                    entry = load_at(builder, builder.gep(line, [offset]), ir.FloatType())
+                    factor = broadcast_scalar(builder, entry)
+                    builder.store(multiply_add(builder, factor, row, builder.load(total)), total)
             for place, total in zip(places, sums, strict=True):
                 store_at(builder, place, builder.load(total))
 
-        begin, height = ir.Constant(whole, 0), TALLEST
+        begin, height = zero, TALLEST
         while height:
             blocks = builder.udiv(builder.sub(rows, begin), ir.Constant(whole, height))
             with cgutils.for_range(builder, blocks) as loop:
@@ -66,34 +67,37 @@ def _product(typing: Any, c: Any, c_row: Any, c_column: Any, rows: Any, fresh: A
             height //= 2
         return context.get_dummy_value()
 
-    n, yes = types.intp, types.boolean
-    return types.void(c, n, n, n, yes, a, n, n, yes, b, n, n, n), generate
+    return types.void(c, a, b, types.boolean), generate
 
 
-@partial(compiled, signature=f"void({TILE}, i8, i8, i8, b1, {TILE}, i8, i8, b1, {TILE}, i8, i8, i8)")
-def multiply(c, c_row, c_column, rows, fresh, a, a_row, a_column, across, b, b_row, b_column, depth):
-    """C = A B where `fresh`, else C += A B, for one vector's width of columns.
+@partial(compiled, signature=f"void({VIEW}, {VIEW}, {VIEW})")
+def multiply(c, a, b):
+    """Set C = A B, where A [rows, depth] is any view, and C [rows, LANES] and B [depth, LANES] have contiguous rows.
 
-    C is c[c_row : c_row + rows, c_column : c_column + LANES], B is b[b_row : b_row + depth, b_column :] as far, and
-    A(i, j) is a[a_row + i, a_column + j], or a[a_row + j, a_column + i] where `across`. Each sum runs over the depth in
-    order, whatever stands in the other rows.
+    Each sum runs over the depth in order, whatever stands in the other rows.
     """
-    _product(c, c_row, c_column, rows, fresh, a, a_row, a_column, across, b, b_row, b_column, depth)
+    _product(c, a, b, False)
 
 
-@partial(compiled, signature=f"void({TILE}, i8, i8, i8, {TILE}, i8, {TILE}, i8)")
-def add_outer(gradient, row, rows, columns, state, state_row, turned, begin):
-    """Add to gradient[row + i, j] the sum over lanes of state[state_row + i] * turned[:, begin + j].
+@partial(compiled, signature=f"void({VIEW}, {VIEW}, {VIEW})")
+def add_product(c, a, b):
+    """Add A B to C; see `multiply`."""
+    _product(c, a, b, True)
+
+
+@partial(compiled, signature=f"void({VIEW}, {VIEW}, {VIEW}, i8)")
+def add_outer(gradient, state, transposed, columns):
+    """Add to gradient[i, j] the sum over lanes of state[i] * transposed[:, j], for j below `columns`.
 
     Columns up to the next multiple of LANES are written too, with what stands there.
     """
     for j in range(0, columns, LANES):
-        multiply(gradient, row, j, rows, False, state, state_row, 0, False, turned, 0, begin + j, LANES)
+        add_product(gradient[:, j : j + LANES], state, transposed[:, j : j + LANES])
 
 
-@partial(compiled, signature=f"void({TILE}, {TILE})")
-def transpose(tile, turned):
-    """Write the transpose of a tile [rows, LANES], whose rows are a multiple of WIDTH, into `turned` [LANES, ...]."""
+@partial(compiled, signature=f"void({MATRIX}, {MATRIX})")
+def transpose(tile, transposed):
+    """Write the transpose of a tile [rows, LANES], whose rows are a multiple of WIDTH, to `transposed` [LANES, ...]."""
     for i in range(0, tile.shape[0], WIDTH):
         for j in range(0, LANES, WIDTH):
-            turn(tile, i, j, turned)
+            turn(tile, i, j, transposed)

@@ -1,4 +1,4 @@
-"""Sharing work among threads: compiled code runs without the interpreter's lock, so plain threads do."""
+"""Sharing work among threads. Compiled code runs without the interpreter's lock, so plain threads suffice."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import torch
 
 
 def count_threads() -> int:
-    """Threads to use: OMP_NUM_THREADS, which PyTorch and NumPy heed too, or the processors this process may use."""
+    """Return how many threads to use: OMP_NUM_THREADS, as in PyTorch and NumPy, or the processors available."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdigit() and int(asked) > 0:
         return int(asked)
@@ -17,11 +17,11 @@ def count_threads() -> int:
 
 
 def share_out(work: Callable[[int, int], None], items: int, threads: int) -> None:
-    """Call work(item, thread) for every item, each thread taking the next one when it is done with its last."""
-    left = iter(range(items))
+    """Call work(item, thread) for every item; each thread takes the next item when it has finished one."""
+    remaining = iter(range(items))
 
     def take(thread: int) -> None:
-        for item in left:  # advancing a range is one step of the interpreter, so no item is taken twice
+        for item in remaining:  # advancing a range is one step of the interpreter, so no item is taken twice
             work(item, thread)
 
     others = [_pool().submit(take, thread) for thread in range(1, min(threads, items))]
@@ -32,5 +32,5 @@ def share_out(work: Callable[[int, int], None], items: int, threads: int) -> Non
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    """Threads that live as long as the process; they flush denormals, as the calling thread does."""
+    """Return the threads of this process, which flush denormals as the calling thread does."""
     return ThreadPoolExecutor(os.cpu_count(), "kernel", initializer=torch.set_flush_denormal, initargs=(True,))

@@ -1,9 +1,9 @@
 """A tile: LANES batch rows of one member, and the memory in which its layers are run.
 
 A layer of F features, H units and G gates has one weight matrix, [F + 2 + H, G * H], whose rows are the input's
-weights, the input's bias, the hidden bias and the hidden weights. So what it multiplies is one column for each step,
-the state: F inputs, 1, 1, and the H hidden units (then, in an LSTM, the H cells). The rows of `states` hold it, right
-aligned: layers of fewer features than the widest leave the first rows unused.
+weights, the input's bias, the hidden bias and the hidden weights. So its input at each step is one column of
+R = F + 2 + H rows, the state: F inputs, 1, 1, and the H hidden units (then, in an LSTM, H cells more). The rows of
+`states` hold it, right aligned: layers of fewer features than the widest leave the first rows unused.
 """
 
 from math import prod
@@ -26,18 +26,18 @@ KEPT = {"rnn": 0, "gru": 4, "lstm": 5}
 
 
 class Space(NamedTuple):
-    """Room for one tile at a time; a thread has its own. What is for the backward pass is empty where none is made."""
+    """Memory for one tile at a time; each thread has its own. What only a backward pass uses is empty without one."""
 
-    frame: np.ndarray  # [4 + S, LANES], where a window is measured from and in what (frames.py)
-    states: np.ndarray  # [layers, T + 1, R, LANES]
-    straight: np.ndarray  # [L, LANES], what goes straight to the head
-    gates: np.ndarray  # [layers, T, KEPT * H, LANES]; [layers, 1, ...] where there is no backward pass
+    scaling: np.ndarray  # [4 + S, LANES], offsets and scales of the windows (window_scaling.py)
+    states: np.ndarray  # [layers, T' + 1, R, LANES]
+    highway: np.ndarray  # [L, LANES], inputs that the highway takes to the head
+    gates: np.ndarray  # [layers, T', KEPT * H, LANES]; [layers, 1, ...] without a backward pass
     forecast: np.ndarray  # [S, LANES]
-    slope: np.ndarray  # [R, LANES], of the loss by the state at hand
-    slopes: np.ndarray  # [T, widest, LANES], by a layer's outputs, then by its inputs; empty for a single layer
-    deltas: np.ndarray  # [rows, LANES], by what goes into each gate, or by the answers
-    turned: np.ndarray  # [LANES, rows], the same the other way round
-    gradient: np.ndarray  # [F + 2 + H, G * H] of the widest layer, or the head's, with room for whole vectors
+    state_gradient: np.ndarray  # [R, LANES], of the loss with respect to the current state
+    output_gradients: np.ndarray  # [T', widest, LANES], with respect to a layer's outputs, then to its inputs
+    gate_gradients: np.ndarray  # [rows, LANES], with respect to the inputs of the gates, or to the head's outputs
+    transposed: np.ndarray  # [LANES, rows], the transpose of `gate_gradients`
+    weight_gradient: np.ndarray  # [F + 2 + H, G * H] of the widest layer, or the head's, rounded up to whole vectors
 
 
 def make_space(
@@ -51,33 +51,35 @@ def make_space(
     backward: bool,
     through: bool,
 ) -> Space:
-    """Room for a stack of layers over T `steps`, with a `backward` pass, `through` to the inputs of a layer."""
+    """Allocate memory for a stack of layers over T' `steps`.
+
+    **Arguments:** `backward`, whether there is a backward pass; `through`, whether it goes on to the inputs of a layer.
+    """
     widest = max(features, units) if layers > 1 else features
     rows = widest + 2 + units * STATES[cell]
-    deltas = max((4 if cell == "gru" else GATES[cell]) * units, horizon)
-    columns = _upwards(max(GATES[cell] * units, horizon), LANES)
-    turned = (
-        _upwards(columns + units, LANES) + WIDTH
-    )  # not a power of 2, whose rows would crowd each other in the cache
+    gate_rows = max((4 if cell == "gru" else GATES[cell]) * units, horizon)
+    columns = _round_up(max(GATES[cell] * units, horizon), LANES)
+    # Not a power of 2, whose rows would evict each other from the cache.
+    transposed_columns = _round_up(columns + units, LANES) + WIDTH
     states = _aligned(layers, steps + 1, rows, LANES)
     states[:, :, widest : widest + 2] = 1
     return Space(
-        _aligned(4 + horizon, LANES),
-        states,
-        _aligned(highway, LANES),
-        _aligned(layers, steps if backward else 1, KEPT[cell] * units, LANES),
-        _aligned(horizon, LANES),
-        _aligned(rows, LANES),
-        _aligned(steps if through else 0, max(widest, units), LANES),
-        _aligned(_upwards(deltas, WIDTH) if backward else 0, LANES),
-        _aligned(LANES, turned if backward else 0),
-        _aligned(max(widest + 2 + units, highway) if backward else 0, columns),
+        scaling=_aligned(4 + horizon, LANES),
+        states=states,
+        highway=_aligned(highway, LANES),
+        gates=_aligned(layers, steps if backward else 1, KEPT[cell] * units, LANES),
+        forecast=_aligned(horizon, LANES),
+        state_gradient=_aligned(rows, LANES),
+        output_gradients=_aligned(steps if through else 0, max(widest, units), LANES),
+        gate_gradients=_aligned(_round_up(gate_rows, WIDTH) if backward else 0, LANES),
+        transposed=_aligned(LANES, transposed_columns if backward else 0),
+        weight_gradient=_aligned(max(widest + 2 + units, highway) if backward else 0, columns),
     )
 
 
 @compiled
 def run_forward(cell, weight, states, gates, features, units):
-    """One layer over all steps."""
+    """Run one layer over all steps."""
     if cell == RNN:
         rnn.forward(weight, states, gates, features, units)
     elif cell == GRU:
@@ -87,34 +89,33 @@ def run_forward(cell, weight, states, gates, features, units):
 
 
 @compiled
-def run_backward(cell, weight, states, gates, space, features, units, out):
-    """One layer back over all steps; its weight's gradient is added to `out` [F + 2 + H, G * H]."""
-    slope, slopes, deltas, turned, gradient = space.slope, space.slopes, space.deltas, space.turned, space.gradient
-    gradient[:] = 0
-    shift = 0  # where the gates' columns begin in the rows of the hidden bias and units (gru.py)
+def run_backward(cell, weight, states, gates, space, features, units, gradient):
+    """Run one layer backward over all steps, and add its weight's gradient to `gradient` [F + 2 + H, G * H]."""
+    space.weight_gradient[:] = 0
+    shift = 0  # columns by which the rows of the hidden bias and weights are rotated (gru.py)
     if cell == RNN:
-        rnn.backward(weight, states, gates, slope, slopes, deltas, turned, gradient, features, units)
+        rnn.backward(weight, states, gates, space, features, units)
     elif cell == GRU:
-        gru.backward(weight, states, gates, slope, slopes, deltas, turned, gradient, features, units)
+        gru.backward(weight, states, gates, space, features, units)
         shift = units
     else:
-        lstm.backward(weight, states, gates, slope, slopes, deltas, turned, gradient, features, units)
+        lstm.backward(weight, states, gates, space, features, units)
     columns = weight.shape[1]
     for row in range(len(weight)):
         ahead = shift if row > features else 0
         for column in range(columns - ahead):
-            out[row, column] += gradient[row, ahead + column]
+            gradient[row, column] += space.weight_gradient[row, ahead + column]
         for column in range(ahead):
-            out[row, columns - ahead + column] += gradient[row, column]
+            gradient[row, columns - ahead + column] += space.weight_gradient[row, column]
 
 
-def _upwards(count: int, multiple: int) -> int:
+def _round_up(count: int, multiple: int) -> int:
     return -(-count // multiple) * multiple
 
 
 def _aligned(*shape: int) -> np.ndarray:
-    """Zeros whose rows begin with a cache line."""
+    """Return zeros whose rows begin with a cache line."""
     size = prod(shape)
-    room = np.zeros(size + 16, dtype=np.float32)
-    begin = -room.ctypes.data // 4 % 16
-    return room[begin : begin + size].reshape(shape)
+    memory = np.zeros(size + 16, dtype=np.float32)
+    begin = -memory.ctypes.data // 4 % 16
+    return memory[begin : begin + size].reshape(shape)

@@ -1,4 +1,4 @@
-"""How numbers are computed while a network trains or forecasts: threads, denormals, precision, determinism."""
+"""Settings of PyTorch while a network trains or forecasts: threads, denormals, precision, determinism."""
 
 import os
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ from models.specs import FitSpec, Precision
 
 
 def check_precision(precision: Precision, device: str) -> None:
-    """Refuse what the device cannot do.
+    """Refuse a precision that the device does not have.
 
-    **Raises:** `InputError` where anything but float32 is asked for without a GPU.
+    **Raises:** `InputError` for anything but float32 without a GPU.
     """
     if precision != "float32" and device != "cuda":
-        raise InputError(f"--fit.precision {precision} is for a GPU, and this trains on the {device}: use float32")
+        raise InputError(f"--fit.precision {precision} needs a GPU, and this trains on the {device}; use float32")
 
 
 @contextmanager
 def small_products() -> Iterator[None]:
-    """PyTorch on one thread, as a hand-off costs more than a small product, and without denormals, which are slow."""
+    """Run PyTorch on one thread, since sharing small products costs more than it saves; flush slow denormals."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -34,10 +34,10 @@ def small_products() -> Iterator[None]:
 
 @contextmanager
 def on_gpu(spec: FitSpec) -> Iterator[None]:
-    """The precision and the determinism that a spec asks of a GPU; nothing on a CPU, where both are given.
+    """Set the precision and determinism of a GPU as the spec says; without a GPU it does nothing.
 
-    Products count 24 bits ("float32"), 11 ("tf32") or 8 ("bf16"); sums, weights and the optimiser stay in float32.
-    PyTorch lets cuDNN, but not cuBLAS, use TF32 unless told; here both do what is asked.
+    Products are rounded to 24 bits ("float32"), 11 ("tf32") or 8 ("bf16"); sums, weights and the optimiser stay in
+    float32. By default PyTorch lets cuDNN use TF32 but not cuBLAS; here both follow the spec.
     """
     if not torch.cuda.is_available():
         yield

@@ -8,8 +8,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 
-class Origins:
-    """Each member's origins, `index` [K, M], of which the first `sizes` [K] are real; [1, M] where all share them."""
+class PaddedOrigins:
+    """The origins of each member side by side: `index` [K, M], of which the first `sizes` [K] are real.
+
+    The index is [1, M] where all members share their origins.
+    """
 
     def __init__(self, origins: Sequence[np.ndarray], members: int, device: torch.device):
         rows = [torch.from_numpy(row) for row in origins]
@@ -19,29 +22,32 @@ class Origins:
 
 
 class Batches:
-    """Batches of origins [K, B], in each member's own random order; an epoch draws `most` of them, or takes all."""
+    """Draws the J batches of an epoch: origins [K, B], shuffled anew each epoch by each member's own seed.
+
+    An epoch takes all origins of a member, or `limit` of them where it is given.
+    """
 
     def __init__(
         self,
         origins: Sequence[np.ndarray],
         members: int,
         batch: int,
-        most: int | None,
+        limit: int | None,
         seeds: Sequence[int],
         device: torch.device,
     ):
-        self.origins = Origins(origins, members, torch.device("cpu"))
-        self.sizes = self.origins.sizes.clamp(max=most or 2**62).to(device)  # [K], the origins of an epoch
+        self.origins = PaddedOrigins(origins, members, torch.device("cpu"))
+        self.sizes = self.origins.sizes.clamp(max=limit or 2**62).to(device)  # [K], origins of an epoch
         self.batch = min(batch, int(self.sizes.max()))
-        self.steps = -(-self.sizes // self.batch)  # [K], the steps a member takes an epoch
+        self.steps = -(-self.sizes // self.batch)  # [K], steps of an epoch
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        begins = torch.arange(int(self.steps.max()), device=device).unsqueeze(1) * self.batch  # [N, 1]
-        self.counts = (self.sizes - begins).clamp(0, self.batch)  # [N, K], the real origins of each batch
+        begins = torch.arange(int(self.steps.max()), device=device).unsqueeze(1) * self.batch  # [J, 1]
+        self.counts = (self.sizes - begins).clamp(0, self.batch)  # [J, K], real origins of each batch
 
     def epoch(self) -> Iterator[Tensor]:
-        """N batches [K, B], of which each member's first `counts` are real; one whose origins are used up waits."""
+        """Yield J batches [K, B], each with `counts` real origins a member; 0 once a member has used up its own."""
         padded = len(self.counts) * self.batch
-        order = torch.zeros(len(self.generators), padded, dtype=torch.int32)  # [K, N * B]
+        order = torch.zeros(len(self.generators), padded, dtype=torch.int32)  # [K, J * B]
         for row, size, generator in zip(order, self.origins.sizes.tolist(), self.generators, strict=True):
             if size <= padded:  # no copy: there may be as many origins as points
                 torch.randperm(size, generator=generator, out=row[:size])
@@ -52,11 +58,11 @@ class Batches:
             part = order[:, begin : begin + self.batch].long()  # [K, B]
             yield index.gather(1, part).long().to(self.sizes.device)
 
-    def orders(self) -> Tensor:
-        """Where each member's random order stands, uint8 [K, bytes]."""
+    def generator_states(self) -> Tensor:
+        """Return the state of each member's random generator, uint8 [K, bytes]."""
         return torch.stack([generator.get_state() for generator in self.generators])
 
-    def put(self, orders: Tensor) -> None:
-        """Put the random orders where `orders` told that they stood."""
-        for generator, state in zip(self.generators, orders, strict=True):
-            generator.set_state(state.clone())  # PyTorch reads it as if it were aligned
+    def restore_generators(self, states: Tensor) -> None:
+        """Set the random generators to `states`, as `generator_states` returned them."""
+        for generator, state in zip(self.generators, states, strict=True):
+            generator.set_state(state.clone())  # PyTorch expects aligned memory, which a row of a file is not

@@ -2,11 +2,11 @@
 
 This is where to read the mathematics; `models/kernels` computes the same, compiled.
 
-Letters: T window length, K members, B batch, F features, H hidden units. Gates stand side by side in the last
-dimension, in PyTorch's order. Every cell maps x [T, K, B, F] and the initial state to its outputs [T, K, B, H]. Its
-weights are one matrix a member, [K, F + 2 + H, G * H] for G gates: what multiplies the input x, the input's bias b, the
-hidden bias c and what multiplies the hidden units h, below each other. The state is h, [K, B, H]; in an LSTM h and the
-cell side by side, [K, B, 2H]; zeros where none is given.
+Letters: T time steps, K members, B batch, F features, H hidden units, G gates. Gates stand side by side in the last
+dimension, in PyTorch's order. Every cell maps inputs x [T, K, B, F] and an initial state to outputs [T, K, B, H]. Its
+weights [K, F + 2 + H, G * H] are one matrix a member: the input weights W, the input bias b, the hidden bias c and the
+hidden weights U, stacked by rows. The state is h, [K, B, H]; in an LSTM h and the cell side by side, [K, B, 2H]. It is
+zero where none is given.
 
 The GRU comes in two published forms, with r the reset gate, z the update gate and n the candidate:
 
@@ -100,10 +100,10 @@ CELLS = {
 
 
 def _project(x: Tensor, weight: Tensor, biases: int) -> Tensor:
-    """What the inputs and the first `biases` of the two biases add to the gates, for all steps in one product.
+    """Return W x plus the first `biases` of the two biases for all steps, in one product: [T, K, B, G*H].
 
-    A bias is the weight of one more feature, which is always 1. So there are two features at least: products with a
-    vector take another path where K = 1, and a member alone would round otherwise than among others.
+    A bias is the weight of one more feature, which is always 1. So there are two features at least: with one, a product
+    for K = 1 would take another path in PyTorch, and a member alone would round otherwise than among others.
     """
     steps, members, batch, features = x.shape
     flat = x.transpose(0, 1).reshape(members, steps * batch, features)  # [K, T*B, F]

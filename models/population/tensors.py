@@ -1,4 +1,4 @@
-"""What a population learns and forecasts from: the points of a panel, as tensors on its device."""
+"""The points of a panel as tensors on a population's device: what it learns and forecasts from."""
 
 from typing import NamedTuple
 
@@ -10,9 +10,10 @@ from models.data.panel import Panel
 
 
 class PanelTensors(NamedTuple):
-    """`values` [P]; `targets` [P], the same but NaN where nothing was observed; `columns` [P, F], the covariates.
+    """The values of P points, the same as targets, and the F covariates beside them.
 
-    The first `n_known` of the columns are known ahead, so a network may see them at the steps that it forecasts.
+    `values` [P]; `targets` [P], NaN where nothing was observed; `covariates` [P, F], of which the first `n_known` are
+    known ahead, so that a network may read them at the steps that it forecasts.
     """
 
     values: Tensor
@@ -22,30 +23,37 @@ class PanelTensors(NamedTuple):
 
 
 def tensors_of(panel: Panel, like: Tensor) -> PanelTensors:
-    """A panel's points, in the kind of number and on the device of the tensor `like`."""
-    values = torch.from_numpy(panel.values).to(like)
+    """Return a panel's points in the dtype and on the device of the tensor `like`."""
+    values = torch.from_numpy(panel.values).to(like)  # [P]
     targets = values
     if not panel.observed.all():
-        targets = values.where(torch.from_numpy(panel.observed).to(like.device), torch.nan)
+        targets = values.where(torch.from_numpy(panel.observed).to(like.device), torch.nan)  # [P]
     if panel.covariates is None:
         return PanelTensors(values, targets, values.new_empty(len(values), 0))
-    return PanelTensors(values, targets, torch.from_numpy(panel.covariates.values).to(like), panel.covariates.n_known)
+    covariates = torch.from_numpy(panel.covariates.values).to(like)  # [P, F]
+    return PanelTensors(values, targets, covariates, panel.covariates.n_known)
 
 
 def tensors_of_values(values: Tensor) -> PanelTensors:
-    """Points of complete values [P] without covariates."""
+    """Return complete values [P] as points without covariates."""
     return PanelTensors(values, values, values.new_empty(len(values), 0))
 
 
 def windows_as_tensors(
-    windows: np.ndarray, columns: np.ndarray, known: int, like: Tensor
+    windows: np.ndarray, covariates: np.ndarray, n_known: int, like: Tensor
 ) -> tuple[PanelTensors, np.ndarray]:
-    """Windows [M, T] with their covariates [M, T + S, F], end to end as points, and the origin [M] of each."""
+    """Lay out windows [M, T] with their covariates [M, T + S, F] as points, one window after the other.
+
+    **Returns:** the points, and the origin [M] of each window among them. With F = 0 a window takes T points, else
+    T + S, of which the values of the last S are 0 and are not read.
+    """
     count, length = windows.shape
-    room = columns.shape[1] if columns.shape[2] else length
-    values = np.zeros((count, room), windows.dtype)
-    values[:, :length] = windows
-    tensor = torch.from_numpy(values.reshape(-1)).to(like)  # [M * (T + S)]
-    rows = torch.from_numpy(columns.reshape(count * columns.shape[1], -1)).to(like)  # [M * (T + S), F]
-    columns_or_none = rows if columns.shape[2] else tensor.new_empty(len(tensor), 0)
-    return PanelTensors(tensor, tensor, columns_or_none, known), room * np.arange(count) + length
+    n_covariates = covariates.shape[2]
+    stride = covariates.shape[1] if n_covariates else length  # points from one window to the next
+    padded = np.zeros((count, stride), windows.dtype)
+    padded[:, :length] = windows
+    values = torch.from_numpy(padded.reshape(-1)).to(like)  # [M * stride]
+    rows = values.new_empty(len(values), 0)
+    if n_covariates:
+        rows = torch.from_numpy(covariates.reshape(-1, n_covariates)).to(like)  # [M * stride, F]
+    return PanelTensors(values, values, rows, n_known), stride * np.arange(count) + length

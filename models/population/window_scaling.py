@@ -1,9 +1,10 @@
-"""The frame in which a network sees a window: from where it measures values, and in which unit.
+"""Window scaling: what is subtracted from a window's inputs and targets, and what they are divided by.
 
-Whatever a window's level and size, the network reads (value - centre) / size and answers base + factor * answer. This
-is the reference; `models/kernels/window_scaling.py` computes the same, compiled.
+The network reads (value - input offset) / input scale, and its output y stands for the value target offset +
+target scale * y, so that windows of any level and spread look alike. This is the reference;
+`models/kernels/window_scaling.py` computes the same, compiled.
 
-Letters: T window length, K members, B batch, S steps ahead.
+Letters: T window length, K members, B batch, S steps ahead, M origins.
 """
 
 from typing import NamedTuple
@@ -13,69 +14,74 @@ from torch import Tensor
 
 from models.specs import RecurrentSpec
 
-LEAST = 0.05
-"""Deviation of a window, as a share of what is usual, below which it counts as so much."""
+LEAST_DEVIATION = 0.05
+"""Smallest standard deviation by which a window is divided, as a share of that of the training windows."""
 
 
 class WindowScaling(NamedTuple):
-    """`centre` and `size` [K, B] of what is read; `base` [K, B, S] (or [K, B, 1]) and `factor` [K, B] of answers.
+    """Offset and scale of each window: [K, B], but for `target_offset`, which is [K, B, S] or [K, B, 1].
 
-    Errors count in `unit` [K, B].
+    The loss divides errors by `error_scale`.
     """
 
-    centre: Tensor
-    size: Tensor
-    base: Tensor
-    factor: Tensor
-    unit: Tensor
+    input_offset: Tensor
+    input_scale: Tensor
+    target_offset: Tensor
+    target_scale: Tensor
+    error_scale: Tensor
 
 
 class TrainingScales(NamedTuple):
-    """What is usual in a member's training windows, [K, 1] each.
+    """Scales measured on each member's training windows, [K, 1] each.
 
-    The distance of values from the centre and of answers from the base, and the deviation that a window has at least.
+    Root mean squares of inputs and of targets about their offsets, and the least standard deviation that a window
+    counts with.
     """
 
-    spread: Tensor
-    change: Tensor
-    least: Tensor
+    input_scale: Tensor
+    target_scale: Tensor
+    least_deviation: Tensor
 
 
 def scale_windows(
     windows: Tensor, spec: RecurrentSpec, season: int, horizon: int, training_scales: TrainingScales
 ) -> WindowScaling:
-    """The frame of each window [T, K, B]."""
+    """Return the scaling of windows [T, K, B] whose targets are S = `horizon` steps."""
     last, mean = windows[-1], windows.mean(dim=0)  # [K, B]
-    zero, unit = torch.zeros_like(last), torch.ones_like(last)
+    zero, scale = torch.zeros_like(last), torch.ones_like(last)  # [K, B]
     if spec.window_scale == "window":
-        unit = (windows - mean).square().mean(dim=0).sqrt().maximum(training_scales.least)  # [K, B]
-    centre = {"none": zero, "last": last, "mean": mean}[spec.input_offset]
+        deviation = (windows - mean).square().mean(dim=0).sqrt()  # [K, B]
+        scale = deviation.maximum(training_scales.least_deviation)  # [K, B]
+    offsets = {"none": zero, "last": last, "mean": mean}
     if spec.target_offset == "season":
         steps = len(windows) - season + torch.arange(horizon, device=windows.device) % season  # [S]
-        base = windows[steps].permute(1, 2, 0)  # [K, B, S]
+        target_offset = windows[steps].permute(1, 2, 0)  # [K, B, S]
     else:
-        base = {"none": zero, "last": last, "mean": mean}[spec.target_offset].unsqueeze(-1)  # [K, B, 1]
+        target_offset = offsets[spec.target_offset].unsqueeze(-1)  # [K, B, 1]
     return WindowScaling(
-        centre,
-        unit if spec.input_offset == "none" else unit * training_scales.spread,
-        base,
-        unit if spec.target_offset == "none" else unit * training_scales.change,
-        unit,
+        input_offset=offsets[spec.input_offset],
+        input_scale=scale if spec.input_offset == "none" else scale * training_scales.input_scale,
+        target_offset=target_offset,
+        target_scale=scale if spec.target_offset == "none" else scale * training_scales.target_scale,
+        error_scale=scale,
     )
 
 
 def measure_training_scales(
     windows: Tensor, targets: Tensor, spec: RecurrentSpec, season: int
 ) -> tuple[float, float, float]:
-    """What is usual in the windows [T, M] and in what follows them [M, S], in the order of `TrainingScales`.
+    """Measure the `TrainingScales` of one member on windows [T, M] and their targets [M, S], NaN where missing.
 
-    Root mean squares; distances count in units of the window's deviation where the frame does; 1 where nothing differs.
+    With `window_scale` "window" the inputs and targets are first divided by each window's own deviation. A scale that
+    would be 0 or NaN is 1.
     """
     deviation = float(windows.var(dim=0, correction=0).mean().sqrt())
-    least = LEAST * deviation if deviation > 0 else 1.0
+    least = LEAST_DEVIATION * deviation if deviation > 0 else 1.0
     one = torch.ones(1, 1, dtype=windows.dtype)
-    frame = scale_windows(windows.unsqueeze(1), spec, season, targets.shape[1], TrainingScales(one, one, least * one))
-    read = (windows.unsqueeze(1) - frame.centre) / frame.size  # [T, 1, M]
-    answer = (targets.unsqueeze(0) - frame.base) / frame.factor.unsqueeze(-1)  # [1, M, S]
-    spread, change = (float(part.square().nanmean().sqrt()) for part in (read, answer))
-    return spread if spread > 0 else 1.0, change if change > 0 else 1.0, least  # a NaN is not above 0
+    alone = windows.unsqueeze(1)  # [T, 1, M]
+    scaling = scale_windows(alone, spec, season, targets.shape[1], TrainingScales(one, one, least * one))
+    scaled_inputs = (alone - scaling.input_offset) / scaling.input_scale  # [T, 1, M]
+    centred_targets = targets.unsqueeze(0) - scaling.target_offset  # [1, M, S]
+    scaled_targets = centred_targets / scaling.target_scale.unsqueeze(-1)  # [1, M, S]
+    inputs, outputs = (float(part.square().nanmean().sqrt()) for part in (scaled_inputs, scaled_targets))
+    return inputs if inputs > 0 else 1.0, outputs if outputs > 0 else 1.0, least  # a NaN is not above 0
