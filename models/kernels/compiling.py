@@ -46,7 +46,7 @@ def cache_folder() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as refused:
         log.warning(
-            "compiled code cannot be kept (%s), so each run compiles again; set XDG_CACHE_HOME to a folder you may write",
+            "compiled code cannot be kept (%s), so each run compiles; set XDG_CACHE_HOME to a folder you may write",
             refused,
         )
         return Path(tempfile.mkdtemp(prefix="tidecast-"))
