@@ -1,8 +1,8 @@
 """Vectors for the compiled recurrences: one value for each of LANES batch rows, held in the processor's registers.
 
 A tile is a matrix of float32 whose rows are vectors: [rows, LANES]. Numba compiles the functions below to LLVM's vector
-instructions, which is what keeps the sums of a product in registers; loops over arrays, left to the compiler, would
-keep them in memory. Nothing here reorders a sum, so a result never depends on who else is computed beside it.
+instructions, which keep the sums of a product in registers; with loops over arrays, the compiler would keep them in
+memory. No sum is reordered, so a result does not depend on what else is computed beside it.
 """
 
 import operator
@@ -19,7 +19,7 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 from models.kernels.compiling import compiled
 
 FEATURES = config.CPU_FEATURES or llvm.get_host_cpu_features().flatten()
-"""The processor's instructions, as Numba compiles for them: the machine's, or those of NUMBA_CPU_FEATURES."""
+"""The instruction sets that Numba compiles for: the machine's, or those named in NUMBA_CPU_FEATURES."""
 WIDTH = 16 if "+avx512f" in FEATURES else 8
 """Floats that one register holds."""
 LANES = 2 * WIDTH
@@ -27,7 +27,7 @@ LANES = 2 * WIDTH
 
 
 class VectorType(types.Type):
-    """LANES floats in registers, as Numba knows them."""
+    """Numba's type for LANES floats in registers."""
 
     def __init__(self) -> None:
         super().__init__(name=f"vector{LANES}")
@@ -63,7 +63,7 @@ for _operation, _instruction in (
 
 
 def pointer(context: Any, builder: Any, kind: Any, array: Any, row: Any, column: Any) -> Any:
-    """Where array[row, column] lies, of a matrix with contiguous rows."""
+    """Return the address of array[row, column] in a matrix with contiguous rows."""
     view = context.make_array(kind)(context, builder, array)
     stride = builder.extract_value(view.strides, 0)
     place = builder.add(builder.mul(row, stride), builder.mul(column, ir.Constant(column.type, 4)))
@@ -71,18 +71,18 @@ def pointer(context: Any, builder: Any, kind: Any, array: Any, row: Any, column:
 
 
 def load_at(builder: Any, place: Any, kind: Any) -> Any:
-    """What lies there, as one float or a vector of them."""
+    """Load one float or a vector of floats from an address."""
     return builder.load(builder.bitcast(place, kind.as_pointer()), align=4)
 
 
 def store_at(builder: Any, place: Any, value: Any) -> None:
-    """Put one float or a vector of them there."""
+    """Store one float or a vector of floats at an address."""
     builder.store(value, builder.bitcast(place, value.type.as_pointer()), align=4)
 
 
 @intrinsic
 def load(typing: Any, tile: Any, row: Any) -> Any:
-    """The vector tile[row]."""
+    """Return the vector tile[row]."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         zero = ir.Constant(args[1].type, 0)
@@ -139,7 +139,7 @@ def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
 
 @intrinsic
 def clamp(typing: Any, value: Any, bound: Any) -> Any:
-    """The value, at most `bound` away from 0; a NaN stays one."""
+    """Limit a vector to -bound and bound; a NaN stays a NaN."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         value, high = args[0], broadcast_scalar(builder, args[1])
@@ -151,11 +151,11 @@ def clamp(typing: Any, value: Any, bound: Any) -> Any:
 
 
 @intrinsic
-def turn(typing: Any, tile: Any, row: Any, column: Any, turned: Any) -> Any:
-    """Set turned[column + j, row + i] to tile[row + i, column + j], for i and j below WIDTH."""
+def turn(typing: Any, tile: Any, row: Any, column: Any, transposed: Any) -> Any:
+    """Set transposed[column + j, row + i] to tile[row + i, column + j], for i and j below WIDTH."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        tile, row, column, turned = args
+        tile, row, column, transposed = args
         kind = ir.VectorType(ir.FloatType(), WIDTH)
         numbers = [ir.Constant(row.type, i) for i in range(WIDTH)]
         places = [pointer(context, builder, sig.args[0], tile, builder.add(row, i), column) for i in numbers]
@@ -172,30 +172,30 @@ def turn(typing: Any, tile: Any, row: Any, column: Any, turned: Any) -> Any:
                 )
             step *= 2
         for i, value in zip(numbers, rows, strict=True):
-            place = pointer(context, builder, sig.args[3], turned, builder.add(column, i), row)
+            place = pointer(context, builder, sig.args[3], transposed, builder.add(column, i), row)
             store_at(builder, place, value)
         return context.get_dummy_value()
 
-    return types.void(tile, types.intp, types.intp, turned), generate
+    return types.void(tile, types.intp, types.intp, transposed), generate
 
 
 @compiled
 def tanh(x):
-    """Hyperbolic tangent, within 4e-7: x P(x^2) / Q(x^2), fitted for the smallest largest error up to 7.9.
+    """Return the hyperbolic tangent within 4e-7, as x P(x^2) / Q(x^2), a minimax fit up to 7.9.
 
-    Beyond, the answer is that at 7.9, 0.9999999; it never exceeds 1.
+    Beyond 7.9 the result is that at 7.9, 0.9999999; it never exceeds 1.
     """
     x = clamp(x, np.float32(7.9))
     y = x * x
-    above = fma(y, broadcast(np.float32(1.15319594e-05)), broadcast(np.float32(0.00296048894)))
-    above = fma(y, fma(y, above, broadcast(np.float32(0.129344344))), broadcast(np.float32(0.99999987)))
-    below = fma(y, broadcast(np.float32(2.49257718e-07)), broadcast(np.float32(0.000240013973)))
-    below = fma(y, fma(y, below, broadcast(np.float32(0.0238541532))), broadcast(np.float32(0.462676615)))
-    return x * above / fma(y, below, broadcast(np.float32(1)))
+    numerator = fma(y, broadcast(np.float32(1.15319594e-05)), broadcast(np.float32(0.00296048894)))
+    numerator = fma(y, fma(y, numerator, broadcast(np.float32(0.129344344))), broadcast(np.float32(0.99999987)))
+    denominator = fma(y, broadcast(np.float32(2.49257718e-07)), broadcast(np.float32(0.000240013973)))
+    denominator = fma(y, fma(y, denominator, broadcast(np.float32(0.0238541532))), broadcast(np.float32(0.462676615)))
+    return x * numerator / fma(y, denominator, broadcast(np.float32(1)))
 
 
 @compiled
 def sigmoid(x):
-    """The logistic function, 1 / (1 + exp(-x)), from tanh."""
+    """Return the logistic function, 1 / (1 + exp(-x)), computed from tanh."""
     half = broadcast(np.float32(0.5))
     return fma(half, tanh(half * x), half)
