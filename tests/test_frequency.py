@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data.frequency import Step, infer_step, positions, time_before, times_from, usual_season
+from models.data.frequency import Step, infer_step, positions, time_before, times_from, default_season
 from models.errors import InputError
 
 GRIDS = {  # how pandas writes it, the step that is found, points a season
@@ -56,13 +56,13 @@ def test_the_step_of_an_axis_with_gaps_is_found(frequency: str) -> None:
 
 
 @pytest.mark.parametrize("frequency", GRIDS)
-def test_each_step_has_its_usual_season(frequency: str) -> None:
+def test_each_step_has_its_default_season(frequency: str) -> None:
     step, season = GRIDS[frequency]
-    assert usual_season(step) == season
+    assert default_season(step) == season
 
 
-def test_integers_repeat_at_no_usual_season() -> None:
-    assert usual_season(1) == usual_season(24) == 1
+def test_integers_repeat_at_no_default_season() -> None:
+    assert default_season(1) == default_season(24) == 1
 
 
 @pytest.mark.parametrize(("times", "step"), [([3, 4, 5, 7], 1), ([0, 5, 15, 20], 5), ([-7, -5, -3], 2), ([9], 1)])

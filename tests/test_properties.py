@@ -266,8 +266,8 @@ def test_no_recurrent_network_and_no_interval_knows_what_comes(
     same_before(forecaster.predict, panel, other, cutoff, 4)
     forecaster.intervals = calibrate(forecaster, prepared, 90, 5)
     ends = panel.starts + cutoff
-    first, second = (forecaster.forecast_columns(known.head(ends), 5) for known in (panel, other))
-    assert set(first) == set(forecaster.column_names())
+    first, second = (forecaster.forecast_panel(known.head(ends), 5) for known in (panel, other))
+    assert set(first) == set(forecaster.forecast_column_names())
     for name in first:
         np.testing.assert_array_equal(first[name], second[name], strict=True)
 
@@ -290,7 +290,7 @@ def test_a_training_sees_nothing_behind_its_parts(panel: Panel, values: list[flo
         data_now = dataset(known, window)
         forecaster = trained(spec, data_now)
         forecaster.intervals = calibrate(forecaster, data_now, 90, 4)
-        answers.append(forecaster.forecast_columns(known.head(prepared.parts.validation), 4))
+        answers.append(forecaster.forecast_panel(known.head(prepared.parts.validation), 4))
     for name in answers[0]:
         np.testing.assert_array_equal(answers[0][name], answers[1][name], strict=True)
 
