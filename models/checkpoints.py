@@ -27,8 +27,8 @@ def write_checkpoint(path: Path, state: State, key: str) -> None:
 def read_checkpoint(path: Path, key: str) -> State:
     """Read back what `write_checkpoint` wrote.
 
-    **Raises:** `FileNotFoundError`; `CheckpointError` if the file has another format, is torn or
-    altered, or belongs to another training.
+    **Raises:** `FileNotFoundError`; `CheckpointError` if the file has another format, is torn or altered, or
+    belongs to another training.
     """
     file = path.read_bytes()
     other = re.match(rb"tidecast checkpoint (\d+)\n", file)

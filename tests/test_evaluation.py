@@ -106,7 +106,7 @@ def test_intervals_come_from_errors_within_the_validation_part_and_need_ten_a_st
     forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
     intervals = calibrate(forecaster, data, 90, 6)
     assert intervals is not None
-    assert np.isnan(intervals.half_widths).tolist() == [False] * 3 + [True] * 3  # 12 errors one step ahead, 11, 10, 9 ...
+    assert np.isnan(intervals.half_widths).tolist() == [False] * 3 + [True] * 3  # 12 errors one step ahead, 11, 10, 9
     spoilt = data.panel.values.copy()
     spoilt[data.parts.validation[0] :] = 1e6
     series = replace(data.series, panel=data.panel.with_values(spoilt))
