@@ -114,7 +114,9 @@ def test_steps_without_a_half_width_have_no_interval_and_fewer_steps_take_the_fi
 # Rolling half-widths
 
 
-def slow_half_widths(errors: np.ndarray, origins: np.ndarray, series: np.ndarray, level: int, recent: int) -> np.ndarray:
+def slow_half_widths(
+    errors: np.ndarray, origins: np.ndarray, series: np.ndarray, level: int, recent: int
+) -> np.ndarray:
     """What `rolling_half_widths` computes, cell by cell."""
     half_widths = np.full(errors.shape, NAN)
     for i, s in np.ndindex(*errors.shape):
@@ -130,7 +132,9 @@ def slow_half_widths(errors: np.ndarray, origins: np.ndarray, series: np.ndarray
 
 def test_the_first_half_width_comes_once_10_actual_values_are_known() -> None:
     actual = np.repeat(np.arange(1.0, 16.0)[:, None], 3, axis=1)  # [15, 3]
-    half_widths = rolling_half_widths(actual, np.zeros((15, 3)), np.ones(15), np.arange(100, 115), np.zeros(15, int), 50, 100)
+    half_widths = rolling_half_widths(
+        actual, np.zeros((15, 3)), np.ones(15), np.arange(100, 115), np.zeros(15, int), 50, 100
+    )
     assert np.isnan(half_widths).sum(axis=0).tolist() == [10, 11, 12]
     assert half_widths[10].tolist() == pytest.approx([6, NAN, NAN], nan_ok=True)  # 1 to 10: the ceil(5.5)th
     assert half_widths[14].tolist() == [8, 7, 7]  # 1 to 14, to 13 and to 12
@@ -146,7 +150,9 @@ def test_only_the_latest_errors_count() -> None:
 
 def test_origins_far_apart_know_the_actual_values_of_all_steps_before() -> None:
     actual = np.repeat(np.arange(1.0, 16.0)[:, None], 3, axis=1)  # [15, 3]
-    half_widths = rolling_half_widths(actual, np.zeros((15, 3)), np.ones(15), np.arange(15) * 3, np.zeros(15, int), 50, 100)
+    half_widths = rolling_half_widths(
+        actual, np.zeros((15, 3)), np.ones(15), np.arange(15) * 3, np.zeros(15, int), 50, 100
+    )
     assert half_widths[10].tolist() == [6, 6, 6]
 
 

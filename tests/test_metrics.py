@@ -101,7 +101,9 @@ def test_the_scale_is_the_mean_absolute_change_before_the_end() -> None:
 
 
 def test_a_pair_with_a_filled_value_is_left_out_of_the_scale() -> None:
-    assert naive_scale(three_series(), np.array([5, 9, 12]), 1)[1] == 1  # from 9 to 10; the value between 3 and 9 is missing
+    assert (
+        naive_scale(three_series(), np.array([5, 9, 12]), 1)[1] == 1
+    )  # from 9 to 10; the value between 3 and 9 is missing
     assert naive_scale(three_series(), np.array([5, 9, 12]), 2)[1] == 6  # from 3 to 9
 
 
