@@ -105,10 +105,10 @@ def rolling_half_widths(
 
 
 def _half_widths_of_prefixes(errors: np.ndarray, level: int, recent: int, lengths: np.ndarray) -> np.ndarray:
-    """Return a half-width for each of the `lengths` [m]: of so many first absolute errors, the last `recent` known."""
-    known = ~np.isnan(errors)
-    values = errors[known].tolist()
-    counts = np.concatenate([[0], np.cumsum(known)])[lengths]  # [m], known errors of each prefix
+    """Return half-widths [m], each from the last `recent` known of the first `lengths` [m] absolute errors."""
+    is_known = ~np.isnan(errors)
+    values = errors[is_known].tolist()
+    counts = np.concatenate([[0], np.cumsum(is_known)])[lengths]  # [m], known errors of each prefix
     ranks = _rank(np.minimum(np.arange(len(values) + 1), recent), level).tolist()
     half_widths = [np.nan] * (len(values) + 1)
     window: list[float] = []  # the last `recent` errors, sorted

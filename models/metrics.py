@@ -134,19 +134,19 @@ def _pinball_losses(actual: np.ndarray, forecast: np.ndarray, quantile: float) -
 
 def _losses(actual: np.ndarray, forecast: np.ndarray, interval: Interval | None, level: int) -> dict[str, np.ndarray]:
     """Return what the measures add up, [M, S] each: 0 where a point does not count; `points` is 1 where it does."""
-    known = ~np.isnan(actual)
+    is_known = ~np.isnan(actual)
     errors = np.abs(actual - forecast)
     losses = {
-        "points": known,
+        "points": is_known,
         "squares": errors**2,
         "errors": errors,
         "percents": _percentage_errors(actual, forecast),
     }
-    losses = {key: np.where(known, loss, 0.0) for key, loss in losses.items()}
+    losses = {key: np.where(is_known, loss, 0.0) for key, loss in losses.items()}
     if interval is None:
         return losses
     low, high = interval
-    bounded = known & ~np.isnan(low) & ~np.isnan(high)
+    bounded = is_known & ~np.isnan(low) & ~np.isnan(high)
     tail = (100 - level) / 200
     quantiles = ((low, tail), (forecast, 0.5), (high, 1 - tail))
     pinballs = [_pinball_losses(actual, bound, quantile) for bound, quantile in quantiles]

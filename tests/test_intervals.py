@@ -120,13 +120,13 @@ def slow_half_widths(
     """What `rolling_half_widths` computes, cell by cell."""
     half_widths = np.full(errors.shape, NAN)
     for i, s in np.ndindex(*errors.shape):
-        known = [
+        known_errors = [
             errors[j, s]
             for j in range(len(errors))
             if series[j] == series[i] and origins[j] + s < origins[i] and not np.isnan(errors[j, s])
         ]
-        if len(known) >= 10:
-            half_widths[i, s] = conformal_half_width(np.array(known[-recent:]), level)
+        if len(known_errors) >= 10:
+            half_widths[i, s] = conformal_half_width(np.array(known_errors[-recent:]), level)
     return half_widths
 
 

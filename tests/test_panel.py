@@ -110,9 +110,9 @@ def test_padding_to_before_the_year_1_is_refused() -> None:
 
 
 @given(st.lists(st.integers(1, 5), min_size=2, max_size=2), st.floats(-1e9, 1e9))
-def test_no_value_after_an_end_changes_a_panel_cut_short(kept: list[int], value: float) -> None:
+def test_no_value_after_an_end_changes_a_panel_cut_short(lengths: list[int], value: float) -> None:
     panel = two_series()
-    ends = panel.starts + np.minimum(kept, [3, 5])
+    ends = panel.starts + np.minimum(lengths, [3, 5])
     later = np.concatenate([np.arange(ends[0], 3), np.arange(ends[1], 8)])
     changed = panel.values.copy()
     changed[later] = value

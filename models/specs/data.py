@@ -26,11 +26,16 @@ class SeriesSpec(Spec):
     """Where the series comes from: a generated wave, or a CSV or Parquet file."""
 
     path: str | None = Field(None, description="CSV or Parquet file with one row for each point.")
-    id: str | None = Field(None, description="Column with the names of the series; by default 'unique_id', if any.")
-    time: str | None = Field(None, description="Column of times, timestamps or integers; by default 'ds', if any.")
-    value: str | None = Field(None, description="Column of values; by default 'y', if any.")
+    id: str | None = Field(
+        None, description="Column with the names of the series; by default 'unique_id', if the table has it."
+    )
+    time: str | None = Field(
+        None, description="Column of times, timestamps or integers; by default 'ds', if the table has it."
+    )
+    value: str | None = Field(None, description="Column of values; by default 'y', if the table has it.")
     past: Names = Field(
-        (), description="Columns of covariates that are known up to the present, such as temperatures; by commas."
+        (),
+        description="Columns of covariates that are known up to the present, such as weather; separated by commas.",
     )
     known: Names = Field(
         (), description="Columns of covariates that are known ahead, such as holidays, in future rows without a value."
@@ -105,7 +110,7 @@ class WindowSpec(Spec):
     )
     calendar: Annotated[Names, AfterValidator(_check_moments)] = Field(
         (),
-        description="Parts of the timestamp to read as covariates, each as sine and cosine; by commas: minute, hour, "
+        description="Parts of the timestamp to read as covariates, each as sine and cosine: minute, hour, "
         "weekday, day, month.",
         json_schema_extra={"items": {"type": "string", "enum": list(MOMENTS)}},
     )

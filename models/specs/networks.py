@@ -39,7 +39,7 @@ class RecurrentSpec(Spec):
         "window's own standard deviation.",
     )
     segment: int = Field(
-        1, ge=1, le=10_000, description="Values that the network reads in one step; more make long windows faster."
+        1, ge=1, le=10_000, description="Values that the network reads in one step; with more, long windows are faster."
     )
     highway: int = Field(
         0,
@@ -62,7 +62,9 @@ class FitSpec(Spec):
     schedule: Literal["constant", "cosine"] = Field(
         "cosine", description="Course of the learning rate over the epochs."
     )
-    warmup: float = Field(0.02, ge=0, lt=1, description="Share of the steps in which the learning rate rises first.")
+    warmup: float = Field(
+        0.02, ge=0, lt=1, description="Share of the steps, from the first on, in which the learning rate rises."
+    )
     weight_decay: float = Field(0.0, ge=0, le=1, description="Decoupled weight decay, as in AdamW.")
     clip: float | None = Field(
         1.0, gt=0, description="Largest norm of a member's gradient; a larger one is scaled down."
@@ -70,8 +72,12 @@ class FitSpec(Spec):
     patience: int | None = Field(
         None, ge=1, description="Stop a member after so many epochs without a lower validation loss; by default never."
     )
-    precision: Precision = Field("float32", description="Precision of products on a GPU; on a CPU it is float32.")
-    deterministic: bool = Field(False, description="On a GPU, compute the same bits in every run, a bit slower.")
+    precision: Precision = Field(
+        "float32", description="Precision of matrix products on a GPU; on a CPU it is float32."
+    )
+    deterministic: bool = Field(
+        False, description="On a GPU, compute the same bits in every run, at some cost in speed."
+    )
     scope: Literal["global", "local"] = Field(
         "global", description="Train one network for all series, or one for each series."
     )

@@ -93,7 +93,7 @@ class RefitSpec(Spec):
     every: int = Field(
         0,
         ge=0,
-        description="Train again before the first origin and then after every so many, counted by their times; 0: never.",
+        description="Train again before the first origin and after every so many, counted by their times; 0: never.",
     )
     epochs: int = Field(5, ge=1, le=1_000_000, description="Passes over all windows that are known at that time.")
     learning_rate: float | None = Field(
