@@ -8,7 +8,7 @@ from prefect import flow
 from flows.parameters import document_parameters
 from flows.startup import quick_imports
 from models.specs import (
-    Ahead,
+    BacktestHorizon,
     Device,
     ElmanSpec,
     FitSpec,
@@ -36,7 +36,7 @@ def backtest(
     recipe: RecipeName = "custom",
     models: Models = ["rnn", "gru", "lstm"],
     series: SeriesSpec = SeriesSpec(),
-    horizon: Ahead = None,
+    horizon: BacktestHorizon = None,
     test: TestPoints = None,
     stride: Stride = 1,
     season: Season = None,

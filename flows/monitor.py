@@ -6,7 +6,7 @@ from prefect import flow
 
 from flows.parameters import document_parameters
 from flows.startup import quick_imports
-from models.specs import Bound, Most, Recent, Reference, SeriesSpec
+from models.specs import MostForecasts, RecentForecasts, Reference, SeriesSpec, SkillBound
 
 
 @flow(name="monitor", flow_run_name="{model}")
@@ -14,9 +14,9 @@ from models.specs import Bound, Most, Recent, Reference, SeriesSpec
 def monitor(
     model: Reference = None,
     series: SeriesSpec = SeriesSpec(),
-    bound: Bound = 0.0,
-    recent: Recent = 5,
-    most: Most = 200,
+    bound: SkillBound = 0.0,
+    recent: RecentForecasts = 5,
+    most: MostForecasts = 200,
 ) -> dict[str, Any]:
     """Score the logged forecasts of a registered model against what came, and raise the alarm where it has degraded.
 

@@ -1,4 +1,4 @@
-"""What every forecast has to beat: the last value, the last season, and a line through the past."""
+"""The baselines that every forecast has to beat: the last value, the last season, and a linear autoregression."""
 
 from collections.abc import Iterator
 
@@ -10,71 +10,70 @@ from models.network import WindowedNetwork
 
 
 class SeasonalNaive:
-    """Repeats the value of one season ago; with season 1, the last value.
+    """Repeats the values of the last season; with season 1, the last value.
 
-    Where a series is not yet a season old, the last value stands in.
+    A step whose value one season ago lies before the start of the series gets the last value.
     """
 
     def __init__(self, season: int, horizon: int):
         self.season, self.horizon = season, horizon
 
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
-        """Forecasts [M, S] from each origin on."""
+        """Return forecasts [M, S] from each origin on."""
         return self.extend(panel, self.horizon, origins)
 
     def extend(self, panel: Panel, steps: int, origins: np.ndarray | None = None) -> np.ndarray:
-        """Forecasts [M, steps] from each origin on, by default from the ends of the N series."""
+        """Return forecasts [M, steps] from each origin on, by default from the ends of the N series."""
         origins = panel.ends if origins is None else origins
-        return self._repeat(panel, origins, panel.starts[panel.series_of(origins - 1)], steps)
-
-    def _repeat(self, panel: Panel, origins: np.ndarray, starts: np.ndarray, steps: int) -> np.ndarray:
-        back = self.season - np.arange(steps) % self.season  # [S]
-        sources = origins[:, None] - back  # [M, S]
+        starts = panel.starts[panel.series_of(origins - 1)]  # [M]
+        steps_back = self.season - np.arange(steps) % self.season  # [steps]
+        sources = origins[:, None] - steps_back  # [M, steps]
         return panel.values[np.where(sources < starts[:, None], origins[:, None] - 1, sources)]
 
 
 MOST_LAGS = 512
 """Most past values that the linear autoregression reads: its cost grows with their square."""
 MOST_WINDOWS = 50_000
-"""Most windows that it is fitted to, evenly drawn."""
+"""Most windows that it is fitted to, evenly spaced among all."""
 
 
 class LinearAR(WindowedNetwork):
-    """Linear autoregression: the next value as a constant and a weighted sum of the last T, by least squares.
+    """Linear autoregression: the next value is a constant plus a weighted sum of the last T, by least squares.
 
-    One set of weights for all series, each centred and scaled by its own training part. Of more than 512 values it
-    reads the last 512. Further steps come from its own forecasts. On a noiseless sine it is exact, from T = 2 on.
+    All series share one set of weights; each is scaled by its own training part. Of a longer window it reads the last
+    512 values. It forecasts one step, and further steps from its own forecasts. On a noiseless sine it is exact from
+    T = 2 on.
     """
 
     def __init__(self, length: int, horizon: int):
         self.length, self.horizon = min(length, MOST_LAGS), horizon
-        self.weights: np.ndarray = np.zeros(self.length + 1)  # the constant last
-        self.centre, self.size = np.zeros(0), np.zeros(0)  # [N] each, of the series that it was fitted to
+        self.weights: np.ndarray = np.zeros(self.length + 1)  # the constant is the last
+        self.offsets, self.scales = np.zeros(0), np.zeros(0)  # [N] each, of the series that it was fitted to
 
     def fit(self, panel: Panel, train: np.ndarray) -> None:
-        """Least squares over the origins `train` [M], or 50,000 of them, by a QR decomposition that grows in chunks.
+        """Fit by least squares to the origins `train` [M], or to 50,000 of them, with a QR decomposition in chunks.
 
-        An origin whose value was missing tells nothing; if all do, every forecast is 0.
+        Origins whose value is missing are left out; if all are, every forecast is 0.
 
-        Series are centred and scaled by the values that the training sees, which keeps those far from zero well
-        conditioned. Where many weights fit alike, the smallest are taken: they let rounding errors die out.
+        Each series is scaled by the values before its training origins, which keeps series far from zero well
+        conditioned. Of weights that fit equally well the smallest are taken, so that rounding errors die out.
         """
         train = train[panel.observed[train]]
-        series, seen = panel.series_of(train - 1), panel.values[train - 1]  # [M] each
+        series, past = panel.series_of(train - 1), panel.values[train - 1]  # [M] each
         counts = np.maximum(np.bincount(series, minlength=len(panel.ids)), 1)  # [N]
-        self.centre = np.bincount(series, seen, len(counts)) / counts
-        largest = np.ones(len(counts))  # [N]; of values that are divided by it, no square overflows
-        np.maximum.at(largest, series, np.abs(seen))
-        squares = np.bincount(series, ((seen - self.centre[series]) / largest[series]) ** 2, len(counts)) / counts
-        self.size = np.where(squares > 0, np.sqrt(squares) * largest, 1.0)
+        self.offsets = np.bincount(series, past, len(counts)) / counts
+        largest = np.ones(len(counts))  # [N]; squares of values divided by it do not overflow
+        np.maximum.at(largest, series, np.abs(past))
+        squares = np.bincount(series, ((past - self.offsets[series]) / largest[series]) ** 2, len(counts)) / counts
+        self.scales = np.where(squares > 0, np.sqrt(squares) * largest, 1.0)
         triangle = np.empty((0, self.length + 2))
         drawn = train[:: -(-len(train) // MOST_WINDOWS) or 1]
-        for rows in self._systems(self._scaled(panel).values, drawn):
+        for rows in self._linear_system(self._scale(panel).values, drawn):
             triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
         self.weights = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=1e-12)[0]  # [T + 1]
 
-    def _systems(self, values: np.ndarray, train: np.ndarray) -> Iterator[np.ndarray]:
-        """Rows [m, T values, 1, target] of the linear system."""
+    def _linear_system(self, values: np.ndarray, train: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield rows [m, T + 2] of the linear system: T values, 1, and the target."""
         done = 0
         for windows in contexts(values, train, self.length):
             origins = train[done : done + len(windows)]
@@ -82,23 +81,24 @@ class LinearAR(WindowedNetwork):
             constant = np.ones((len(windows), 1))
             yield np.concatenate([windows, constant, target_windows(values, origins, 1)], axis=1)  # [m, T + 2]
 
-    def _scaled(self, panel: Panel) -> Panel:
+    def _scale(self, panel: Panel) -> Panel:
         lengths = panel.ends - panel.starts
-        return panel.with_values((panel.values - np.repeat(self.centre, lengths)) / np.repeat(self.size, lengths))
+        return panel.with_values((panel.values - np.repeat(self.offsets, lengths)) / np.repeat(self.scales, lengths))
 
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
-        """Forecasts [M, S] of the S values from each origin on, of the series that it was fitted to."""
+        """Return forecasts [M, S] from each origin on, of the series that it was fitted to."""
         return self.extend(panel, self.horizon, origins)
 
     def extend(self, panel: Panel, steps: int, origins: np.ndarray | None = None) -> np.ndarray:
-        """Forecasts [M, steps] from each origin on, of the series that it was fitted to; by default from their ends."""
+        """Return forecasts [M, steps] from each origin on, of the series it was fitted to; by default from the ends."""
         origins = panel.ends if origins is None else origins
         series = panel.series_of(origins - 1)
-        return super().extend(self._scaled(panel), steps, origins) * self.size[series, None] + self.centre[series, None]
+        scaled = super().extend(self._scale(panel), steps, origins)  # [M, steps]
+        return scaled * self.scales[series, None] + self.offsets[series, None]
 
     def predict_windows(self, windows: np.ndarray) -> np.ndarray:
-        """One step [M, 1] from scaled windows [M, T]."""
-        return (windows @ self.weights[:-1] + self.weights[-1])[:, None]
+        """Return one-step forecasts [M, 1] from scaled windows [M, T]."""
+        return (windows @ self.weights[:-1] + self.weights[-1])[:, None]  # [M, 1]
 
 
 NAIVE = ("last_value", "seasonal_naive")
@@ -108,7 +108,7 @@ BASELINES = (*NAIVE, "linear_ar")
 def fit_baseline(
     name: str, panel: Panel, train: np.ndarray, length: int, horizon: int, season: int
 ) -> "SeasonalNaive | LinearAR":
-    """The baseline of that name, fitted on the origins `train` [M] where it has anything to fit."""
+    """Return the baseline of that name; the linear autoregression is fitted to the origins `train` [M]."""
     if name == "linear_ar":
         network = LinearAR(length, horizon)
         network.fit(panel, train)

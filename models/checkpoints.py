@@ -1,6 +1,7 @@
-"""Where a training stands, on disk: so that it goes on bit for bit when its process was killed."""
+"""Checkpoints: the state of a training on disk, from which it goes on bit for bit after its process was killed."""
 
 import hashlib
+import re
 from pathlib import Path
 
 from safetensors.numpy import load, save
@@ -8,12 +9,13 @@ from safetensors.numpy import load, save
 from models.files import write_atomically
 from models.network import State
 
-MARK = b"tidecast checkpoint 1\n"
-"""The first bytes of a checkpoint: what it is, and in which form."""
+FORMAT = 2
+MARK = f"tidecast checkpoint {FORMAT}\n".encode()
+"""The first bytes of a checkpoint: what the file is, and the number of its format."""
 
 
 class CheckpointError(ValueError):
-    """A file that is no checkpoint of this training, or not a whole one."""
+    """A file that is no checkpoint of this training, of another format, or not whole."""
 
 
 def write_checkpoint(path: Path, state: State, key: str) -> None:
@@ -25,12 +27,19 @@ def write_checkpoint(path: Path, state: State, key: str) -> None:
 def read_checkpoint(path: Path, key: str) -> State:
     """Read back what `write_checkpoint` wrote.
 
-    **Raises:** `FileNotFoundError`, and `CheckpointError` where the file is torn, altered, or of another training.
+    **Raises:** `FileNotFoundError`; `CheckpointError` if the file has another format, is torn or altered, or
+    belongs to another training.
     """
-    whole = path.read_bytes()
+    file = path.read_bytes()
+    other = re.match(rb"tidecast checkpoint (\d+)\n", file)
+    if other and not file.startswith(MARK):
+        raise CheckpointError(
+            f"{path} was written by another version of Tidecast (format {other[1].decode()}; this one reads format "
+            f"{FORMAT})"
+        )
     start = len(MARK) + hashlib.sha256().digest_size
-    content = whole[start:]
-    if whole[:start] != MARK + _checksum(content, key):
+    content = file[start:]
+    if file[:start] != MARK + _checksum(content, key):
         raise CheckpointError(f"{path} is torn, altered, or of another training")
     return load(content)
 

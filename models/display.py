@@ -1,11 +1,11 @@
-"""What a person is shown of a text that came from outside: a name, a cell, a message."""
+"""Showing a text that came from outside, such as a name, a cell or a message."""
 
 
 def printable(value: object, width: int = 60) -> str:
-    """A value on one line of at most `width` characters that can be printed; what is longer loses its middle.
+    """Return a value as one printable line of at most `width` characters; a longer one loses its middle.
 
-    No line break, NUL, terminal escape or mark that turns the direction of writing is left: spaces stand for blanks of
-    every kind, and the replacement character for the others.
+    It holds no line break, NUL, terminal escape or mark that changes the direction of writing: runs of white space
+    become one space, and other unprintable characters become the replacement character.
     """
     text = " ".join(str(value).split())
     if not text.isprintable():

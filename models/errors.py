@@ -1,13 +1,13 @@
-"""The user's mistakes, told apart from ours."""
+"""The mistakes of a user, as opposed to errors of the program."""
 
 from models.display import printable
 
-LONGEST = 900
-"""Characters of a line that tells a mistake."""
+LONGEST_MESSAGE = 900
+"""Most characters of a message."""
 
 
 class InputError(ValueError):
-    """A mistake in what the user gave: one line that names the value and the way out, whatever stands in the value."""
+    """A mistake in what the user gave; its message is one printable line that names the value and the way out."""
 
-    def __init__(self, line: str):
-        super().__init__(printable(line, LONGEST))
+    def __init__(self, message: str):
+        super().__init__(printable(message, LONGEST_MESSAGE))

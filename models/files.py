@@ -1,4 +1,4 @@
-"""Files that a reader finds whole or not at all."""
+"""Writing files that a reader finds whole or not at all."""
 
 import os
 from contextlib import suppress
@@ -6,9 +6,11 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part, whenever the process is killed.
+    """Write a file so that a reader sees the old one or the new one, even if the process is killed at any moment.
 
-    **Raises:** `OSError` that names the path where it cannot be written; the old one is then still there.
+    A pipe or a device is written to as it is.
+
+    **Raises:** `OSError` that names the path if it cannot be written; the old file is then unchanged.
     """
     try:
         if path.exists() and not path.is_file():  # a pipe, say, or /dev/stdout
@@ -33,6 +35,6 @@ def _replace(path: Path, content: bytes) -> None:
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)  # else the name may still be the old file's after a power cut
+        os.fsync(folder)  # without it the name may lead to the old file after a power cut
     finally:
         os.close(folder)

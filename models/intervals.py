@@ -1,12 +1,12 @@
-"""Intervals about any forecast, from how far it was off before: split conformal prediction.
+"""Prediction intervals about any forecast, from its past errors: split conformal prediction.
 
-An interval reaches as far to both sides as the k-th smallest of n past absolute errors, k = ceil((n + 1) level). Where
-those errors and the next are exchangeable, it holds the next value with a probability of at least the level, and, if no
-two errors are equal, of at most 1 / (n + 1) more, whatever the forecaster and the distribution (Vovk, Gammerman and
-Shafer, "Algorithmic Learning in a Random World", 2005; Lei, G'Sell, Rinaldo, Tibshirani and Wasserman,
-"Distribution-Free Predictive Inference for Regression", 2018). Errors along a series are exchangeable only while it
-keeps its ways, and those of several series only as far as their units make them alike: measure the coverage.
-Each step ahead has its own size, and its level holds for it alone, not for a whole path.
+An interval reaches as far to both sides as the k-th smallest of n past absolute errors, k = ceil((n + 1) level). If
+those errors and the next one are exchangeable, it holds the next value with a probability of at least the level, and,
+if no two errors are equal, of at most 1 / (n + 1) more, whatever the forecaster and the distribution (Vovk, Gammerman
+and Shafer, "Algorithmic Learning in a Random World", 2005; Lei, G'Sell, Rinaldo, Tibshirani and Wasserman,
+"Distribution-Free Predictive Inference for Regression", 2018). Errors along a series are exchangeable only as long as
+its behaviour does not change, and errors of several series only as far as their scales make them alike: measure the
+coverage. Each step ahead has its own half-width, and the level holds for each step alone, not for a whole path.
 """
 
 from bisect import bisect_left, insort
@@ -14,39 +14,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEAST = 10
-"""Fewest known errors that a size is taken from."""
+FEWEST_ERRORS = 10
+"""A half-width is taken from at least so many known errors."""
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """Sizes [S] of the intervals of each step ahead, in units of a series, that hold `level` percent of the values."""
+    """Half-widths [S] of the intervals of each step ahead that hold `level` percent of the values.
+
+    They are multiples of a scale of the series.
+    """
 
     level: int
-    sizes: np.ndarray
+    half_widths: np.ndarray
 
-    def around(self, forecast: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The lower and upper bounds, [M, S'] each, of forecasts [M, S'] of series with the units [M].
+    def around(self, forecast: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lower and upper bounds, [M, steps] each, of forecasts [M, steps] of series with the scales [M].
 
-        Steps beyond the S that have a size get NaN.
+        Steps beyond the S that have a half-width get NaN.
         """
-        sizes = np.full(forecast.shape[1], np.nan)  # [S']
-        sizes[: len(self.sizes)] = self.sizes[: len(sizes)]
-        reach = unit[:, None] * sizes  # [M, S']
+        half_widths = np.full(forecast.shape[1], np.nan)  # [steps]
+        half_widths[: len(self.half_widths)] = self.half_widths[: len(half_widths)]
+        reach = scale[:, None] * half_widths  # [M, steps]
         return forecast - reach, forecast + reach
 
 
 def conformal_half_width(errors: np.ndarray, level: int) -> float:
-    """The size of the interval of `level` percent from errors [n] of any sign, NaN left out.
+    """Return the half-width of the interval of `level` percent from errors [n] of any sign, without those that are NaN.
 
-    It is the ceil((n + 1) level / 100)-th smallest absolute error. Where n is too small for that, the largest stands in
-    and the level is not reached; with no error at all it is NaN.
+    It is the ceil((n + 1) level / 100)-th smallest absolute error. If n is too small for that, the largest error is
+    taken and the level is not reached; without any error it is NaN.
     """
     return float(conformal_half_widths(errors[:, None], level)[0])
 
 
 def conformal_half_widths(errors: np.ndarray, level: int) -> np.ndarray:
-    """`conformal_half_width` of each column of errors [n, S], as [S]."""
+    """Return the `conformal_half_width` of each column of errors [n, S], as [S]."""
     if len(errors) == 0:
         return np.full(errors.shape[1], np.nan)
     ordered = np.sort(np.abs(errors), axis=0)  # [n, S], NaN at the end
@@ -54,70 +57,70 @@ def conformal_half_widths(errors: np.ndarray, level: int) -> np.ndarray:
     return np.take_along_axis(ordered, np.maximum(rank - 1, 0)[None], axis=0)[0]  # [S]
 
 
-def fixed_half_widths(actual: np.ndarray, forecast: np.ndarray, unit: np.ndarray, level: int) -> np.ndarray:
-    """The size of each step ahead, [S] in units, from all origins and series of a part that was not trained on.
+def fixed_half_widths(actual: np.ndarray, forecast: np.ndarray, scale: np.ndarray, level: int) -> np.ndarray:
+    """Return the half-width of each step ahead, [S], from all origins and series of a part that was not trained on.
 
-    A step with fewer than 10 known errors has none, NaN.
+    A step with fewer than 10 known errors has none, NaN. The half-widths are multiples of the scale of a series.
 
-    **Arguments:** `actual` [M, S], NaN where not known; `forecast` [M, S]; `unit` [M] of each origin's series, above 0;
+    **Arguments:** `actual` [M, S], NaN if not known; `forecast` [M, S]; `scale` [M] of each origin's series, above 0;
     `level` in percent.
     """
-    enough = (~np.isnan(actual)).sum(axis=0) >= LEAST  # [S]
-    return np.where(enough, conformal_half_widths((actual - forecast) / unit[:, None], level), np.nan)
+    enough = (~np.isnan(actual)).sum(axis=0) >= FEWEST_ERRORS  # [S]
+    return np.where(enough, conformal_half_widths((actual - forecast) / scale[:, None], level), np.nan)
 
 
 def rolling_half_widths(
     actual: np.ndarray,
     forecast: np.ndarray,
-    unit: np.ndarray,
+    scale: np.ndarray,
     origins: np.ndarray,
     series: np.ndarray,
     level: int,
     recent: int,
 ) -> np.ndarray:
-    """The size of each origin and step ahead, [M, S] in units, from what was known of its series by then.
+    """Return the half-width of each origin and step ahead, [M, S], from the errors that are known at the origin.
 
-    They come from the errors at the same step of the `recent` latest origins whose outcome the origin knows: the value
-    at `origins[j] + s`, s from 0, is known from `origins[j] + s + 1` on. Outcomes that are missing are passed over.
-    Where fewer than 10 are known, the size is NaN.
+    They are the errors, in the same series and at the same step, of the `recent` latest origins whose actual value is
+    known: the value at `origins[j] + s`, s from 0, is known from `origins[j] + s + 1` on. Missing values are skipped.
+    With fewer than 10 known errors the half-width is NaN. The half-widths are multiples of the scale of a series.
 
-    **Arguments:** `actual` [M, S], NaN where missing; `forecast` [M, S]; `unit` [M], above 0; `origins` [M], points,
+    **Arguments:** `actual` [M, S], NaN if missing; `forecast` [M, S]; `scale` [M], above 0; `origins` [M], points,
     increasing within a series; `series` [M], the number of each origin's series, in any order; `level` in percent.
     """
-    errors = np.abs(actual - forecast) / unit[:, None]
-    sizes = np.full(errors.shape, np.nan)
+    errors = np.abs(actual - forecast) / scale[:, None]  # [M, S]
+    half_widths = np.full(errors.shape, np.nan)  # [M, S]
     order = np.argsort(series, kind="stable")
     begins = np.flatnonzero(np.diff(series[order])) + 1
     for rows in np.split(order, begins):
-        if len(rows) <= LEAST:
+        if len(rows) <= FEWEST_ERRORS:
             continue
-        own = origins[rows]  # [m]
-        if (np.diff(own) <= 0).any():
+        points = origins[rows]  # [m]
+        if (np.diff(points) <= 0).any():
             raise AssertionError("origins increase within a series")
         for step in range(errors.shape[1]):
-            by_then = np.searchsorted(own, own - step)  # [m], origins whose outcome lies before
-            if by_then[-1] >= LEAST:
-                sizes[rows, step] = _sizes_of_prefixes(errors[rows, step], level, recent, by_then)
-    return sizes
+            n_known = np.searchsorted(points, points - step)  # [m], earlier origins whose value at the step is known
+            if n_known[-1] >= FEWEST_ERRORS:
+                half_widths[rows, step] = _half_widths_of_prefixes(errors[rows, step], level, recent, n_known)
+    return half_widths
 
 
-def _sizes_of_prefixes(errors: np.ndarray, level: int, recent: int, lengths: np.ndarray) -> np.ndarray:
-    """The sizes [m] from the last `recent` known errors of each of the first `lengths` [m] of absolute errors."""
-    known = ~np.isnan(errors)
-    values = errors[known].tolist()
-    counts = np.concatenate([[0], np.cumsum(known)])[lengths]  # [m], known errors of each prefix
+def _half_widths_of_prefixes(errors: np.ndarray, level: int, recent: int, lengths: np.ndarray) -> np.ndarray:
+    """Return half-widths [m], each from the last `recent` known of the first `lengths` [m] absolute errors."""
+    is_known = ~np.isnan(errors)
+    values = errors[is_known].tolist()
+    counts = np.concatenate([[0], np.cumsum(is_known)])[lengths]  # [m], known errors of each prefix
     ranks = _rank(np.minimum(np.arange(len(values) + 1), recent), level).tolist()
-    sizes = [np.nan] * (len(values) + 1)
-    window: list[float] = []
+    half_widths = [np.nan] * (len(values) + 1)
+    window: list[float] = []  # the last `recent` errors, sorted
     for count, value in enumerate(values[: counts.max()], start=1):
         if count > recent:
             del window[bisect_left(window, values[count - 1 - recent])]
         insort(window, value)
-        if count >= LEAST:
-            sizes[count] = window[ranks[count] - 1]
-    return np.array(sizes)[counts]
+        if count >= FEWEST_ERRORS:
+            half_widths[count] = window[ranks[count] - 1]
+    return np.array(half_widths)[counts]
 
 
 def _rank(counts: np.ndarray, level: int) -> np.ndarray:
-    """Which of so many errors, from 1, is the size; in integers, since 0.9 in floats is a little off."""
+    """Return which of so many sorted errors, from 1, is the half-width; in integers, as 0.9 is not exact in floats."""
     return np.minimum(-(-(counts + 1) * level // 100), counts)

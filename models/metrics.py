@@ -1,7 +1,7 @@
-"""Scores, in the series' own units where nothing else is said, of a point, a series, a step ahead and all together.
+"""Scores of forecasts: over all points, by series, and by step ahead, in the units of the series unless said otherwise.
 
-A point whose actual value is NaN, because it was missing or is not known yet, is left out everywhere, and where no
-point is left a score is NaN. A forecast that is NaN where the actual value is known makes its score NaN.
+A point whose actual value is NaN, because it is missing or not known yet, is left out everywhere; a score without any
+point is NaN. A forecast that is NaN where the actual value is known makes its score NaN.
 """
 
 from collections.abc import Mapping
@@ -15,71 +15,44 @@ from models.data.panel import Panel
 Interval = tuple[np.ndarray, np.ndarray]
 """Lower and upper bounds, [M, S] each."""
 MEASURES = ("rmse", "mae", "smape", "mase")
-KINDS = ("coverage", "width", "quantile_loss")
+INTERVAL_MEASURES = ("coverage", "width", "quantile_loss")
 
 
-def rmse(actual: np.ndarray, predicted: np.ndarray) -> float:
-    """Root mean squared error over all entries of two arrays of one shape."""
-    return float(np.sqrt(_mean((actual - predicted) ** 2, ~np.isnan(actual))))
-
-
-def mae(actual: np.ndarray, predicted: np.ndarray) -> float:
-    """Mean absolute error over all entries of two arrays of one shape."""
-    return _mean(np.abs(actual - predicted), ~np.isnan(actual))
-
-
-def smape(actual: np.ndarray, predicted: np.ndarray) -> float:
-    """Symmetric mean absolute percentage error in percent, 0 to 200, as the M4 competition computes it."""
-    return _mean(_percents(actual, predicted), ~np.isnan(actual))
-
-
-def mase(actual: np.ndarray, predicted: np.ndarray, scale: np.ndarray | float) -> float:
-    """Mean absolute scaled error (Hyndman and Koehler 2006): 1 is as good as the naive forecast was on the past.
-
-    `scale`, of `naive_scale`, is broadcast to the points; where it is NaN or 0, they are left out.
-    """
-    scales = np.broadcast_to(scale, actual.shape)
-    kept = ~np.isnan(actual) & (scales > 0)
-    return _mean(np.abs(actual - predicted)[kept] / scales[kept])
-
-
-def quantile_loss(actual: np.ndarray, predicted: np.ndarray, level: float) -> float:
-    """Mean pinball loss (Koenker and Bassett 1978) of forecasts of the quantile `level`, 0 to 1.
-
-    It is not doubled, as some libraries have it: at 0.5 it is half the mean absolute error.
-    """
-    return _mean(_pinballs(actual, predicted, level), ~np.isnan(actual))
+def rmse(actual: np.ndarray, forecast: np.ndarray) -> float:
+    """Return the root mean squared error over all entries of two arrays of one shape."""
+    return float(np.sqrt(_mean((actual - forecast) ** 2, ~np.isnan(actual))))
 
 
 def coverage(actual: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
-    """Share, 0 to 1, of the values from `low` to `high`, the bounds themselves counted; points without are left out."""
+    """Return the share, 0 to 1, of values from `low` to `high`, bounds included; points without bounds are left out."""
     return _mean((low <= actual) & (actual <= high), ~np.isnan(actual) & ~np.isnan(low) & ~np.isnan(high))
 
 
 def width(low: np.ndarray, high: np.ndarray) -> float:
-    """Mean distance of the bounds; points without are left out."""
+    """Return the mean distance of the bounds; points without bounds are left out."""
     return _mean(high - low, ~np.isnan(low) & ~np.isnan(high))
 
 
 def skill(score: float, baseline: float) -> float:
-    """Share of a baseline's error, above 0, that a model takes away: 1 is perfect, 0 no better, negative worse."""
+    """Return the share of a baseline's error, above 0, that a model avoids: 1 is perfect, below 0 worse than it."""
     return 1 - score / baseline
 
 
 def naive_scale(panel: Panel, ends: np.ndarray, season: int) -> np.ndarray:
-    """What MASE divides by, [N]: how far points a season apart differ on average, of each series up to `ends` [N].
+    """Return the scale that MASE divides by, [N]: the mean absolute difference of points one season apart.
 
-    Pairs with a value that was missing are left out. A series that is not longer than a season takes its neighbours;
-    one without a pair, or whose pairs are all equal, has no scale, NaN.
+    It is measured on each series up to `ends` [N], without pairs in which a value was missing. A series that is not
+    longer than a season takes neighbouring points; a series without a pair, or whose pairs are all equal, has no scale,
+    NaN.
     """
     scales = [
-        _usual_change(panel.values[start:end], panel.observed[start:end], season if end - start > season else 1)
+        _mean_absolute_change(panel.values[start:end], panel.observed[start:end], season if end - start > season else 1)
         for start, end in zip(panel.starts, ends, strict=True)
     ]
     return np.array(scales)
 
 
-def _usual_change(values: np.ndarray, observed: np.ndarray, lag: int) -> float:
+def _mean_absolute_change(values: np.ndarray, observed: np.ndarray, lag: int) -> float:
     changes = values[lag:] - values[:-lag]
     changes = np.abs(changes, out=changes)[observed[lag:] & observed[:-lag]]
     return float(changes.mean()) if changes.any() else np.nan
@@ -87,10 +60,10 @@ def _usual_change(values: np.ndarray, observed: np.ndarray, lag: int) -> float:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Scores of several models: `overall[model][measure]`, and two tables with a column a measure.
+    """Scores of several models: `overall[model][measure]`, and two tables with a column for each measure.
 
-    `by_series` has a row a (series, model), `by_step` a row a (step, model); step 1 is the first ahead. A measure of
-    intervals is NaN for a model without, and no key in its `overall`.
+    `by_series` has a row for each series and model, `by_step` for each step ahead, from 1, and model. For a model
+    without intervals, the measures of intervals are NaN in the tables and not in `overall`.
     """
 
     overall: dict[str, dict[str, float]]
@@ -99,8 +72,8 @@ class ScoreTable:
 
 
 def interval_measures(level: int) -> tuple[str, ...]:
-    """The names of the measures of intervals with a level in percent, such as `coverage_90`."""
-    return tuple(f"{kind}_{level}" for kind in KINDS)
+    """Return the names of the measures of intervals with a level in percent, such as `coverage_90`."""
+    return tuple(f"{measure}_{level}" for measure in INTERVAL_MEASURES)
 
 
 def score_table(
@@ -111,79 +84,89 @@ def score_table(
     intervals: Mapping[str, Interval],
     level: int,
 ) -> ScoreTable:
-    """Every measure of every model, over all points, by series and by step ahead.
+    """Compute every measure of every model, over all points, by series and by step ahead.
 
-    Means over several series are taken in two ways: `rmse`, `mae` and the measures of intervals pool all points;
-    `smape` and `mase` are the mean over the series of each series' own mean, as in the M4 competition.
-    `quantile_loss` is the mean of three pinball losses: of the two bounds at their levels, and of the forecast as the
-    median. Points without bounds count for no measure of intervals.
+    `rmse`, `mae` and the measures of intervals pool the points of all series; `smape` and `mase` are computed for each
+    series and averaged over the series, as in the M4 competition. `smape` is in percent, 0 to 200. `mase` (Hyndman and
+    Koehler 2006) is 1 for a forecast as good as the naive one was on the past. `quantile_loss` is the mean of three
+    pinball losses (Koenker and Bassett 1978, not doubled): of the two bounds at their levels, and of the forecast as
+    the median. Points without bounds count for no measure of intervals.
 
-    **Arguments:** `actual` [M, S], NaN where not known; `forecasts`, [M, S] of each model; `series` [M], the number of
-    each origin's series, in any order; `scale` [N] of `naive_scale`, where a series without one is left out of `mase`;
-    `intervals` of some of the models; `level` of the intervals in percent.
+    **Arguments:** `actual` [M, S], NaN if not known; `forecasts`, [M, S] of each model; `series` [M], the number of
+    each origin's series, in any order; `scale` [N] from `naive_scale`, where a series without one is left out of
+    `mase`; `intervals` of some of the models; `level` of the intervals in percent.
     """
     order = np.argsort(series, kind="stable")
-    numbers, begins = np.unique(series[order], return_index=True)  # [G], the series with an origin
-    scales = scale[numbers][:, None]  # [G, 1]
+    numbers, begins = np.unique(series[order], return_index=True)  # [n] each, the series that have an origin
+    scales = scale[numbers][:, None]  # [n, 1]
     overall, by_series, by_step = {}, {}, {}
     for name, forecast in forecasts.items():
-        losses = _losses(actual, forecast, intervals.get(name), level)
-        cells = {key: np.add.reduceat(loss[order], begins, dtype=float) for key, loss in losses.items()}  # [G, S]
-        rows = {key: cell.sum(axis=1, keepdims=True) for key, cell in cells.items()}  # [G, 1]
-        overall[name] = {key: float(score[0]) for key, score in _measures(rows, scales, level).items()}
-        by_series[name] = _measures({key: row.T for key, row in rows.items()}, scales.T, level)  # of [1, G]
-        by_step[name] = _measures(cells, scales, level)
+        losses = _losses(actual, forecast, intervals.get(name), level)  # [M, S] each
+        sums = {key: np.add.reduceat(loss[order], begins, dtype=float) for key, loss in losses.items()}  # [n, S] each
+        series_sums = {key: part.sum(axis=1, keepdims=True) for key, part in sums.items()}  # [n, 1] each
+        overall[name] = {key: float(score[0]) for key, score in _measures(series_sums, scales, level).items()}
+        by_series[name] = _measures({key: part.T for key, part in series_sums.items()}, scales.T, level)  # [n] each
+        by_step[name] = _measures(sums, scales, level)  # [S] each
     steps = np.arange(1, actual.shape[1] + 1)
     return ScoreTable(overall, _frame("series", numbers, by_series), _frame("step", steps, by_step))
 
 
-def _mean(losses: np.ndarray, kept: np.ndarray | None = None) -> float:
-    losses = losses if kept is None else losses[kept]
+def _mean(losses: np.ndarray, kept: np.ndarray) -> float:
+    losses = losses[kept]
     return float(losses.mean()) if losses.size else np.nan
 
 
 def _ratio(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Means from sums and counts of one shape, NaN where nothing was counted."""
+    """Return means from sums and counts of one shape, NaN where nothing was counted."""
     return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
 
 
-def _percents(actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """The error of each point in percent of the mean size of value and forecast, 0 where both are 0."""
-    sizes = np.abs(actual) + np.abs(predicted)
-    return np.divide(200 * np.abs(actual - predicted), sizes, out=np.zeros(sizes.shape), where=sizes != 0)
+def _percentage_errors(actual: np.ndarray, forecast: np.ndarray) -> np.ndarray:
+    """Return the error of each point in percent of the mean size of value and forecast, 0 where both are 0."""
+    sizes = np.abs(actual) + np.abs(forecast)
+    return np.divide(200 * np.abs(actual - forecast), sizes, out=np.zeros(sizes.shape), where=sizes != 0)
 
 
-def _pinballs(actual: np.ndarray, predicted: np.ndarray, level: float) -> np.ndarray:
-    errors = actual - predicted
-    return np.maximum(level * errors, (level - 1) * errors)
+def _pinball_losses(actual: np.ndarray, forecast: np.ndarray, quantile: float) -> np.ndarray:
+    errors = actual - forecast
+    return np.maximum(quantile * errors, (quantile - 1) * errors)
 
 
 def _losses(actual: np.ndarray, forecast: np.ndarray, interval: Interval | None, level: int) -> dict[str, np.ndarray]:
-    """What is summed up for the measures, [M, S] each: 0 where a point does not count, 1 in `points` where it does."""
-    known = ~np.isnan(actual)
+    """Return what the measures add up, [M, S] each: 0 where a point does not count; `points` is 1 where it does."""
+    is_known = ~np.isnan(actual)
     errors = np.abs(actual - forecast)
-    losses = {"points": known, "squares": errors**2, "errors": errors, "percents": _percents(actual, forecast)}
-    losses = {key: np.where(known, loss, 0.0) for key, loss in losses.items()}
+    losses = {
+        "points": is_known,
+        "squares": errors**2,
+        "errors": errors,
+        "percents": _percentage_errors(actual, forecast),
+    }
+    losses = {key: np.where(is_known, loss, 0.0) for key, loss in losses.items()}
     if interval is None:
         return losses
     low, high = interval
-    bounded = known & ~np.isnan(low) & ~np.isnan(high)
+    bounded = is_known & ~np.isnan(low) & ~np.isnan(high)
     tail = (100 - level) / 200
-    pinballs = [_pinballs(actual, bound, at) for bound, at in ((low, tail), (forecast, 0.5), (high, 1 - tail))]
-    within = {
+    quantiles = ((low, tail), (forecast, 0.5), (high, 1 - tail))
+    pinballs = [_pinball_losses(actual, bound, quantile) for bound, quantile in quantiles]
+    interval_losses = {
         "bounded": bounded,
         "inside": (low <= actual) & (actual <= high),
         "width": high - low,
         "pinballs": np.mean(pinballs, axis=0),
     }
-    return losses | {key: np.where(bounded, loss, 0.0) for key, loss in within.items()}
+    return losses | {key: np.where(bounded, loss, 0.0) for key, loss in interval_losses.items()}
 
 
 def _measures(sums: dict[str, np.ndarray], scale: np.ndarray, level: int) -> dict[str, np.ndarray]:
-    """Every measure [B] from sums [A, B] over the points of A series in B columns; `scale` is [A, 1] or [A, B]."""
+    """Return every measure [cells] from the sums over points, [series, cells] each; a cell is what gets one score.
+
+    `scale` is [series, 1] or [series, cells].
+    """
     points = sums["points"]
-    pooled = {key: part.sum(axis=0) for key, part in sums.items()}  # [B]
-    scaled = _ratio(sums["errors"], points * np.where(scale > 0, scale, 0))  # [A, B]
+    pooled = {key: part.sum(axis=0) for key, part in sums.items()}  # [cells] each
+    scaled = _ratio(sums["errors"], points * np.where(scale > 0, scale, 0))  # [series, cells]
     means = (_ratio(sums["percents"], points), points > 0), (scaled, (points > 0) & (scale > 0))
     scores = (
         np.sqrt(_ratio(pooled["squares"], pooled["points"])),
@@ -198,6 +181,6 @@ def _measures(sums: dict[str, np.ndarray], scale: np.ndarray, level: int) -> dic
 
 
 def _frame(key: str, numbers: np.ndarray, scores: dict[str, dict[str, np.ndarray]]) -> pd.DataFrame:
-    """A row a (number, model), the models of one number in their order, and a column a measure."""
+    """Return a row for each number and model, the models of one number in their order, and a column a measure."""
     parts = [pd.DataFrame({key: numbers, "model": name, **measures}) for name, measures in scores.items()]
     return pd.concat(parts).sort_values(key, kind="stable", ignore_index=True)

@@ -1,4 +1,4 @@
-"""What every forecaster offers, whatever is inside."""
+"""The interface that all networks share, whatever is inside."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -11,17 +11,17 @@ from models.data.panel import Panel
 from models.data.windows import CHUNK, contexts, forecast_recursively, refuse_short_past
 
 State = dict[str, np.ndarray]
-"""All that a training needs to go on as if nothing had happened, by name; `epoch` [] is the last one it holds."""
+"""All arrays by name that a training needs to go on bit for bit; `epoch` [] is the last epoch they hold."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the training windows came to, a number a member, [K] each.
+    """The result of one pass over the training windows, one number a member, [K] each.
 
-    Losses are mean squared errors (halved where the procedure says so) in the scale that the network sees;
-    `val_loss` is None without a validation part. `running` tells which members were still being trained, and
-    `diverged` those of them whose loss or weights stopped being finite numbers: their training ends, and their last
-    good weights stay. `state` copies where the training stands, until the next epoch is asked for.
+    Losses are mean squared errors (halved if the network says so) in the scale that the network sees; `val_loss` is
+    None without a validation part. `running` marks the members that are still trained, and `diverged` those of them
+    whose loss or weights are no longer finite: their training ends, and their last good weights stay. `state` returns a
+    copy of the training's state; call it before the next epoch is asked for.
     """
 
     number: int
@@ -33,9 +33,10 @@ class Epoch:
 
 
 class Layout(NamedTuple):
-    """What a network is made to fit beside its spec.
+    """What a network has to fit beside its spec.
 
-    F covariates, the first `known` of them known ahead, and the series that have networks of their own, where each has.
+    `n_covariates` is F; the first `n_known` covariates are known ahead. `ids` are the series that have networks of
+    their own, and empty if one network serves all series.
     """
 
     n_covariates: int = 0
@@ -47,17 +48,20 @@ PLAIN = Layout()
 
 
 class Network(Protocol):
-    """Maps a panel's past to its future, in the panel's scale."""
+    """Maps the past of a panel to its future, in the scale of the panel."""
 
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
-        """Forecasts [M, S] of the S values from each origin on, from the values before it alone."""
+        """Return forecasts [M, S] from each origin on, from the values before it alone."""
 
     def extend(self, panel: Panel, steps: int, origins: np.ndarray | None = None) -> np.ndarray:
-        """Forecasts [M, steps] from each origin on, also beyond S, from its own forecasts; by default from the ends."""
+        """Return forecasts [M, steps] from each origin on, by default from the ends of the N series.
+
+        Steps beyond S come from its own forecasts.
+        """
 
 
 class TrainedNetwork(Network, Protocol):
-    """A network that learns by epochs and whose weights can be kept; `dtype` is what it wants values in."""
+    """A network that is trained in epochs and can be saved; `dtype` is the type in which it wants values."""
 
     dtype: type[np.floating]
     layout: Layout
@@ -65,20 +69,20 @@ class TrainedNetwork(Network, Protocol):
     def fit(
         self, panel: Panel, train: np.ndarray, validation: np.ndarray | None, resume: State | None = None
     ) -> Iterator[Epoch]:
-        """Train on the origins `train` [M]; when done or left, the best weights so far are in place.
+        """Train on the origins `train` [M]; when the iterator ends or is closed, the best weights are in place.
 
-        With the state of an earlier epoch to `resume`, it goes on behind that one, bit for bit as it went on then.
+        From the state of an earlier epoch to `resume`, training goes on bit for bit as it did after that epoch.
         """
 
     def state(self) -> dict[str, np.ndarray]:
-        """The weights by name."""
+        """Return a copy of the weights by name."""
 
     def load(self, state: dict[str, np.ndarray]) -> None:
-        """Put weights in place that `state` gave."""
+        """Restore weights that `state` returned."""
 
 
 class WindowedNetwork(ABC):
-    """A network that sees a fixed number of past values, T, and answers S at once."""
+    """A network that reads a fixed number of past values, T, and forecasts S steps at once."""
 
     length: int
     horizon: int
@@ -87,27 +91,27 @@ class WindowedNetwork(ABC):
 
     @abstractmethod
     def predict_windows(self, windows: np.ndarray) -> np.ndarray:
-        """Forecasts [M, S] from windows [M, T]."""
+        """Return forecasts [M, S] from windows [M, T]."""
 
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
-        """Forecasts [M, S] of the S values from each origin on.
+        """Return forecasts [M, S] from each origin on.
 
-        **Raises:** `InputError` where a series has fewer than T values before an origin.
+        **Raises:** `InputError` if a series has fewer than T values before an origin.
         """
         refuse_short_past(panel, origins, self.length)
         parts = [self.predict_windows(windows) for windows in contexts(panel.values, origins, self.length)]
-        return np.concatenate(parts) if parts else np.empty((0, self.horizon))
+        return np.concatenate(parts) if parts else np.empty((0, self.horizon))  # [M, S]
 
     def extend(self, panel: Panel, steps: int, origins: np.ndarray | None = None) -> np.ndarray:
-        """Forecasts [M, steps] from each origin on, by default from the ends of the N series.
+        """Return forecasts [M, steps] from each origin on, by default from the ends of the N series.
 
-        **Raises:** `InputError` where a series has fewer than T values before an origin.
+        **Raises:** `InputError` if a series has fewer than T values before an origin.
         """
         origins = panel.ends if origins is None else origins
         refuse_short_past(panel, origins, self.length)
         size = max(1, CHUNK // (self.length + steps))
         parts = [self._extend(panel, steps, origins[i : i + size]) for i in range(0, len(origins), size)]
-        return np.concatenate(parts) if parts else np.empty((0, steps))
+        return np.concatenate(parts) if parts else np.empty((0, steps))  # [M, steps]
 
     def _extend(self, panel: Panel, steps: int, origins: np.ndarray) -> np.ndarray:
         windows = np.concatenate(list(contexts(panel.values, origins, self.length)))  # [M, T]

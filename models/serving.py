@@ -1,6 +1,6 @@
-"""The MLflow model, kept as this code: raw long-format rows and a horizon in, a forecast out.
+"""The MLflow model as code: raw long-format rows and a horizon in, a forecast out.
 
-MLflow runs this file when it loads the model; the forecaster itself comes from safetensors and JSON beside it.
+MLflow runs this file when it loads the model; the forecaster itself comes from safetensors and JSON files beside it.
 """
 
 from pathlib import Path
@@ -14,10 +14,10 @@ from models.saving import load_forecaster
 
 
 class ServedForecaster(PythonModel):
-    """Answers `predict` with `unique_id`, `cutoff`, `ds` and a column named after the model."""
+    """Forecasts `unique_id`, `cutoff`, `ds`, a column named after the model, and two with its intervals' bounds."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Called once, when the model is loaded."""
+        """Load the forecaster; MLflow calls this once, when it loads the model."""
         self.forecaster = load_forecaster(Path(context.artifacts["forecaster"]))
 
     def predict(

@@ -89,8 +89,8 @@ def make_forecast(version: Version, series: Series, horizon: int | None) -> Fore
     **Raises:** `InputError` where a series is shorter than what the model reads.
     """
     forecaster, season = load_version(version), int(version.trained_on["season"])
-    panel, steps = forecaster.padded_as_trained(series.panel), steps_ahead(version, series.panel, horizon)
-    answers = forecaster.forecast_columns(panel, steps)  # [N, steps] each
+    panel, steps = forecaster.pad_short_series(series.panel), steps_ahead(version, series.panel, horizon)
+    answers = forecaster.forecast_panel(panel, steps)  # [N, steps] each
     for name, period in zip(NAIVE, (1, season), strict=True):
         answers[name] = SeasonalNaive(period, steps).extend(panel, steps)
     return Forecast(future_table(panel, answers), forecaster.spec.model)

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from models.data.scaling import fit_scaling
 from models.data.windows import actual_values, origins_within
 from models.errors import InputError
-from models.forecaster import Forecaster, build_network, covariate_names_of, interval_scales, layout_of
+from models.forecaster import Forecaster, build_network, covariate_names_of, layout_of, seasonal_change_scales
 from models.intervals import Intervals, fixed_half_widths
 from models.network import State
 from models.specs import RECURRENT, Device, IntervalSpec, ModelSpec
@@ -95,7 +95,8 @@ def untrained(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster
     """
     scaling = fit_scaling(data.panel, data.parts.train, spec.window)
     network = build_network(spec, device, layout_of(spec, data.panel))
-    scales = dict(zip(data.panel.ids, interval_scales(data.panel, data.parts.train, data.season).tolist(), strict=True))
+    measured = seasonal_change_scales(data.panel, data.parts.train, data.season)  # [N]
+    scales = dict(zip(data.panel.ids, measured.tolist(), strict=True))
     return Forecaster(spec, scaling, network, data.series.fill, covariate_names_of(data.panel), interval_scales=scales)
 
 

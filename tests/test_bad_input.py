@@ -94,7 +94,7 @@ CASES: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
         ["'brief' is too short", "training part has 22 points", "--window.length"],
     ),
     "parts larger than the series": (csv(), "--split.test 70 --split.validation 30", ["80 points", "--split.test"]),
-    "one row": (rows(1), "", ["one time only", "2024-01-01", "more rows"]),
+    "one row": (rows(1), "", ["only one time", "2024-01-01", "more rows"]),
     "one column for two": (csv(), "--series.value y --series.time y", ["'y'", "two things", "--series.value"]),
     "day or month first": (
         csv(ds=[f"{day:02}/{month:02}/2024" for month in range(1, 11) for day in range(1, 9)]),

@@ -1,4 +1,4 @@
-"""The naive forecasts, by hand, and the linear autoregression against what it must get exactly right."""
+"""The naive forecasts by hand, and the linear autoregression on series that it must forecast exactly."""
 
 from collections.abc import Callable
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from models.baselines import BASELINES, LinearAR, SeasonalNaive, fit_baseline
 from models.data import windows
 from models.data.panel import Panel, one_series, panel_from_frame
+from tests.support.panels import cut_short
 
 TIME = np.arange(3000.0)
 
@@ -23,7 +24,7 @@ def two_series() -> Panel:
 
 
 def fitted(values: np.ndarray, length: int, train: int = 600, horizon: int = 1) -> tuple[LinearAR, Panel, np.ndarray]:
-    """A linear autoregression of the first `train` points, with the panel and the origins that it was fitted on."""
+    """A linear autoregression fitted to the first `train` points, with its panel and origins."""
     panel, origins = one_series("a", values), np.arange(length, train)
     network = LinearAR(length, horizon)
     network.fit(panel, origins)
@@ -48,18 +49,18 @@ def test_a_horizon_longer_than_the_season_repeats_the_last_season() -> None:
     assert naive.predict(two_series(), np.array([8])).tolist() == [[30, 40, 30, 40, 30]]
 
 
-def test_where_a_series_is_not_yet_a_season_old_the_last_value_stands_in() -> None:
+def test_before_a_season_has_passed_the_last_value_is_repeated() -> None:
     naive = SeasonalNaive(season=3, horizon=3)
     assert naive.predict(two_series(), np.array([5, 6])).tolist() == [[10, 10, 10], [20, 10, 20]]  # never 2, 3 or 4
 
 
-def test_beyond_the_end_the_same_rule_holds() -> None:
+def test_the_same_rule_holds_beyond_the_end() -> None:
     assert SeasonalNaive(season=1, horizon=1).extend(two_series(), 2).tolist() == [[4, 4], [50, 50]]
     assert SeasonalNaive(season=3, horizon=1).extend(two_series(), 4).tolist() == [[2, 3, 4, 2], [30, 40, 50, 30]]
     assert SeasonalNaive(season=99, horizon=1).extend(two_series(), 2).tolist() == [[4, 4], [50, 50]]
 
 
-def test_a_path_may_go_on_from_any_origin() -> None:
+def test_a_path_may_start_at_any_origin() -> None:
     naive = SeasonalNaive(season=3, horizon=1)
     assert naive.extend(two_series(), 4, np.array([3, 8, 9])).tolist() == [
         [1, 2, 3, 1],
@@ -70,7 +71,7 @@ def test_a_path_may_go_on_from_any_origin() -> None:
 
 def test_a_season_as_long_as_a_waves_period_is_exact() -> None:
     wave = one_series("a", np.sin(2 * np.pi * TIME / 25))
-    path = SeasonalNaive(season=25, horizon=1).extend(wave.head(np.array([1000])), 1000)
+    path = SeasonalNaive(season=25, horizon=1).extend(cut_short(wave, np.array([1000])), 1000)
     np.testing.assert_allclose(path[0], wave.values[1000:2000], atol=1e-10)
 
 
@@ -101,7 +102,7 @@ def test_the_weights_are_those_of_least_squares(chunk: int, monkeypatch: pytest.
     np.testing.assert_allclose(network.predict(panel, np.arange(3, 300))[:, 0], expected, rtol=0, atol=1e-12)
 
 
-def test_one_set_of_weights_serves_series_of_any_level_and_size() -> None:
+def test_one_set_of_weights_serves_series_of_any_level_and_scale() -> None:
     wave = np.sin(TIME[:100] * 0.3)
     values = np.concatenate([wave, 500 + 20 * np.roll(wave, 5)])
     panel = Panel(("a", "b"), values, np.ones(200, bool), np.array([0, 100, 200]), (np.int64(0),) * 2, 1)
@@ -129,15 +130,15 @@ EXACT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @pytest.mark.parametrize("length", [5, 20])
 @pytest.mark.parametrize("name", EXACT)
-def test_it_is_exact_on_lines_and_sines_also_in_a_free_run_of_1000_steps(name: str, length: int) -> None:
+def test_it_is_exact_on_lines_and_sines_even_in_a_free_run_of_1000_steps(name: str, length: int) -> None:
     values = EXACT[name](TIME)
     network, panel, origins = fitted(values, length)
     np.testing.assert_allclose(network.predict(panel, origins)[:, 0], values[origins], rtol=0, atol=1e-9)
-    path = network.extend(panel.head(np.array([600])), 1000)
+    path = network.extend(cut_short(panel, np.array([600])), 1000)
     np.testing.assert_allclose(path[0], values[600:1600], rtol=0, atol=1e-8)
 
 
-def test_a_sine_takes_two_values_and_one_does_not_do() -> None:
+def test_a_sine_needs_two_values() -> None:
     values = np.sin(TIME * 0.1)
     pair, panel, origins = fitted(values, length=2)
     assert np.abs(pair.predict(panel, origins)[:, 0] - values[origins]).max() < 1e-9
@@ -145,47 +146,47 @@ def test_a_sine_takes_two_values_and_one_does_not_do() -> None:
     assert np.abs(single.predict(panel, origins)[:, 0] - values[origins]).max() > 0.05
 
 
-def test_a_sine_far_from_zero_is_met_as_well_as_its_rounding_allows() -> None:
+def test_a_sine_far_from_zero_is_forecast_to_rounding_errors() -> None:
     values = 1e6 + np.sin(TIME * 0.1)  # doubles are 1.2e-10 apart there
     network, panel, origins = fitted(values, length=20)
     np.testing.assert_allclose(network.predict(panel, origins)[:, 0], values[origins], rtol=0, atol=1e-9)
-    path = network.extend(panel.head(np.array([600])), 1000)
+    path = network.extend(cut_short(panel, np.array([600])), 1000)
     np.testing.assert_allclose(path[0], values[600:1600], rtol=0, atol=1e-8)
 
 
-def test_fewer_rows_than_weights_are_met_exactly() -> None:
+def test_fewer_rows_than_weights_are_fitted_exactly() -> None:
     values = np.sin(TIME * 0.3)
     network, panel, origins = fitted(values, length=20, train=25)
     assert len(origins) == 5
     np.testing.assert_allclose(network.predict(panel, origins)[:, 0], values[20:25], atol=1e-9)
 
 
-def test_a_constant_series_goes_on_as_it_is() -> None:
+def test_a_constant_series_is_continued() -> None:
     network, panel, _ = fitted(np.full(50, 5.0), length=4, train=50)
     np.testing.assert_allclose(network.extend(panel, 100), 5.0, rtol=1e-12)
 
 
-def test_noise_is_answered_by_its_mean_and_not_by_its_last_value() -> None:
+def test_noise_is_forecast_by_its_mean_and_not_by_its_last_value() -> None:
     noise = np.random.default_rng(1).normal(size=3000)
     network, panel, _ = fitted(noise, length=1, train=2000)
     later = np.arange(2000, 3000)
     errors = network.predict(panel, later)[:, 0] - noise[later]
-    assert np.sqrt((errors**2).mean()) < 1.03 * noise[later].std()  # the last value would come to 1.41 times
+    assert np.sqrt((errors**2).mean()) < 1.03 * noise[later].std()  # the last value would have 1.41 times as much
 
 
-def test_what_comes_behind_the_training_part_changes_no_weight() -> None:
+def test_values_after_the_training_part_change_no_weight() -> None:
     values = np.sin(TIME * 0.1)
     spoilt = values.copy()
     spoilt[600:] = 1e6
     other, origins = one_series("a", np.random.default_rng(0).normal(size=20)), np.arange(5, 20)
-    first, second = (fitted(some, length=5)[0].predict(other, origins) for some in (values, spoilt))
+    first, second = (fitted(series, length=5)[0].predict(other, origins) for series in (values, spoilt))
     np.testing.assert_array_equal(first, second)
 
 
-# All of them
+# All baselines
 
 
-def test_each_baseline_goes_by_its_name() -> None:
+def test_each_baseline_has_its_name() -> None:
     panel = one_series("a", np.arange(10.0))
     forecasts = {
         name: fit_baseline(name, panel, np.arange(4, 10), length=4, horizon=2, season=3).extend(panel, 2)[0]
@@ -197,7 +198,7 @@ def test_each_baseline_goes_by_its_name() -> None:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_all_origins_at_once_give_what_each_gives_alone(name: str) -> None:
+def test_all_origins_at_once_are_forecast_as_each_alone(name: str) -> None:
     panel = one_series("a", np.random.default_rng(0).normal(size=80))
     network = fit_baseline(name, panel, np.arange(6, 50), length=6, horizon=4, season=5)
     origins = np.arange(6, 77)
@@ -206,11 +207,11 @@ def test_all_origins_at_once_give_what_each_gives_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_beyond_the_end_is_the_forecast_from_the_end(name: str) -> None:
+def test_a_forecast_from_the_end_does_not_need_the_values_after_it(name: str) -> None:
     values = np.random.default_rng(0).normal(size=80)
     panel = one_series("a", values)
     network = fit_baseline(name, panel, np.arange(6, 50), length=6, horizon=4, season=5)
-    extended = network.extend(panel.head(np.array([60])), 4)
+    extended = network.extend(cut_short(panel, np.array([60])), 4)
     np.testing.assert_allclose(extended, network.predict(panel, np.array([60])), rtol=0, atol=1e-12)
 
 
@@ -230,7 +231,7 @@ def test_no_value_from_an_origin_on_changes_the_forecast_made_there(
     assert (network.predict(panel.with_values(changed), np.array([origin])) != forecast).any()
 
 
-def test_where_no_origins_value_is_known_there_is_nothing_to_learn() -> None:
+def test_without_any_observed_target_the_forecast_is_0() -> None:
     table = pd.DataFrame({"unique_id": "a", "ds": np.arange(5), "y": [1.0, 2.0, np.nan, np.nan, 5.0]})
     panel, _ = panel_from_frame(table, "last")
     model = fit_baseline("linear_ar", panel, np.array([2, 3]), 2, 3, 1)

@@ -42,9 +42,22 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def refuses(folder: Path, content: bytes, key: str = "a key") -> bool:
     path = folder / "refused"
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="is torn, altered, or of another training"):
+    with pytest.raises(CheckpointError, match=r"is torn, altered, or of another training|by another version"):
         read_checkpoint(path, key)
     return True
+
+
+@pytest.mark.parametrize("number", [1, 3, 12])
+def test_a_checkpoint_of_another_format_is_refused_as_written_by_another_version(
+    number: int, whole: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "gru.checkpoint"
+    path.write_bytes(whole.replace(b"tidecast checkpoint 2\n", b"tidecast checkpoint %d\n" % number, 1))
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(path, "a key")
+    assert str(caught.value) == (
+        f"{path} was written by another version of Tidecast (format {number}; this one reads format 2)"
+    )
 
 
 def test_a_checkpoint_that_is_cut_short_is_found_out_at_every_length(whole: bytes, tmp_path: Path) -> None:
@@ -54,7 +67,7 @@ def test_a_checkpoint_that_is_cut_short_is_found_out_at_every_length(whole: byte
 def test_a_checkpoint_that_grew_or_is_of_another_training_is_found_out(whole: bytes, tmp_path: Path) -> None:
     assert refuses(tmp_path, whole + b"\0")
     assert refuses(tmp_path, whole, "another key")
-    assert refuses(tmp_path, whole.replace(b"checkpoint 1", b"checkpoint 2"))
+    assert refuses(tmp_path, whole.replace(b"checkpoint 2", b"checkpoint 1"))
     assert refuses(tmp_path, b"PK\3\4 something else")
 
 

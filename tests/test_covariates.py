@@ -1,4 +1,4 @@
-"""Covariates: read beside the values, filled, known ahead or not, and never seen before their time."""
+"""Covariates: read beside the values, filled, known ahead or not, and never seen too early."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from models.data.covariates import CovariateNames, Covariates
 from models.data.panel import Panel, one_series, panel_from_frame
 from models.errors import InputError
+from tests.support.panels import cut_short
 
 NAN = float("nan")
 ALL = CovariateNames(past=("temp",), known=("sale",), static=("size",))
@@ -29,8 +30,8 @@ def table(**changes: Any) -> pd.DataFrame:
     return pd.DataFrame(columns | changes)
 
 
-def read(frame: pd.DataFrame, columns: CovariateNames = ALL, fill: Any = "last") -> Panel:
-    return panel_from_frame(frame, fill, columns)[0]
+def read(frame: pd.DataFrame, names: CovariateNames = ALL, fill: Any = "last") -> Panel:
+    return panel_from_frame(frame, fill, names)[0]
 
 
 def covariates(panel: Panel) -> Covariates:
@@ -38,39 +39,39 @@ def covariates(panel: Panel) -> Covariates:
     return panel.covariates
 
 
-def refusal(frame: pd.DataFrame, columns: CovariateNames = ALL, fill: Any = "last") -> str:
+def refusal(frame: pd.DataFrame, names: CovariateNames = ALL, fill: Any = "last") -> str:
     with pytest.raises(InputError) as caught:
-        panel_from_frame(frame, fill, columns)
+        panel_from_frame(frame, fill, names)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def test_static_columns_come_first_then_known_ones_then_past_ones() -> None:
-    found = covariates(read(table()))
-    assert found.names == ("size", "sale", "temp")
-    assert (found.n_static, found.n_known) == (1, 2)
-    assert found.values.dtype == np.float32
-    np.testing.assert_array_equal(found.values[3:5], [[50, 1, 4], [70, 1, 5]])
+def test_static_covariates_come_first_then_known_ones_then_past_ones() -> None:
+    three = covariates(read(table()))
+    assert three.names == ("size", "sale", "temp")
+    assert (three.n_static, three.n_known) == (1, 2)
+    assert three.values.dtype == np.float32
+    np.testing.assert_array_equal(three.values[3:5], [[50, 1, 4], [70, 1, 5]])
 
 
-def test_rows_behind_the_last_value_are_ahead_and_no_points() -> None:
+def test_rows_after_the_last_value_are_ahead_and_not_points() -> None:
     panel, notes = panel_from_frame(table(), "last", ALL)
     assert panel.values.tolist() == [10, 11, 12, 13, 20, 21]
     assert panel.observed.all()
     assert panel.offsets.tolist() == [0, 4, 6]
     np.testing.assert_array_equal(covariates(panel).ahead[0], [[50, 0, NAN], [50, 1, NAN]])
     np.testing.assert_array_equal(covariates(panel).ahead[1], [[70, 0, NAN]])  # the temperature is not known ahead
-    assert notes == ["took 3 of 9 rows, which come behind the last value of their series, as future rows"]
+    assert notes == ["took 3 of 9 rows, which come after the last value of their series, as future rows"]
 
 
-def test_where_nothing_is_known_ahead_missing_values_at_the_end_are_filled_as_ever() -> None:
+def test_without_known_covariates_missing_values_at_the_end_are_filled() -> None:
     panel, notes = panel_from_frame(table(temp=np.arange(9.0)), "last", CovariateNames(past=("temp",)))
     assert panel.values.tolist() == [10, 11, 12, 13, 13, 13, 20, 21, 21]
     assert [len(rows) for rows in covariates(panel).ahead] == [0, 0]
     assert notes == ["filled 3 of 9 values that were missing with the last value before (series.fill=last)"]
 
 
-def test_future_rows_are_no_gap_where_gaps_are_an_error() -> None:
+def test_future_rows_are_no_gap_if_gaps_are_an_error() -> None:
     assert len(read(table(), fill="error").values) == 6
 
 
@@ -82,9 +83,9 @@ def test_without_covariates_a_panel_has_none_and_its_rows_are_empty() -> None:
 
 
 def test_the_order_of_the_rows_does_not_matter() -> None:
-    there, back = covariates(read(table())), covariates(read(table()[::-1]))
-    np.testing.assert_array_equal(there.values, back.values)
-    np.testing.assert_array_equal(there.ahead[0], back.ahead[0])
+    forward, backward = covariates(read(table())), covariates(read(table()[::-1]))
+    np.testing.assert_array_equal(forward.values, backward.values)
+    np.testing.assert_array_equal(forward.ahead[0], backward.ahead[0])
 
 
 def test_rows_before_the_first_value_are_left_out_with_their_covariates() -> None:
@@ -103,25 +104,25 @@ def test_numbers_of_every_type_are_the_same(kind: str) -> None:
 # Gaps
 
 
-def test_missing_cells_are_filled_with_the_last_one_and_the_first_ones_with_the_next_and_counted() -> None:
+def test_missing_cells_are_filled_with_the_previous_number_or_the_next_and_counted() -> None:
     frame = table(temp=[NAN, NAN, 3, NAN, NAN, NAN, NAN, 6, NAN], sale=[0.0, NAN, 1, 1, 0, 1, 1, 1, 0])
     panel, notes = panel_from_frame(frame, "last", ALL)
     assert covariates(panel).values[:, 2].tolist() == [3, 3, 3, 3, 6, 6]  # none from another series
     assert covariates(panel).values[:, 1].tolist() == [0, 0, 1, 1, 1, 1]
     assert panel.observed.all()
-    assert notes[-1] == ("filled 5 of 12 numbers of covariates that were missing with the last one before, or the next")
+    assert notes[-1] == "filled 5 of 12 covariate numbers, which were missing, with the previous one or the next"
 
 
 def test_missing_rows_are_filled_like_missing_cells() -> None:
     panel, notes = panel_from_frame(table().drop(index=[1, 2]), "linear", ALL)
     assert panel.values.tolist() == [10, 11, 12, 13, 20, 21]
     np.testing.assert_array_equal(covariates(panel).values[:4], [[50, 0, 1], [50, 0, 1], [50, 0, 1], [50, 1, 4]])
-    assert notes[-1].startswith("filled 4 of 12 numbers of covariates")
+    assert notes[-1].startswith("filled 4 of 12 covariate numbers")
 
 
-def test_missing_cells_are_refused_where_they_are_to_be_an_error() -> None:
-    said = refusal(table(temp=[1, 2, NAN, NAN, NAN, NAN, 5, 6, 7]), fill="error")
-    assert said.startswith("series 'a' has no 'temp' at 2 (2 numbers of covariates are missing in all); fill it in")
+def test_missing_cells_are_refused_if_fill_is_error() -> None:
+    message = refusal(table(temp=[1, 2, NAN, NAN, NAN, NAN, 5, 6, 7]), fill="error")
+    assert message.startswith("series 'a' has no 'temp' at 2 (2 covariate numbers are missing in all); fill it in")
 
 
 @given(st.lists(st.sampled_from([NAN, 1.0, 2.0, 3.0]), min_size=12, max_size=12))
@@ -134,7 +135,7 @@ def test_gaps_are_filled_as_pandas_fills_each_series(numbers: list[float]) -> No
     assert covariates(read(frame, CovariateNames(past=("temp",)))).values[:, 0].tolist() == expected.tolist()
 
 
-def test_what_is_missing_ahead_stays_missing_until_it_is_needed() -> None:
+def test_gaps_ahead_stay_and_are_refused_when_a_forecast_needs_them() -> None:
     frame = table(sale=[0, 1, 0, 1, NAN, 1, 1, 1, 0], ds=[0, 1, 2, 3, 4, 6, 7, 8, 9])  # nothing at 4, no row at 5
     panel = read(frame, fill="error")
     np.testing.assert_array_equal(covariates(panel).ahead[0], [[50, NAN, NAN], [50, NAN, NAN], [50, 1, NAN]])
@@ -146,7 +147,7 @@ def test_what_is_missing_ahead_stays_missing_until_it_is_needed() -> None:
 # Rows of a series
 
 
-def test_rows_go_on_beyond_the_end_by_the_kind_of_their_column() -> None:
+def test_rows_continue_beyond_the_end_by_the_kind_of_covariate() -> None:
     panel = read(table())
     assert panel.covariates_of(0, 2, 4).tolist() == [[50, 0, 3], [50, 1, 4], [50, 0, 4], [50, 1, 4]]
     assert panel.covariates_of(1, 0, 3).tolist() == [[70, 1, 5], [70, 1, 6], [70, 0, 6]]
@@ -154,13 +155,13 @@ def test_rows_go_on_beyond_the_end_by_the_kind_of_their_column() -> None:
     assert panel.covariates_of(0, 1, 2).tolist() == [[50, 1, 2], [50, 0, 3]]
 
 
-def test_static_and_past_columns_hold_for_ever() -> None:
+def test_static_and_past_covariates_keep_their_last_number() -> None:
     panel = read(table(), CovariateNames(past=("temp",), static=("size",)), fill="last")
     assert panel.covariates_of(1, 2, 50).tolist() == [[70, 7]] * 50
 
 
 @pytest.mark.parametrize("begin", [0, 4, 6, 40])
-def test_a_known_column_is_asked_for_up_to_the_time_that_is_needed(begin: int) -> None:
+def test_a_missing_known_covariate_is_asked_for_up_to_the_last_time_needed(begin: int) -> None:
     with pytest.raises(InputError) as caught:
         read(table()).covariates_of(0, begin, 8)
     assert str(caught.value) == (
@@ -172,16 +173,17 @@ def test_a_known_column_is_asked_for_up_to_the_time_that_is_needed(begin: int) -
 # Parts of a panel
 
 
-def test_a_head_sees_the_known_columns_ahead_and_not_the_past_ones() -> None:
-    head = read(table()).head(np.array([2, 5]))
-    np.testing.assert_array_equal(covariates(head).ahead[0], [[50, 0, NAN], [50, 1, NAN], [50, 0, NAN], [50, 1, NAN]])
-    assert head.covariates_of(0, 1, 5).tolist() == [[50, 1, 2], [50, 0, 2], [50, 1, 2], [50, 0, 2], [50, 1, 2]]
-    assert head.covariates_of(1, 0, 3).tolist() == [[70, 1, 5], [70, 1, 5], [70, 0, 5]]
+def test_a_panel_cut_short_keeps_known_covariates_ahead_but_not_past_ones() -> None:
+    cut = cut_short(read(table()), np.array([2, 5]))
+    np.testing.assert_array_equal(covariates(cut).ahead[0], [[50, 0, NAN], [50, 1, NAN], [50, 0, NAN], [50, 1, NAN]])
+    assert cut.covariates_of(0, 1, 5).tolist() == [[50, 1, 2], [50, 0, 2], [50, 1, 2], [50, 0, 2], [50, 1, 2]]
+    assert cut.covariates_of(1, 0, 3).tolist() == [[70, 1, 5], [70, 1, 5], [70, 0, 5]]
 
 
-def test_a_head_of_a_head_is_the_shorter_head() -> None:
+def test_a_panel_cut_twice_is_the_same_as_cut_once() -> None:
     panel = read(table())
-    twice, once = panel.head(np.array([3, 6])).head(np.array([1, 4])), panel.head(np.array([1, 5]))
+    twice = cut_short(cut_short(panel, np.array([3, 6])), np.array([1, 4]))
+    once = cut_short(panel, np.array([1, 5]))
     assert twice.values.tolist() == once.values.tolist()
     np.testing.assert_array_equal(covariates(twice).values, covariates(once).values)
     for one, other in zip(covariates(twice).ahead, covariates(once).ahead, strict=True):
@@ -189,17 +191,19 @@ def test_a_head_of_a_head_is_the_shorter_head() -> None:
 
 
 @given(end=st.integers(1, 4), value=st.floats(-1e6, 1e6), temp=st.floats(-1e6, 1e6))
-def test_no_value_and_no_past_covariate_after_an_end_changes_a_head(end: int, value: float, temp: float) -> None:
+def test_no_value_and_no_past_covariate_after_an_end_changes_a_panel_cut_short(
+    end: int, value: float, temp: float
+) -> None:
     changed = table()
     changed.loc[end:3, "y"] = value
     changed.loc[end:5, "temp"] = temp
-    heads = [read(frame).head(np.array([end, 6])) for frame in (table(), changed)]
-    assert heads[0].values.tolist() == heads[1].values.tolist()
-    np.testing.assert_array_equal(covariates(heads[0]).values, covariates(heads[1]).values)
-    np.testing.assert_array_equal(covariates(heads[0]).ahead[0], covariates(heads[1]).ahead[0])
+    cut = [cut_short(read(frame), np.array([end, 6])) for frame in (table(), changed)]
+    assert cut[0].values.tolist() == cut[1].values.tolist()
+    np.testing.assert_array_equal(covariates(cut[0]).values, covariates(cut[1]).values)
+    np.testing.assert_array_equal(covariates(cut[0]).ahead[0], covariates(cut[1]).ahead[0])
 
 
-def test_selected_series_bring_their_covariates() -> None:
+def test_selected_series_keep_their_covariates() -> None:
     panel = read(table()).select(np.array([1, 0]))
     assert panel.covariates_of(0, 0, 3).tolist() == [[70, 1, 5], [70, 1, 6], [70, 0, 6]]
     assert panel.covariates_of(1, 3, 3).tolist() == [[50, 1, 4], [50, 0, 4], [50, 1, 4]]
@@ -211,7 +215,7 @@ def test_padding_repeats_the_first_row_of_covariates() -> None:
     assert panel.covariates_of(1, 3, 2).tolist() == [[70, 1, 6], [70, 0, 6]]
 
 
-def test_values_in_another_scale_keep_the_covariates() -> None:
+def test_a_panel_with_other_values_keeps_its_covariates() -> None:
     panel = read(table())
     assert panel.with_values(panel.values * 2).covariates is panel.covariates
 
@@ -219,7 +223,7 @@ def test_values_in_another_scale_keep_the_covariates() -> None:
 # Refusals
 
 
-def test_a_static_column_may_be_given_in_one_row_and_holds_for_the_series() -> None:
+def test_a_static_covariate_may_be_given_in_one_row_of_a_series() -> None:
     frame = table(size=[NAN, NAN, NAN, NAN, NAN, 50, 70, NAN, NAN])
     panel, notes = panel_from_frame(frame, "error", ALL)
     assert covariates(panel).values[:, 0].tolist() == [50, 50, 50, 50, 70, 70]
@@ -244,10 +248,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_no_covariate_is_refused_in_one_line(case: str) -> None:
-    changes, said = REFUSED[case]
-    assert said in refusal(table(**changes))
+def test_a_column_that_is_no_covariate_is_refused_in_one_line(case: str) -> None:
+    changes, message = REFUSED[case]
+    assert message in refusal(table(**changes))
 
 
-def test_a_column_that_is_not_there_is_refused_by_name() -> None:
+def test_a_missing_column_is_refused_by_name() -> None:
     assert "the table has no column 'sale', which is a covariate; add it" in refusal(table().drop(columns="sale"))

@@ -13,6 +13,7 @@ from models.errors import InputError
 from models.metrics import rmse
 from models.network import Epoch
 from models.specs import ElmanSpec, ModelSpec, WindowSpec
+from tests.support.networks import assert_weights_are_restored
 
 SINE = one_series("sine", np.sin(np.linspace(2, 10, 21)))
 PAIRS = np.arange(1, 21)
@@ -39,13 +40,13 @@ def test_the_median_of_ten_seeds_follows_the_sine_within_0_12() -> None:
     assert np.median(scores) <= 0.12
 
 
-def test_one_context_neuron_by_hand() -> None:
-    """A context of 1/2 that weighs nothing: the new one is tanh(0) = 0, the answer 0, and the error -1."""
-    into, out, read = np.array([[3.0], [0.0]]), np.array([2.0]), np.array([0.0, 0.5])
-    context, error, by_into, by_out = error_and_gradients(into, out, read, target=1.0)
+def test_one_context_unit_by_hand() -> None:
+    """A context of 1/2 with weight 0: the new context is tanh(0) = 0, the forecast 0, and the error -1."""
+    into, out, inputs = np.array([[3.0], [0.0]]), np.array([2.0]), np.array([0.0, 0.5])
+    context, error, into_gradient, out_gradient = error_and_gradients(into, out, inputs, target=1.0)
     assert (context.tolist(), error) == ([0.0], -1.0)
-    assert by_into.tolist() == [[0.0], [-1.0]]  # error -1 * out 2 * slope of tanh 1 * what was read, 0 and 1/2
-    assert by_out.tolist() == [0.0]  # error * context
+    assert into_gradient.tolist() == [[0.0], [-1.0]]  # error -1 * out 2 * derivative of tanh 1 * inputs 0 and 1/2
+    assert out_gradient.tolist() == [0.0]  # error * context
 
 
 def test_training_is_gradient_descent_by_autograd_with_the_context_detached() -> None:
@@ -56,22 +57,22 @@ def test_training_is_gradient_descent_by_autograd_with_the_context_detached() ->
         context, total = torch.zeros(6, dtype=torch.float64), 0.0
         for value, target in zip(SINE.values[:-1], SINE.values[1:], strict=True):
             context = torch.tanh(torch.cat([torch.tensor([value]), context.detach()]) @ into)
-            half = (context @ out - target) ** 2 / 2
-            total += half.item()
-            for weight, gradient in zip((into, out), torch.autograd.grad(half, (into, out)), strict=True):
+            half_square = (context @ out - target) ** 2 / 2
+            total += half_square.item()
+            for weight, gradient in zip((into, out), torch.autograd.grad(half_square, (into, out)), strict=True):
                 weight.data -= 0.1 * gradient
         assert loss == pytest.approx(total, rel=1e-10)
     np.testing.assert_allclose(elman.into, into.detach(), rtol=1e-10)
     np.testing.assert_allclose(elman.out, out.detach(), rtol=1e-10)
 
 
-def test_a_point_that_is_no_origin_passes_through_the_context_and_teaches_nothing() -> None:
+def test_a_point_that_is_no_origin_passes_through_the_context_without_training() -> None:
     before, (after, epochs) = network(), trained(train=np.array([2]), epochs=1)
     context = np.tanh(SINE.values[0] * before.into[0])
-    read = np.array([SINE.values[1], *context])
-    _, error, by_into, by_out = error_and_gradients(before.into, before.out, read, SINE.values[2])
-    np.testing.assert_allclose(after.into, before.into - 0.1 * by_into, rtol=1e-12)
-    np.testing.assert_allclose(after.out, before.out - 0.1 * by_out, rtol=1e-12)
+    inputs = np.array([SINE.values[1], *context])
+    _, error, into_gradient, out_gradient = error_and_gradients(before.into, before.out, inputs, SINE.values[2])
+    np.testing.assert_allclose(after.into, before.into - 0.1 * into_gradient, rtol=1e-12)
+    np.testing.assert_allclose(after.out, before.out - 0.1 * out_gradient, rtol=1e-12)
     assert epochs[0].train_loss[0] == pytest.approx(error**2 / 2)
 
 
@@ -83,16 +84,16 @@ def test_the_validation_loss_is_the_mean_halved_squared_error_of_the_epochs_weig
     assert last.val_loss[0] == pytest.approx(np.mean(errors**2) / 2, rel=1e-12)
 
 
-def test_a_forecast_sees_the_values_before_its_origin_and_no_other() -> None:
+def test_a_forecast_sees_the_values_before_its_origin_and_no_others() -> None:
     elman, _ = trained(epochs=20)
-    for place, changes in ((9, True), (10, False)):
+    for point, changes in ((9, True), (10, False)):
         values = SINE.values.copy()
-        values[place] += 1
+        values[point] += 1
         same = elman.predict(one_series("sine", values), np.array([10])) == elman.predict(SINE, np.array([10]))
         assert bool(same.all()) is not changes
 
 
-def test_every_series_of_a_panel_is_forecast_as_if_alone() -> None:
+def test_each_series_of_a_panel_is_forecast_as_if_alone() -> None:
     elman, _ = trained(epochs=20)
     panel = two_series([0.1, 0.9, 0.4], [0.5, -0.5, 0.3, 0.8])
     alone = [one_series("one", panel.values[:3]), one_series("two", panel.values[3:])]
@@ -102,7 +103,7 @@ def test_every_series_of_a_panel_is_forecast_as_if_alone() -> None:
     assert elman.extend(panel, 4).tolist() == np.concatenate([elman.extend(one, 4) for one in alone]).tolist()
 
 
-def test_beyond_the_end_it_reads_its_own_forecasts() -> None:
+def test_further_steps_come_from_its_own_forecasts() -> None:
     elman, _ = trained(epochs=20)
     path = elman.extend(SINE, 3)[0]
     longer = one_series("sine", np.append(SINE.values, path[:2]))
@@ -112,17 +113,11 @@ def test_beyond_the_end_it_reads_its_own_forecasts() -> None:
 
 
 def test_loaded_weights_forecast_the_same_bits_and_are_a_copy() -> None:
-    elman, _ = trained(epochs=20)
-    state = elman.state()
-    other = network(seed=1)
-    assert (other.predict(SINE, PAIRS) != elman.predict(SINE, PAIRS)).any()
-    other.load(state)
-    state["into"][:] = 0
-    assert other.predict(SINE, PAIRS).tolist() == elman.predict(SINE, PAIRS).tolist()
+    assert_weights_are_restored(trained(epochs=20)[0], network(seed=1), SINE, PAIRS)
 
 
 def test_a_horizon_of_two_is_refused() -> None:
-    with pytest.raises(InputError, match=r"elman answers 1 step, got 2; set --window.horizon 1"):
+    with pytest.raises(InputError, match=r"elman forecasts 1 step, got 2; set --window.horizon 1"):
         network(horizon=2)
 
 
@@ -131,7 +126,7 @@ def test_several_series_are_refused() -> None:
         next(network().fit(two_series([1, 2, 3], [4, 5, 6]), np.array([1, 2]), None))
 
 
-def test_errors_without_bound_end_the_training_with_the_last_good_weights() -> None:
+def test_a_training_that_diverges_ends_with_the_last_good_weights() -> None:
     elman, epochs = trained(learning_rate=10)
     assert [epoch.diverged.item() for epoch in epochs] == [False] * (len(epochs) - 1) + [True]
     before = network(learning_rate=10, epochs=len(epochs) - 1) if len(epochs) > 1 else network(learning_rate=10)

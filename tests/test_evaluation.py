@@ -9,7 +9,7 @@ import pytest
 from models.baselines import SeasonalNaive
 from models.data.panel import one_series
 from models.data.windows import actual_values
-from models.forecaster import Forecaster, interval_scales
+from models.forecaster import Forecaster, seasonal_change_scales
 from models.intervals import Intervals
 from models.metrics import coverage, rmse, skill
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, SplitSpec, WindowSpec
@@ -92,9 +92,9 @@ def test_intervals_hold_about_their_level_of_a_noisy_sine_at_every_step(level: i
     intervals = calibrate(forecaster, data, level, 5)
     assert intervals is not None
     assert intervals.level == level
-    assert len(intervals.sizes) == 5
+    assert len(intervals.half_widths) == 5
     origins = data.origins["test"]
-    unit = interval_scales(data.panel, data.parts.train, data.season).repeat(len(origins))
+    unit = seasonal_change_scales(data.panel, data.parts.train, data.season).repeat(len(origins))
     low, high = intervals.around(forecaster.extend(data.panel, 5, origins), unit)
     for step in range(5):
         actual = actual_values(data.panel, origins, 5)[:, step]
@@ -106,13 +106,13 @@ def test_intervals_come_from_errors_within_the_validation_part_and_need_ten_a_st
     forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
     intervals = calibrate(forecaster, data, 90, 6)
     assert intervals is not None
-    assert np.isnan(intervals.sizes).tolist() == [False] * 3 + [True] * 3  # 12 errors one step ahead, 11, 10, 9 ...
+    assert np.isnan(intervals.half_widths).tolist() == [False] * 3 + [True] * 3  # 12 errors one step ahead, 11, 10, 9
     spoilt = data.panel.values.copy()
     spoilt[data.parts.validation[0] :] = 1e6
     series = replace(data.series, panel=data.panel.with_values(spoilt))
     again = calibrate(forecaster, replace(data, series=series), 90, 6)
     assert again is not None
-    np.testing.assert_array_equal(again.sizes, intervals.sizes)
+    np.testing.assert_array_equal(again.half_widths, intervals.half_widths)
 
 
 def test_no_step_reaches_beyond_the_validation_part_and_without_ten_errors_at_any_there_is_no_interval() -> None:
@@ -120,7 +120,7 @@ def test_no_step_reaches_beyond_the_validation_part_and_without_ten_errors_at_an
         data = noisy(80, validation)
         forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
         intervals = calibrate(forecaster, data, 90, 20)
-        assert (intervals and len(intervals.sizes)) == expected
+        assert (intervals and len(intervals.half_widths)) == expected
 
 
 def test_without_a_validation_part_there_is_no_interval() -> None:
@@ -142,7 +142,7 @@ def widths(forecaster: Forecaster, table: pd.DataFrame) -> list[float]:
 def test_intervals_of_a_series_of_the_training_are_as_wide_whatever_rows_are_given() -> None:
     data = noisy(80, 12)
     forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
-    (unit,) = interval_scales(data.panel, data.parts.train, 21)
+    (unit,) = seasonal_change_scales(data.panel, data.parts.train, 21)
     assert forecaster.interval_scales == {"s": unit}  # 48 points are trained on
     changes = np.abs(data.panel.values[21:48] - data.panel.values[:27])
     assert unit == pytest.approx(changes.mean())

@@ -1,4 +1,4 @@
-"""The step of a time axis: found, counted along, and continued."""
+"""The step of a time axis: inferred, counted along, and continued."""
 
 import numpy as np
 import pandas as pd
@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data.frequency import Step, infer_step, positions, time_before, times_from, usual_season
+from models.data.frequency import Step, default_season, infer_step, positions, time_before, times_from
 from models.errors import InputError
 
-GRIDS = {  # how pandas writes it, the step that is found, points a season
+GRIDS = {  # alias in pandas, inferred step, points of one season
     "15min": ("15min", 96),
     "30min": ("30min", 48),
     "h": ("h", 24),
@@ -39,8 +39,8 @@ def grid(frequency: str, count: int = 24) -> np.ndarray:
     return pd.date_range("2021-03-01 06:00", periods=count, freq=frequency).to_numpy("datetime64[us]")
 
 
-def step_of(*series: np.ndarray) -> Step:
-    return infer_step(list(series), [f"series{n}" for n in range(len(series))])
+def step_of(*series_times: np.ndarray) -> Step:
+    return infer_step(list(series_times), [f"series{n}" for n in range(len(series_times))])
 
 
 @pytest.mark.parametrize("frequency", GRIDS)
@@ -56,30 +56,30 @@ def test_the_step_of_an_axis_with_gaps_is_found(frequency: str) -> None:
 
 
 @pytest.mark.parametrize("frequency", GRIDS)
-def test_each_step_has_its_usual_season(frequency: str) -> None:
+def test_each_step_has_its_default_season(frequency: str) -> None:
     step, season = GRIDS[frequency]
-    assert usual_season(step) == season
+    assert default_season(step) == season
 
 
-def test_integers_repeat_at_no_usual_season() -> None:
-    assert usual_season(1) == usual_season(24) == 1
+def test_integer_times_have_no_default_season() -> None:
+    assert default_season(1) == default_season(24) == 1
 
 
 @pytest.mark.parametrize(("times", "step"), [([3, 4, 5, 7], 1), ([0, 5, 15, 20], 5), ([-7, -5, -3], 2), ([9], 1)])
-def test_integers_go_by_their_most_common_gap(times: list[int], step: int) -> None:
+def test_the_step_of_integers_is_their_most_common_gap(times: list[int], step: int) -> None:
     assert step_of(np.array(times)) == step
 
 
-def test_integers_far_apart_are_told_without_counting_up_to_them() -> None:
+def test_the_step_of_integers_far_apart_is_found_in_little_memory() -> None:
     assert step_of(np.array([0, 10**15, 2 * 10**15])) == 10**15
 
 
-def test_one_series_may_fill_in_what_another_leaves_open() -> None:
+def test_a_series_with_gaps_follows_the_step_of_a_complete_one() -> None:
     whole, sparse = np.arange(10), np.array([3, 5, 6])
     assert step_of(whole, sparse) == 1
 
 
-def test_a_series_of_one_row_goes_by_the_step_of_the_others() -> None:
+def test_a_series_of_one_row_follows_the_step_of_the_others() -> None:
     assert step_of(stamps("2020-05-05"), stamps("2020-01-01", "2020-01-02")) == "D"
 
 
@@ -89,7 +89,7 @@ def test_three_months_of_31_and_30_days_are_months_and_not_days() -> None:
     assert step_of(stamps("2021-07-02", "2021-08-02", "2021-09-02")) == "31D"  # on no calendar
 
 
-def test_every_second_month_is_a_step_of_two_months_and_not_half_filled() -> None:
+def test_every_second_month_is_a_step_of_two_months_without_gaps() -> None:
     times = stamps("2020-01-01", "2020-03-01", "2020-05-01", "2020-07-01", "2020-09-01")
     assert step_of(times) == "2MS"
     assert positions(times, "2MS").tolist() == [0, 1, 2, 3, 4]
@@ -102,7 +102,7 @@ def test_positions_count_the_steps_from_the_first_time() -> None:
     assert positions(np.array([10, 15, 30]), 5).tolist() == [0, 1, 4]
 
 
-def test_times_go_on_beyond_the_end() -> None:
+def test_times_continue_beyond_the_end() -> None:
     assert times_from(np.int64(10), 5, 4).tolist() == [10, 15, 20, 25]
     months = times_from(np.datetime64("2023-12-31", "us"), "ME", 4)
     assert (months == stamps("2023-12-31", "2024-01-31", "2024-02-29", "2024-03-31")).all()
@@ -126,17 +126,17 @@ def test_times_go_on_beyond_the_end() -> None:
         ("2024-03-04", "B", 0, "2024-03-04"),
     ],
 )
-def test_times_go_back_before_the_first(first: str, step: str, count: int, expected: str) -> None:
+def test_a_time_before_the_first_is_found(first: str, step: str, count: int, expected: str) -> None:
     assert time_before(np.datetime64(first, "us"), step, count) == np.datetime64(expected)
 
 
-def test_integers_go_back_before_the_first_exactly() -> None:
+def test_an_integer_before_the_first_is_exact() -> None:
     assert time_before(np.int64(10), 5, 3) == -5
     assert time_before(np.int64(2**61 + 1), 1, 1) == 2**61
 
 
 @given(step=st.sampled_from(["90s", "h", "D", "7D", "B", "MS", "ME", "3MS", "12ME", "5"]), count=st.integers(0, 300))
-def test_the_grid_from_an_earlier_time_leads_to_the_first_again(step: str, count: int) -> None:
+def test_the_grid_from_an_earlier_time_leads_back_to_the_first(step: str, count: int) -> None:
     first = np.datetime64({"ME": "2024-02-29", "12ME": "2024-02-29"}.get(step, "2024-03-01"), "us")
     start, exact = (np.int64(7), 5) if step == "5" else (first, step)
     assert times_from(time_before(start, exact, count), exact, count + 1)[-1] == start
@@ -154,15 +154,15 @@ def test_no_time_lies_before_the_year_1(first: str, step: str, count: int) -> No
     ("first", "step", "count"),
     [("9999-12-30", "D", 3), ("9999-12-01", "MS", 2), ("9999-06-30", "12ME", 2), ("2024-01-01", "3290350D", 10**9)],
 )
-def test_no_time_lies_behind_the_year_9999(first: str, step: str, count: int) -> None:
+def test_no_time_lies_after_the_year_9999(first: str, step: str, count: int) -> None:
     assert len(times_from(np.datetime64(first, "us"), step, 1)) == 1
-    with pytest.raises(InputError, match=f"no time lies {count - 1} steps of {step} behind {first}"):
+    with pytest.raises(InputError, match=f"no time lies {count - 1} steps of {step} after {first}"):
         times_from(np.datetime64(first, "us"), step, count)
-    with pytest.raises(InputError, match="no time lies 2 steps of 3 behind"):
+    with pytest.raises(InputError, match="no time lies 2 steps of 3 after"):
         times_from(np.int64(2**62 - 5), 3, 3)
 
 
-def test_a_step_may_be_longer_than_nanoseconds_can_count() -> None:
+def test_a_step_may_be_too_long_for_nanoseconds() -> None:
     times = np.array(["0001-01-01", "3001-01-01", "6001-01-01"], "datetime64[us]")
     step = infer_step([times], ["a"])
     assert positions(times, step).tolist() == [0, 1, 2]
@@ -170,7 +170,7 @@ def test_a_step_may_be_longer_than_nanoseconds_can_count() -> None:
 
 @pytest.mark.parametrize("first", ["0001-01-01", "1700-01-01", "9988-01-01"])
 @pytest.mark.parametrize("step", ["h", "D", "7D", "B", "MS", "12MS"])
-def test_years_far_away_are_years_like_others(first: str, step: str) -> None:
+def test_years_far_away_are_treated_like_others(first: str, step: str) -> None:
     offset = 3 if step == "B" else 0  # a working day in each of these years
     times = times_from(np.datetime64(first, "us") + np.timedelta64(offset, "D"), step, 12)
     assert len(times) == 12
@@ -183,18 +183,18 @@ def test_years_far_away_are_years_like_others(first: str, step: str) -> None:
 )
 def test_positions_undo_times_from(step: str, kept: set[int]) -> None:
     first = {"ME": "2019-01-31", "12ME": "2019-01-31"}.get(step, "2019-01-01")
-    places = [0, *sorted(kept)]
-    assert positions(times_from(np.datetime64(first, "us"), step, 61)[places], step).tolist() == places
+    indices = [0, *sorted(kept)]
+    assert positions(times_from(np.datetime64(first, "us"), step, 61)[indices], step).tolist() == indices
 
 
-def test_an_irregular_series_is_refused_with_the_times_at_fault() -> None:
+def test_an_irregular_series_is_refused_with_the_wrong_times() -> None:
     with pytest.raises(InputError, match=r"'series0' is irregular: 12 comes after 10, .* step is 5"):
         step_of(np.array([0, 5, 10, 12, 15]))
     with pytest.raises(InputError, match=r"2020-01-02T05:\S+ comes after 2020-01-02T00:\S+, .* 1 day.*resample"):
         step_of(stamps("2020-01-01", "2020-01-02", "2020-01-02T05", "2020-01-03", "2020-01-04"))
 
 
-def test_times_of_day_that_change_are_on_no_calendar() -> None:
+def test_times_of_day_that_change_are_irregular() -> None:
     with pytest.raises(InputError, match="irregular"):
         step_of(stamps("2020-01-01T00", "2020-02-01T00", "2020-03-01T05", "2020-04-01T00"))
 
@@ -208,6 +208,6 @@ def test_a_series_that_is_mostly_gaps_is_refused() -> None:
         step_of(stamps("1970-01-01", "1970-01-02", "9999-01-01"))
 
 
-def test_a_single_timestamp_tells_no_step() -> None:
-    with pytest.raises(InputError, match=r"'series0' has one time only, 2020-01-01.*give more rows"):
+def test_single_timestamps_are_refused() -> None:
+    with pytest.raises(InputError, match=r"'series0' has only one time, 2020-01-01.*give more rows"):
         step_of(stamps("2020-01-01"), stamps("2020-01-05"))

@@ -24,7 +24,7 @@ from rich.console import Console
 
 from flows.commands.app import run
 from models.display import printable
-from models.errors import LONGEST, InputError
+from models.errors import LONGEST_MESSAGE, InputError
 from models.specs import LONGEST_NAME, SeriesSpec
 from tasks import plots
 from tasks.data import formats
@@ -58,7 +58,7 @@ def refusal(path: Path, **options: object) -> str:
         read_series.fn(SeriesSpec.model_validate({"path": str(path), **options}))
     said = str(caught.value)
     assert said.isprintable()
-    assert len(said) <= LONGEST
+    assert len(said) <= LONGEST_MESSAGE
     assert path.name in said
     return said
 
@@ -79,7 +79,7 @@ def test_what_is_shown_is_one_printable_line_of_bounded_length() -> None:
 def test_a_refusal_is_one_line_whatever_it_quotes() -> None:
     said = str(InputError(f"series '{HOSTILE['ten thousand']}\n\x1b[2J' is odd; leave it out"))
     assert said.isprintable()
-    assert len(said) <= LONGEST
+    assert len(said) <= LONGEST_MESSAGE
     assert said.startswith("series 'xxx")
     assert said.endswith("is odd; leave it out")
 

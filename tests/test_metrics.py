@@ -1,4 +1,4 @@
-"""The measures by hand, and the tables against the formulas written out series by series."""
+"""The measures by hand, and the tables against the measures of each series and step."""
 
 import time
 
@@ -7,19 +7,8 @@ import pandas as pd
 import pytest
 
 from models.data.panel import Panel, one_series, panel_from_frame
-from models.metrics import (
-    ScoreTable,
-    coverage,
-    mae,
-    mase,
-    naive_scale,
-    quantile_loss,
-    rmse,
-    score_table,
-    skill,
-    smape,
-    width,
-)
+from models.metrics import ScoreTable, coverage, naive_scale, rmse, score_table, skill, width
+from tests.support.measures import mae, mase, quantile_loss, smape
 
 NAN = np.nan
 
@@ -43,12 +32,12 @@ def test_errors_of_3_and_4() -> None:
     assert mase(actual, predicted, np.array([3.0, 4.0])) == 1.0
 
 
-def test_smape_is_0_where_both_are_0_and_200_where_one_is() -> None:
+def test_smape_is_0_if_value_and_forecast_are_0_and_200_if_one_is() -> None:
     assert smape(np.array([0.0]), np.array([0.0])) == 0
     assert smape(np.array([0.0, 3.0, -1.0]), np.array([7.0, 0.0, 1.0])) == 200
 
 
-def test_a_low_quantile_is_charged_more_for_lying_too_high() -> None:
+def test_a_low_quantile_loses_more_by_being_too_high() -> None:
     assert quantile_loss(np.array([10.0]), np.array([14.0]), 0.1) == pytest.approx(0.9 * 4)
     assert quantile_loss(np.array([10.0]), np.array([6.0]), 0.1) == pytest.approx(0.1 * 4)
     assert quantile_loss(np.array([10.0, 10.0]), np.array([14.0, 8.0]), 0.5) == 1.5  # half of the MAE, 3
@@ -79,7 +68,7 @@ def test_points_without_an_actual_value_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("actual", [np.empty((0, 3)), np.full((2, 3), NAN)])
-def test_where_no_point_is_left_every_measure_is_nan_and_nothing_warns(actual: np.ndarray) -> None:
+def test_without_any_point_every_measure_is_nan_without_a_warning(actual: np.ndarray) -> None:
     other = np.ones(actual.shape)
     scores = [measure(actual, other) for measure in (rmse, mae, smape)]
     scores += [mase(actual, other, 1.0), quantile_loss(actual, other, 0.5), coverage(actual, other, other)]
@@ -88,7 +77,7 @@ def test_where_no_point_is_left_every_measure_is_nan_and_nothing_warns(actual: n
     assert np.isnan(width(actual, actual))
 
 
-def test_a_missing_forecast_is_not_passed_over() -> None:
+def test_a_missing_forecast_makes_the_score_nan() -> None:
     actual, predicted = np.array([1.0, 2.0]), np.array([1.0, NAN])
     assert np.isnan([measure(actual, predicted) for measure in (rmse, mae, smape)]).all()
     assert np.isnan(mase(actual, predicted, 1.0))
@@ -96,15 +85,15 @@ def test_a_missing_forecast_is_not_passed_over() -> None:
     assert np.isnan(list(table.overall["m"].values())).all()
 
 
-def test_skill_is_the_share_of_the_baselines_error_that_is_gone() -> None:
+def test_skill_is_the_share_of_the_baselines_error_that_is_avoided() -> None:
     assert skill(1.0, 4.0) == 0.75
     assert skill(8.0, 4.0) == -1
 
 
-# What MASE divides by
+# The scale of MASE
 
 
-def test_the_scale_is_the_mean_step_of_the_past_alone() -> None:
+def test_the_scale_is_the_mean_absolute_change_before_the_end() -> None:
     panel = three_series()
     assert naive_scale(panel, np.array([4, 9, 12]), 1)[0] == pytest.approx((1 + 2 + 4) / 3)
     assert naive_scale(panel, np.array([5, 9, 12]), 1)[0] == pytest.approx((1 + 2 + 4 + 8) / 4)
@@ -112,11 +101,13 @@ def test_the_scale_is_the_mean_step_of_the_past_alone() -> None:
 
 
 def test_a_pair_with_a_filled_value_is_left_out_of_the_scale() -> None:
-    assert naive_scale(three_series(), np.array([5, 9, 12]), 1)[1] == 1  # from 9 to 10; 3 to 3 to 9 is not known
+    assert (
+        naive_scale(three_series(), np.array([5, 9, 12]), 1)[1] == 1
+    )  # from 9 to 10; the value between 3 and 9 is missing
     assert naive_scale(three_series(), np.array([5, 9, 12]), 2)[1] == 6  # from 3 to 9
 
 
-def test_a_series_not_longer_than_a_season_takes_its_neighbours() -> None:
+def test_a_series_not_longer_than_a_season_takes_neighbouring_points() -> None:
     panel = three_series()
     assert naive_scale(panel, np.array([5, 9, 12]), 4)[:2].tolist() == [15, 1]
     assert naive_scale(panel, np.array([5, 9, 12]), 5)[:2].tolist() == [3.75, 1]
@@ -127,7 +118,7 @@ def test_a_constant_series_and_a_single_point_have_no_scale() -> None:
     assert np.isnan(naive_scale(three_series(), np.array([1, 5, 12]), 1)).tolist() == [True, True, True]
 
 
-def test_a_series_without_a_scale_has_no_mase_and_the_mean_leaves_it_out() -> None:
+def test_a_series_without_a_scale_has_no_mase_and_is_left_out_of_the_mean() -> None:
     actual, forecast = np.zeros((3, 2)), np.full((3, 2), 6.0)
     table = score_table(actual, {"m": forecast}, np.arange(3), np.array([2.0, NAN, 3.0]), {}, 90)
     assert table.overall["m"]["mase"] == 2.5
@@ -140,7 +131,7 @@ def test_a_series_without_a_scale_has_no_mase_and_the_mean_leaves_it_out() -> No
 
 
 def small() -> ScoreTable:
-    """Series 2 has two origins and series 0 one; the errors are 1, 3; 2, unknown; 6, 0."""
+    """Series 2 has two origins and series 0 one; the errors are 1 and 3, 2 and unknown, 6 and 0."""
     actual = np.array([[10.0, 10.0], [10.0, NAN], [10.0, 10.0]])
     forecast = np.array([[11.0, 7.0], [12.0, 99.0], [4.0, 10.0]])
     bounds = forecast - 2, forecast + 2
@@ -148,7 +139,7 @@ def small() -> ScoreTable:
     return score_table(actual, {"m": forecast, "n": actual}, series, scale, {"m": bounds}, 90)
 
 
-def test_all_points_are_pooled_but_smape_and_mase_are_means_over_series() -> None:
+def test_rmse_and_mae_pool_all_points_and_smape_and_mase_are_means_over_series() -> None:
     scores = small().overall["m"]
     assert scores["rmse"] == pytest.approx((1 + 9 + 4 + 36 + 0) ** 0.5 / 5**0.5)
     assert scores["mae"] == pytest.approx((1 + 3 + 2 + 6 + 0) / 5)
@@ -197,7 +188,7 @@ def test_points_without_bounds_count_for_no_measure_of_intervals() -> None:
     assert table.by_step["coverage_80"].tolist() == pytest.approx([0.5, NAN], nan_ok=True)
 
 
-def test_a_step_and_a_series_without_any_outcome_are_nan() -> None:
+def test_a_step_and_a_series_without_any_actual_value_are_nan() -> None:
     actual = np.array([[1.0, NAN], [NAN, NAN]])
     table = score_table(actual, {"m": np.zeros((2, 2))}, np.array([0, 1]), np.ones(2), {}, 90)
     assert table.by_series["rmse"].tolist() == pytest.approx([1, NAN], nan_ok=True)
@@ -235,7 +226,7 @@ def test_one_origin_a_series_gives_smape_and_mase_as_the_m4_competition_computes
     assert table.by_series["mase"].tolist() == pytest.approx(mases, rel=1e-12)
 
 
-def test_every_cell_of_the_tables_is_what_the_measure_gives_on_its_points() -> None:
+def test_every_cell_of_the_tables_is_the_measure_of_its_points() -> None:
     draw = np.random.default_rng(1)
     actual = np.where(draw.random((60, 5)) < 0.2, NAN, draw.normal(size=(60, 5)))
     forecast, series, scale = draw.normal(size=(60, 5)), draw.integers(0, 7, 60), draw.random(7) + 0.5
@@ -244,8 +235,8 @@ def test_every_cell_of_the_tables_is_what_the_measure_gives_on_its_points() -> N
     for index in range(7):
         a, f, lo, hi = (part[series == index] for part in (actual, forecast, low, high))
         pinballs = quantile_loss(a, lo, 0.1), quantile_loss(a, f, 0.5), quantile_loss(a, hi, 0.9)
-        own = rmse(a, f), mae(a, f), smape(a, f), mase(a, f, scale[index]), coverage(a, lo, hi)
-        expected = [*own, width(lo[~np.isnan(a)], hi[~np.isnan(a)]), np.mean(pinballs)]
+        scores = rmse(a, f), mae(a, f), smape(a, f), mase(a, f, scale[index]), coverage(a, lo, hi)
+        expected = [*scores, width(lo[~np.isnan(a)], hi[~np.isnan(a)]), np.mean(pinballs)]
         assert table.by_series.drop(columns=["series", "model"]).iloc[index].tolist() == pytest.approx(expected)
     for step in range(5):
         a, f = actual[:, step], forecast[:, step]
@@ -257,16 +248,16 @@ def test_every_cell_of_the_tables_is_what_the_measure_gives_on_its_points() -> N
 
 
 @pytest.mark.parametrize(("origins", "series", "steps"), [(414, 414, 48), (2785, 1, 96), (10_000, 10_000, 48)])
-def test_large_tables_take_no_loop_over_series(origins: int, series: int, steps: int) -> None:
+def test_large_tables_need_no_loop_over_series(origins: int, series: int, steps: int) -> None:
     actual = np.random.default_rng(0).normal(size=(origins, steps))
-    own = np.arange(origins) % series
+    numbers = np.arange(origins) % series
     began = time.process_time()
-    table = score_table(actual, {"m": actual + 1}, own, np.ones(series), {"m": (actual - 1, actual + 2)}, 90)
+    table = score_table(actual, {"m": actual + 1}, numbers, np.ones(series), {"m": (actual - 1, actual + 2)}, 90)
     assert time.process_time() - began < 2  # about 0.2 s; a loop over 10,000 series takes many times as long
     assert len(table.by_series) == series
     assert table.overall["m"]["rmse"] == pytest.approx(1)
 
 
-def test_the_scale_of_one_series_needs_no_more_than_its_past() -> None:
+def test_the_scale_does_not_see_values_after_the_end() -> None:
     panel = one_series("a", np.array([1.0, 3.0, 2.0, 1e9]))
     assert naive_scale(panel, np.array([3]), 1).tolist() == [1.5]

@@ -139,7 +139,7 @@ def test_the_form_offers_choices(seen: Seen, page: Page) -> None:
 
 def test_the_form_refuses_a_value_out_of_bounds(seen: Seen, page: Page) -> None:
     page.goto(seen.form)
-    field(page, "Hidden units a layer (H)").fill("100000")
+    field(page, "Hidden units per layer (H)").fill("100000")
     page.get_by_role("button", name="Submit").click()
     refusal = "field 'recurrent.hidden'. Failure reason: 100000 is greater than the maximum of 4096"
     expect(page.get_by_text(refusal).first).to_be_visible()

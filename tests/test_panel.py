@@ -1,4 +1,4 @@
-"""From a long table to a regular panel: what is mended, what is noted, and what is refused."""
+"""From a long table to a regular panel: what is corrected, what is noted, and what is refused."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from models.data.panel import Panel, one_series, panel_from_frame
 from models.errors import InputError
+from tests.support.panels import cut_short
 
 NAN = float("nan")
 
@@ -29,7 +30,7 @@ def two_series() -> Panel:
     return panel
 
 
-def test_a_regular_table_comes_through_as_it_is() -> None:
+def test_a_regular_table_is_taken_as_it_is() -> None:
     panel, notes = panel_from_frame(table(days(1, 2, 3), [4.0, 5.0, 6.0]), "error")
     assert panel.ids == ("a",)
     assert panel.values.tolist() == [4, 5, 6]
@@ -38,7 +39,7 @@ def test_a_regular_table_comes_through_as_it_is() -> None:
     assert notes == []
 
 
-def test_series_of_unequal_length_and_start_lie_end_to_end() -> None:
+def test_series_of_different_length_and_start_lie_end_to_end() -> None:
     panel = two_series()
     assert panel.ids == ("a", "b")
     assert panel.offsets.tolist() == [0, 3, 8]
@@ -48,7 +49,7 @@ def test_series_of_unequal_length_and_start_lie_end_to_end() -> None:
     assert panel.all_times().tolist() == [5, 6, 7, 0, 1, 2, 3, 4]
 
 
-def test_a_point_belongs_to_the_series_that_it_lies_in() -> None:
+def test_a_point_belongs_to_the_series_that_owns_it() -> None:
     assert two_series().series_of(np.arange(8)).tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
 
 
@@ -58,14 +59,14 @@ def test_times_go_on_beyond_the_end_of_a_series() -> None:
     assert panel.times(1, 0, 2).tolist() == [0, 1]
 
 
-def test_a_head_is_the_panel_as_it_was_at_that_moment() -> None:
-    head = two_series().head(np.array([2, 7]))
-    assert head.offsets.tolist() == [0, 2, 6]
-    assert head.values.tolist() == [0, 1, 3, 4, 5, 6]
-    assert head.all_times().tolist() == [5, 6, 0, 1, 2, 3]
+def test_a_panel_cut_short_keeps_the_points_before_the_ends() -> None:
+    cut = cut_short(two_series(), np.array([2, 7]))
+    assert cut.offsets.tolist() == [0, 2, 6]
+    assert cut.values.tolist() == [0, 1, 3, 4, 5, 6]
+    assert cut.all_times().tolist() == [5, 6, 0, 1, 2, 3]
 
 
-def test_selected_series_come_in_the_order_asked_for() -> None:
+def test_selected_series_have_the_order_asked_for() -> None:
     panel = two_series().select(np.array([1, 0]))
     assert panel.ids == ("b", "a")
     assert panel.offsets.tolist() == [0, 5, 8]
@@ -84,7 +85,7 @@ def test_short_series_are_padded_in_front_with_their_first_value_which_was_not_o
     assert panel.all_times().tolist() == [3, 4, 5, 6, 7, 0, 1, 2, 3, 4]
 
 
-def test_a_panel_that_is_long_enough_is_padded_with_nothing() -> None:
+def test_a_panel_that_is_long_enough_is_not_padded() -> None:
     panel = two_series()
     assert panel.padded(np.array([3, 5])) is panel
 
@@ -109,13 +110,13 @@ def test_padding_to_before_the_year_1_is_refused() -> None:
 
 
 @given(st.lists(st.integers(1, 5), min_size=2, max_size=2), st.floats(-1e9, 1e9))
-def test_no_value_after_an_end_changes_a_head(kept: list[int], value: float) -> None:
+def test_no_value_after_an_end_changes_a_panel_cut_short(lengths: list[int], value: float) -> None:
     panel = two_series()
-    ends = panel.starts + np.minimum(kept, [3, 5])
+    ends = panel.starts + np.minimum(lengths, [3, 5])
     later = np.concatenate([np.arange(ends[0], 3), np.arange(ends[1], 8)])
     changed = panel.values.copy()
     changed[later] = value
-    assert panel.with_values(changed).head(ends).values.tolist() == panel.head(ends).values.tolist()
+    assert cut_short(panel.with_values(changed), ends).values.tolist() == cut_short(panel, ends).values.tolist()
 
 
 def test_one_series_is_observed_throughout_at_the_times_from_0_on() -> None:
@@ -125,7 +126,7 @@ def test_one_series_is_observed_throughout_at_the_times_from_0_on() -> None:
     assert panel.observed.tolist() == [True, True]
 
 
-def test_values_in_another_scale_leave_the_panel_alone() -> None:
+def test_a_panel_with_other_values_leaves_the_first_unchanged() -> None:
     panel = two_series()
     assert panel.with_values(panel.values * 2).values.tolist() == [0, 2, 4, 6, 8, 10, 12, 14]
     assert panel.values.tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
@@ -134,19 +135,19 @@ def test_values_in_another_scale_leave_the_panel_alone() -> None:
 # Order
 
 
-def test_rows_out_of_order_are_sorted_and_noted() -> None:
+def test_rows_out_of_order_are_sorted_with_a_note() -> None:
     panel, notes = panel_from_frame(table([3, 1, 2, 4], [30.0, 10.0, 20.0, 40.0]), "error")
     assert panel.values.tolist() == [10, 20, 30, 40]
-    assert notes == ["sorted the rows by time: 1 of 4 stood behind a later one"]
+    assert notes == ["sorted the rows by time: 1 of 4 came after a later one"]
 
 
-def test_a_table_backwards_in_time_has_every_row_but_one_behind_a_later_one() -> None:
+def test_in_a_table_backwards_in_time_every_row_but_one_comes_after_a_later_one() -> None:
     panel, notes = panel_from_frame(table(days(4, 3, 2, 1), [4.0, 3.0, 2.0, 1.0]), "error")
     assert panel.values.tolist() == [1, 2, 3, 4]
-    assert notes == ["sorted the rows by time: 3 of 4 stood behind a later one"]
+    assert notes == ["sorted the rows by time: 3 of 4 came after a later one"]
 
 
-def test_series_that_take_turns_are_in_order_and_need_no_note() -> None:
+def test_interleaved_series_are_in_order_and_need_no_note() -> None:
     panel, notes = panel_from_frame(table([0, 0, 1, 1], [1.0, 10.0, 2.0, 20.0], list("baba")), "error")
     assert panel.ids == ("a", "b")
     assert panel.values.tolist() == [10, 20, 1, 2]
@@ -180,13 +181,13 @@ def test_no_series_is_filled_from_another() -> None:
     assert panel_from_frame(frame, "linear")[0].values.tolist() == [1, 1, 1, 9, 10, 11]
 
 
-def test_a_gap_is_refused_where_it_is_to_be_an_error() -> None:
+def test_a_gap_is_refused_if_fill_is_error() -> None:
     with pytest.raises(InputError, match=r"series 'a' has no value at 2020-01-03\S* \(2 are missing in all\)"):
         panel_from_frame(table(days(1, 2, 4, 5), [1.0, 2.0, 4.0, NAN]), "error")
 
 
 @pytest.mark.parametrize("fill", ["last", "linear", "error"])
-def test_what_is_missing_before_the_first_value_is_left_out_and_noted(fill: Any) -> None:
+def test_rows_before_the_first_value_are_left_out_with_a_note(fill: Any) -> None:
     frame = table([0, 1, 2, 3, 0, 1], [NAN, NAN, 7.0, 8.0, NAN, 5.0], list("aaaabb"))
     panel, notes = panel_from_frame(frame, fill)
     assert panel.values.tolist() == [7, 8, 5]
@@ -204,18 +205,18 @@ def test_a_series_without_a_value_is_refused_by_name() -> None:
     ("frequency", "missing", "step"),
     [("MS", "2020-05-01", "MS"), ("W-SUN", "2020-02-02", "7D"), ("B", "2020-01-07", "B"), ("h", "2020-01-01T04", "h")],
 )
-def test_a_missing_timestamp_is_found_on_its_calendar(frequency: str, missing: str, step: str) -> None:
+def test_a_missing_timestamp_is_added_by_its_calendar(frequency: str, missing: str, step: str) -> None:
     times = pd.date_range("2020-01-01", periods=10, freq=frequency)
-    place = list(times).index(pd.Timestamp(missing))
-    panel, notes = panel_from_frame(table(times.delete(place), np.delete(np.arange(10.0), place)), "linear")
+    gap = list(times).index(pd.Timestamp(missing))
+    panel, notes = panel_from_frame(table(times.delete(gap), np.delete(np.arange(10.0), gap)), "linear")
     assert panel.step == step
     np.testing.assert_allclose(panel.values, np.arange(10), atol=1e-12)
-    assert np.flatnonzero(~panel.observed).tolist() == [place]
+    assert np.flatnonzero(~panel.observed).tolist() == [gap]
     assert (panel.all_times() == times.to_numpy()).all()
     assert notes[0].startswith("filled 1 of 10 values")
 
 
-def test_integers_may_go_in_steps_of_five() -> None:
+def test_integer_times_may_have_a_step_of_five() -> None:
     panel, _ = panel_from_frame(table([100, 105, 115], [1.0, 2.0, 4.0]), "linear")
     assert panel.step == 5
     assert panel.values.tolist() == [1, 2, 3, 4]
@@ -230,7 +231,7 @@ def test_a_far_outlier_in_time_is_refused_before_memory_is_filled() -> None:
 # Short series
 
 
-def test_series_of_one_or_two_rows_are_series() -> None:
+def test_a_series_may_have_one_or_two_rows() -> None:
     panel, _ = panel_from_frame(table([0, 7, 9], [1.0, 2.0, 3.0], list("abb")), "last")
     assert panel.offsets.tolist() == [0, 1, 3]
     assert panel.step == 2
@@ -238,7 +239,7 @@ def test_series_of_one_or_two_rows_are_series() -> None:
 
 
 def test_a_single_timestamp_is_refused_as_its_step_is_unknown() -> None:
-    with pytest.raises(InputError, match="one time only"):
+    with pytest.raises(InputError, match="only one time"):
         panel_from_frame(table(days(1), [1.0]), "last")
 
 
@@ -282,7 +283,7 @@ def test_categories_are_names_in_the_order_of_names() -> None:
 
 
 @pytest.mark.parametrize("year", [1, 1700, 9999])
-def test_years_that_nanoseconds_do_not_hold_are_read(year: int) -> None:
+def test_years_out_of_the_range_of_nanoseconds_are_read(year: int) -> None:
     times = np.array([f"{year:04d}-12-30", f"{year:04d}-12-31"], "datetime64[us]")
     panel, _ = panel_from_frame(table(times, [1.0, 2.0]), "error")
     assert (panel.all_times() == times).all()
@@ -301,9 +302,9 @@ def refusal(frame: pd.DataFrame) -> str:
 
 
 def test_doubled_times_are_refused_with_series_time_and_row() -> None:
-    said = refusal(table(days(1, 2, 1, 2, 2), np.zeros(5), list("aabbb")))
-    assert "series 'b' has the time 2020-01-02 00:00:00 twice (row 5)" in said
-    assert "--series.id" in said
+    message = refusal(table(days(1, 2, 1, 2, 2), np.zeros(5), list("aabbb")))
+    assert "series 'b' has the time 2020-01-02 00:00:00 twice (row 5)" in message
+    assert "--series.id" in message
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
@@ -335,6 +336,6 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_no_panel_is_refused_in_one_line(case: str) -> None:
-    frame, said = REFUSED[case]
-    assert said in refusal(frame)
+def test_a_table_that_is_no_panel_is_refused_in_one_line(case: str) -> None:
+    frame, message = REFUSED[case]
+    assert message in refusal(frame)

@@ -1,4 +1,4 @@
-"""What holds for every table, window and scale: nothing is lost, nothing crosses, nothing looks ahead."""
+"""Properties of every table, window and scale: nothing is lost, no window crosses a bound, nothing looks ahead."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +16,13 @@ from models.data.scaling import fit_scaling
 from models.data.splits import split_for_windows
 from models.data.windows import actual_values, origins_within
 from models.forecaster import Forecaster
-from models.intervals import Intervals, fixed_half_widths
+from models.intervals import fixed_half_widths
 from models.specs import ElmanSpec, FitSpec, ModelSpec, NumpyRNNSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import Series, read_series
 from tasks.forecasting import write_forecast
 from tasks.training import calibrate, untrained
+from tests.support.panels import cut_short
 
 repeatable = settings(
     derandomize=True,
@@ -44,7 +45,7 @@ starts = {
 
 @st.composite
 def tables(draw: st.DrawFn) -> pd.DataFrame:
-    """One to three series on a grid, of two values at least, some of them missing behind the first."""
+    """One to three series on a grid, of at least two values, some of them missing after the first."""
     step = draw(st.sampled_from([1, 7, "D", "15min"]))
     parts = []
     for name in draw(st.lists(names, min_size=1, max_size=3, unique=True)):
@@ -59,39 +60,38 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
 
 
 def read(path: Path, **options: Any) -> Series:
-    read_series_again = SeriesSpec(path=str(path), **options)
-    return read_series.fn(read_series_again)
+    return read_series.fn(SeriesSpec(path=str(path), **options))
 
 
-def content(panel: Panel) -> dict[str, list[tuple[Any, float]]]:
+def panel_content(panel: Panel) -> dict[str, list[tuple[Any, float]]]:
     """The observed values of each series with their times."""
     ids = np.array(panel.ids, dtype=object)[panel.series_of(np.arange(len(panel.values)))]
-    found: dict[str, list[tuple[Any, float]]] = {name: [] for name in panel.ids}
-    for name, time, value, seen in zip(ids, panel.all_times(), panel.values, panel.observed, strict=True):
-        if seen:
-            found[name].append((time, value))
-    return found
+    values: dict[str, list[tuple[Any, float]]] = {name: [] for name in panel.ids}
+    for name, time, value, observed in zip(ids, panel.all_times(), panel.values, panel.observed, strict=True):
+        if observed:
+            values[name].append((time, value))
+    return values
 
 
-def given_content(table: pd.DataFrame) -> dict[str, list[tuple[Any, float]]]:
-    known = table.dropna().sort_values(["unique_id", "ds"])
-    times = known["ds"].to_numpy()
-    rows = zip(known["unique_id"], times, known["y"], strict=True)
-    found: dict[str, list[tuple[Any, float]]] = {}
+def table_content(table: pd.DataFrame) -> dict[str, list[tuple[Any, float]]]:
+    """The values of each series with their times."""
+    present = table.dropna().sort_values(["unique_id", "ds"])
+    rows = zip(present["unique_id"], present["ds"].to_numpy(), present["y"], strict=True)
+    values: dict[str, list[tuple[Any, float]]] = {}
     for name, time, value in rows:
-        found.setdefault(name, []).append((time, value))
-    return found
+        values.setdefault(name, []).append((time, value))
+    return values
 
 
 @repeatable
 @given(table=tables(), order=st.randoms(use_true_random=False), ending=st.sampled_from([".csv", ".parquet"]))
-def test_what_is_read_back_is_what_was_written_in_any_order(
+def test_a_table_written_in_any_order_is_read_back(
     tmp_path: Path, table: pd.DataFrame, order: Any, ending: str
 ) -> None:
     rows = list(range(len(table)))
     order.shuffle(rows)
     write_forecast.fn(table.iloc[rows], str(tmp_path / f"f{ending}"))
-    assert content(read(tmp_path / f"f{ending}").panel) == given_content(table)
+    assert panel_content(read(tmp_path / f"f{ending}").panel) == table_content(table)
 
 
 @repeatable
@@ -103,7 +103,7 @@ def test_the_order_and_the_number_of_the_columns_do_not_matter(
     table[columns].to_csv(tmp_path / "f.csv", index=False)
     table[columns].to_parquet(tmp_path / "f.parquet")
     for path in (tmp_path / "f.csv", tmp_path / "f.parquet"):
-        assert content(read(path).panel) == given_content(table)
+        assert panel_content(read(path).panel) == table_content(table)
 
 
 # Windows and parts
@@ -111,11 +111,11 @@ def test_the_order_and_the_number_of_the_columns_do_not_matter(
 
 @st.composite
 def panels(draw: st.DrawFn, least: int = 12, most: int = 40, positive: bool = False) -> Panel:
-    """One to three series of integer times, some values missing, none constant."""
+    """One to three series with integer times, some values missing, none constant."""
     parts = []
     for n in range(draw(st.integers(1, 3))):
-        kind = st.floats(0.01, 1e4) if positive else st.floats(-1e4, 1e4)
-        values = np.array(draw(st.lists(kind, min_size=least, max_size=most)))
+        elements = st.floats(0.01, 1e4) if positive else st.floats(-1e4, 1e4)
+        values = np.array(draw(st.lists(elements, min_size=least, max_size=most)))
         values[:4] = [1, 2, 4, 3]
         missing = draw(st.lists(st.integers(5, len(values) - 1), max_size=4))
         values[missing] = np.nan
@@ -134,17 +134,16 @@ splits = st.builds(SplitSpec, validation=st.sampled_from([0, 0.2, 3]), test=st.s
 
 
 @repeatable
-@given(panel=panels(least=20), window=windows, split=splits)
-def test_parts_follow_each_other_and_no_window_leaves_its_own(
-    panel: Panel, window: WindowSpec, split: SplitSpec
+@given(panel=panels(least=20), window=windows, spec=splits)
+def test_parts_follow_each_other_and_no_window_leaves_its_part(
+    panel: Panel, window: WindowSpec, spec: SplitSpec
 ) -> None:
-    panel, parts, _ = split_for_windows(panel, split, window)
-    assert (panel.starts < parts.train).all()
-    assert (parts.train <= parts.validation).all()
-    assert (parts.validation <= parts.test).all()
-    assert (parts.test <= panel.ends).all()
-    bounds = {"train": (panel.starts, parts.train), "test": (parts.validation, parts.test)}
-    for begin, end in bounds.values():
+    panel, split, _ = split_for_windows(panel, spec, window)
+    assert (panel.starts < split.train).all()
+    assert (split.train <= split.validation).all()
+    assert (split.validation <= split.test).all()
+    assert (split.test <= panel.ends).all()
+    for begin, end in ((panel.starts, split.train), (split.validation, split.test)):
         origins = origins_within(panel, begin, end, window.length, window.horizon)
         series = panel.series_of(origins - 1)
         assert (origins - window.length >= panel.starts[series]).all()
@@ -161,20 +160,20 @@ SCALES = [(scale, transform) for scale in ("none", "standard", "robust") for tra
 @pytest.mark.parametrize(("scale", "transform"), SCALES)
 @given(data=st.data())
 def test_unscaling_undoes_scaling_to_ten_digits(scale: Any, transform: Any, data: st.DataObject) -> None:
-    """To ten digits of the largest value met on the way: changes are added up, and powers are taken of logarithms."""
+    """To ten digits of the largest value: differences are added up, and logarithms are raised to powers."""
     panel = data.draw(panels(positive=transform == "log"))
     window = WindowSpec(scale=scale, transform=transform)
     train = panel.starts + data.draw(st.integers(4, 12))
     scaled = fit_scaling(panel, train, window).scale(panel).values
     origins = panel.starts + 1
     steps = int((panel.ends - origins).min())
-    answers = scaled[origins[:, None] + np.arange(steps)]  # [N, steps]
-    found = fit_scaling(panel, train, window).unscale(panel, origins, answers)
+    forecasts = scaled[origins[:, None] + np.arange(steps)]  # [N, steps]
+    unscaled = fit_scaling(panel, train, window).unscale(panel, origins, forecasts)
     expected = panel.values[origins[:, None] + np.arange(steps)]
-    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10 * np.abs(panel.values).max())
+    np.testing.assert_allclose(unscaled, expected, rtol=1e-10, atol=1e-10 * np.abs(panel.values).max())
 
 
-# What a forecast may know
+# What a forecast may see
 
 Predict = Callable[[Panel, np.ndarray], np.ndarray]
 SMALL = {
@@ -184,7 +183,7 @@ SMALL = {
 }
 
 
-def changed(panel: Panel, cutoff: int, values: list[float]) -> Panel:
+def change_from(panel: Panel, cutoff: int, values: list[float]) -> Panel:
     """The panel with other values from the point `cutoff` of each series on."""
     points = np.concatenate([np.arange(a + cutoff, b) for a, b in zip(panel.starts, panel.ends, strict=True)])
     new = panel.values.copy()
@@ -192,8 +191,8 @@ def changed(panel: Panel, cutoff: int, values: list[float]) -> Panel:
     return panel.with_values(new)
 
 
-def same_before(predict: Predict, panel: Panel, other: Panel, cutoff: int, length: int) -> None:
-    """Holds that no forecast from the cutoff, or from before, tells the panels apart by a single bit."""
+def assert_same_forecasts(predict: Predict, panel: Panel, other: Panel, cutoff: int, length: int) -> None:
+    """Forecasts of two panels from the cutoff and from before are the same to the bit."""
     origins = np.concatenate([np.arange(start + length, start + cutoff + 1) for start in panel.starts])
     np.testing.assert_array_equal(predict(panel, origins), predict(other, origins), strict=True)
 
@@ -211,21 +210,23 @@ def trained(spec: ModelSpec, data: Dataset) -> Forecaster:
     return forecaster
 
 
-others = st.lists(st.floats(0.1, 1e6), min_size=1, max_size=9)
+new_values = st.lists(st.floats(0.1, 1e6), min_size=1, max_size=9)
 
 
 @repeatable
-@given(panel=panels(least=30), horizon=st.integers(1, 3), length=st.integers(1, 4), values=others, data=st.data())
-def test_no_baseline_knows_what_comes(
+@given(panel=panels(least=30), horizon=st.integers(1, 3), length=st.integers(1, 4), values=new_values, data=st.data())
+def test_no_baseline_looks_ahead(
     panel: Panel, horizon: int, length: int, values: list[float], data: st.DataObject
 ) -> None:
     cutoff = data.draw(st.integers(12, 25))
-    other = changed(panel, cutoff, values)
+    other = change_from(panel, cutoff, values)
     train = origins_within(panel, panel.starts, panel.starts + cutoff, length, 1)
     for name in BASELINES:
-        first, second = (fit_baseline(name, known, train, length, horizon, 3) for known in (panel, other))
-        same_before(first.predict, panel, other, cutoff, length)
-        same_before(lambda known, origins, own=second: own.predict(panel, origins), panel, other, cutoff, length)
+        first, second = (fit_baseline(name, one, train, length, horizon, 3) for one in (panel, other))
+        assert_same_forecasts(first.predict, panel, other, cutoff, length)
+        assert_same_forecasts(
+            lambda _, origins, model=second: model.predict(panel, origins), panel, other, cutoff, length
+        )
         np.testing.assert_array_equal(
             first.predict(panel, panel.starts + cutoff), second.predict(other, panel.starts + cutoff)
         )
@@ -251,10 +252,10 @@ models = st.builds(
     horizon=st.integers(1, 3),
     scale=st.sampled_from(["none", "standard", "robust"]),
     transform=st.sampled_from(["none", "log", "difference"]),
-    values=others,
+    values=new_values,
     data=st.data(),
 )
-def test_no_recurrent_network_and_no_interval_knows_what_comes(
+def test_no_recurrent_network_and_no_interval_looks_ahead(
     panel: Panel, model: str, recurrent: RecurrentSpec, values: list[float], data: st.DataObject, **options: Any
 ) -> None:
     window = WindowSpec.model_validate({"length": 4, "short": "pad", **options})
@@ -262,42 +263,42 @@ def test_no_recurrent_network_and_no_interval_knows_what_comes(
     prepared = dataset(panel, window)
     forecaster = trained(spec, prepared)
     cutoff = data.draw(st.integers(5, 39))
-    other = changed(panel, cutoff, values)
-    same_before(forecaster.predict, panel, other, cutoff, 4)
+    other = change_from(panel, cutoff, values)
+    assert_same_forecasts(forecaster.predict, panel, other, cutoff, 4)
     forecaster.intervals = calibrate(forecaster, prepared, 90, 5)
     ends = panel.starts + cutoff
-    first, second = (forecaster.forecast_columns(known.head(ends), 5) for known in (panel, other))
-    assert set(first) == set(forecaster.column_names())
+    first, second = (forecaster.forecast_panel(cut_short(one, ends), 5) for one in (panel, other))
+    assert set(first) == set(forecaster.forecast_column_names())
     for name in first:
         np.testing.assert_array_equal(first[name], second[name], strict=True)
 
 
 @settings(repeatable, max_examples=25)
-@given(panel=panels(least=40, most=50), values=others, data=st.data())
-def test_a_training_sees_nothing_behind_its_parts(panel: Panel, values: list[float], data: st.DataObject) -> None:
-    """Scales, weights and intervals come from training and validation; what the test part says changes no bit."""
+@given(panel=panels(least=40, most=50), values=new_values, data=st.data())
+def test_a_training_does_not_see_the_test_part(panel: Panel, values: list[float], data: st.DataObject) -> None:
+    """Scales, weights and intervals come from training and validation: the test part changes no bit of them."""
     window = WindowSpec(length=4, horizon=2, short="pad")
-    kind = data.draw(st.sampled_from(["gru", "numpy_rnn"]))
-    if kind == "numpy_rnn":
+    model = data.draw(st.sampled_from(["gru", "numpy_rnn"]))
+    if model == "numpy_rnn":
         window = WindowSpec(length=4, short="pad")
-    spec = ModelSpec(model=kind, window=window, recurrent=RecurrentSpec(hidden=2), season=3, **SMALL)
+    spec = ModelSpec(model=model, window=window, recurrent=RecurrentSpec(hidden=2), season=3, **SMALL)
     prepared = dataset(panel, window)
     new = panel.values.copy()
     for start, end in zip(prepared.parts.validation, prepared.parts.test, strict=True):
         new[start:end] = np.resize(values, end - start)
-    answers = []
-    for known in (panel, panel.with_values(new)):
-        data_now = dataset(known, window)
-        forecaster = trained(spec, data_now)
-        forecaster.intervals = calibrate(forecaster, data_now, 90, 4)
-        answers.append(forecaster.forecast_columns(known.head(prepared.parts.validation), 4))
-    for name in answers[0]:
-        np.testing.assert_array_equal(answers[0][name], answers[1][name], strict=True)
+    forecasts = []
+    for one in (panel, panel.with_values(new)):
+        prepared_again = dataset(one, window)
+        forecaster = trained(spec, prepared_again)
+        forecaster.intervals = calibrate(forecaster, prepared_again, 90, 4)
+        forecasts.append(forecaster.forecast_panel(cut_short(one, prepared.parts.validation), 4))
+    for name in forecasts[0]:
+        np.testing.assert_array_equal(forecasts[0][name], forecasts[1][name], strict=True)
 
 
 @settings(repeatable, max_examples=25)
-@given(panel=panels(least=30), model=st.sampled_from(["elman", "numpy_rnn"]), values=others, data=st.data())
-def test_neither_elman_nor_the_rnn_from_scratch_knows_what_comes(
+@given(panel=panels(least=30), model=st.sampled_from(["elman", "numpy_rnn"]), values=new_values, data=st.data())
+def test_neither_elman_nor_the_rnn_from_scratch_looks_ahead(
     panel: Panel, model: str, values: list[float], data: st.DataObject
 ) -> None:
     panel = panel.select(np.array([0]))
@@ -305,22 +306,22 @@ def test_neither_elman_nor_the_rnn_from_scratch_knows_what_comes(
     prepared = dataset(panel, window)
     forecaster = trained(ModelSpec(model=model, window=window, season=3, **SMALL), prepared)
     cutoff = data.draw(st.integers(5, 29))
-    same_before(forecaster.predict, panel, changed(panel, cutoff, values), cutoff, 4)
+    assert_same_forecasts(forecaster.predict, panel, change_from(panel, cutoff, values), cutoff, 4)
     ends = panel.starts + cutoff
-    first, second = (forecaster.extend(known, 5, ends) for known in (panel, changed(panel, cutoff, values)))
+    first, second = (forecaster.extend(one, 5, ends) for one in (panel, change_from(panel, cutoff, values)))
     np.testing.assert_array_equal(first, second, strict=True)
 
 
 @repeatable
-@given(panel=panels(least=30), values=others, cutoff=st.integers(12, 29), level=st.sampled_from([50, 90]))
-def test_the_size_of_an_interval_comes_from_errors_that_were_known(
+@given(panel=panels(least=30), values=new_values, cutoff=st.integers(12, 29), level=st.sampled_from([50, 90]))
+def test_the_half_width_of_an_interval_comes_from_known_errors(
     panel: Panel, values: list[float], cutoff: int, level: int
 ) -> None:
     ends = panel.starts + cutoff
-    sizes = []
-    for known in (panel, changed(panel, cutoff, values)):
-        origins = origins_within(known, known.starts, ends, 1, 1)
-        actual = actual_values(known, origins, 3, ends)  # [M, 3]
-        forecast = np.repeat(known.values[origins - 1, None], 3, axis=1)
-        sizes.append(Intervals(level, fixed_half_widths(actual, forecast, np.ones(len(origins)), level)).sizes)
-    np.testing.assert_array_equal(sizes[0], sizes[1], strict=True)
+    half_widths = []
+    for one in (panel, change_from(panel, cutoff, values)):
+        origins = origins_within(one, one.starts, ends, 1, 1)
+        actual = actual_values(one, origins, 3, ends)  # [M, 3]
+        forecast = np.repeat(one.values[origins - 1, None], 3, axis=1)  # [M, 3]
+        half_widths.append(fixed_half_widths(actual, forecast, np.ones(len(origins)), level))
+    np.testing.assert_array_equal(half_widths[0], half_widths[1], strict=True)

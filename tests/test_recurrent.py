@@ -17,6 +17,7 @@ from models.forecaster import Forecaster, build_network, layout_of, refuse_misfi
 from models.population.window_scaling import TrainingScales
 from models.recurrent import Recurrent
 from models.specs import ModelSpec, SplitSpec
+from tests.support.panels import cut_short
 
 LENGTH, HORIZON = 6, 3
 SPLIT = SplitSpec(validation=20, test=20)
@@ -141,10 +142,10 @@ def test_a_forecast_beyond_the_end_takes_what_is_known_from_the_rows_ahead_and_f
     original = covariates(PANEL)
     cut = replace(PANEL, covariates=replace(original, ahead=tuple(rows[:9] for rows in original.ahead)))
     origins = np.array([end - 2, end])
-    expected = forecaster.predict(cut.head(np.array([end, 120, 210])), origins)
+    expected = forecaster.predict(cut_short(cut, np.array([end, 120, 210])), origins)
     spoilt = changed(cut, end, column="sale")  # from the first point of b on
     np.testing.assert_array_equal(forecaster.predict(spoilt, origins), expected)
-    ahead = forecaster.extend(PANEL.head(np.array([80, 200, 270])), 9, np.array([80]))  # c has no part in it
+    ahead = forecaster.extend(cut_short(PANEL, np.array([80, 200, 270])), 9, np.array([80]))  # c has no part in it
     np.testing.assert_allclose(forecaster.extend(PANEL, 9, np.array([80])), ahead, rtol=0, atol=1e-5)
     with pytest.raises(InputError, match=r"series 'a' has no 'sale' at 2024-01-05T03:00:00.*give rows up to"):
         forecaster.extend(cut, 10)

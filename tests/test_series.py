@@ -472,7 +472,7 @@ def test_covariates_are_read_beside_the_values(csv: Write) -> None:
     assert found.values.tolist() == [[50, 0, 5], [50, 1, 5], [70, 1, 8], [70, 0, 9]]
     np.testing.assert_array_equal(found.ahead[0], [[50, 0, float("nan")]])
     assert series.panel.values.tolist() == [1, 2, 3, 4]
-    assert series.notes[-1].startswith("filled 1 of 8 numbers of covariates")
+    assert series.notes[-1].startswith("filled 1 of 8 covariate numbers")
 
 
 def test_csv_and_parquet_give_the_same_covariates(csv: Write, tmp_path: Path) -> None:
@@ -510,7 +510,7 @@ def test_a_covariate_may_be_called_what_the_table_calls_something_else(csv: Writ
         ({"known": "note"}, "or name another column with --series.known"),
         ({"past": "open"}, "column 'open' has 'True' in row 1, which is not a number"),
         ({"past": "huge"}, "column 'huge' has inf in row 2, which is not finite"),
-        ({"static": "temp"}, "series 'a' has both 1.0 and 2.0 in 'temp', which is to be static"),
+        ({"static": "temp"}, "series 'a' has both 1.0 and 2.0 in 'temp', which should be static"),
         ({"past": "none"}, "series 'a' has no number in 'none' up to its last value"),
     ],
 )

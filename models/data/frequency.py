@@ -1,4 +1,4 @@
-"""The step of a series' time axis: how it is found, and how it goes on."""
+"""The step of a time axis: inferred from its times, counted along, and continued."""
 
 import numpy as np
 import pandas as pd
@@ -14,59 +14,66 @@ CALENDARS = ("MS", "ME", "B")
 SEASONS = {"15min": 96, "30min": 48, "h": 24, "D": 7, "B": 5, "7D": 52}
 LARGEST_GAP_SHARE = 0.5
 LARGEST_TIME = 2**62
-"""Integer times stay below, so that the distance of two of them is an int64 too."""
+"""Integer times must be smaller in size, so that the distance of two of them is an int64 too."""
 FIRST_SECOND, LAST_SECOND = np.datetime64("0001-01-01T00:00:00"), np.datetime64("9999-12-31T23:59:59")
 SHORTEST_MONTH = 28 * 86_400_000_000
-"""Microseconds from which a step may be a month."""
+"""The shortest step, in microseconds, that may be a month."""
 
 
-def infer_step(series: list[np.ndarray], names: list[str]) -> Step:
-    """The one step on whose grid every series lies.
+def infer_step(series_times: list[np.ndarray], names: list[str]) -> Step:
+    """Return the one step whose grid holds the times of every series.
 
-    **Arguments:** `series`, the sorted, distinct times of each series (int64 or datetime64[us]), and their `names`.
+    **Arguments:** `series_times`, the sorted, distinct times of each series (int64 or datetime64[us]), and their
+    `names`.
 
-    **Raises:** `InputError` where the times follow no common step, or where no series has two of them.
+    **Raises:** `InputError` if the times follow no common step, or if they are timestamps and no series has two.
     """
-    gaps = np.concatenate([np.diff(times).astype(np.int64) for times in series])
+    gaps = np.concatenate([np.diff(times).astype(np.int64) for times in series_times])
+    timestamps = series_times[0].dtype.kind == "M"
     if len(gaps) == 0:
-        if series[0].dtype.kind != "M":
+        if not timestamps:
             return 1
-        raise InputError(f"series '{names[0]}' has one time only, {series[0][0]}, which tells no step; give more rows")
-    common = int(np.bincount(gaps).argmax()) if gaps.max() < 1_000_000 else _most_common(gaps)
-    if series[0].dtype.kind != "M":
-        return _fixed(series, names, common)
-    if common < SHORTEST_MONTH and (gaps == common).all():
-        return _alias(common)
-    calendar = _calendar(series)
+        raise InputError(
+            f"series '{names[0]}' has only one time, {series_times[0][0]}, from which no step can be found; "
+            "give more rows"
+        )
+    common_gap = int(np.bincount(gaps).argmax()) if gaps.max() < 1_000_000 else _most_common(gaps)
+    if not timestamps:
+        _refuse_off_grid(series_times, names, common_gap)
+        return common_gap
+    if common_gap < SHORTEST_MONTH and (gaps == common_gap).all():
+        return _alias(common_gap)
+    calendar = _calendar_step(series_times)
     if calendar:
         return calendar
-    _fixed(series, names, common)
-    return _alias(common)
+    _refuse_off_grid(series_times, names, common_gap)
+    return _alias(common_gap)
 
 
 def positions(times: np.ndarray, step: Step) -> np.ndarray:
-    """Where each of the sorted `times` lies on the grid that starts at the first one: int64, from 0."""
+    """Return the position of each of the sorted `times` on the grid that starts at the first one: int64, from 0."""
     if isinstance(step, int):
         return (times - times[0]) // step
-    every, unit = _taken_apart(step)
+    multiple, unit = _split_alias(step)
     if unit in CALENDARS:
-        ranks = _ranks(times, unit)
-        return (ranks - ranks[0]) // every
+        indices = _calendar_indices(times, unit)
+        return (indices - indices[0]) // multiple
     return (times - times[0]).astype(np.int64) // _microseconds(step)
 
 
 def times_from(first: np.generic, step: Step, count: int) -> np.ndarray:
-    """The `count` times of the grid that starts at `first`, which is included.
+    """Return the `count` times of the grid that starts at `first`, which is included.
 
-    **Raises:** `InputError` where there is no time so late.
+    **Raises:** `InputError` if the grid would leave the range of times.
     """
     if isinstance(step, int):
         too_late = int(first) + step * (count - 1) >= LARGEST_TIME
     else:
-        too_late = bool((_timestamp_before(np.array([first], "datetime64[us]"), step, 1 - count) > LAST_SECOND).any())
+        last = _timestamps_before(np.array([first], "datetime64[us]"), step, 1 - count)
+        too_late = bool((last > LAST_SECOND).any())
     if too_late:
         raise InputError(
-            f"no time lies {count - 1} steps of {step} behind {first}; forecast fewer steps, or check the time column"
+            f"no time lies {count - 1} steps of {step} after {first}; forecast fewer steps, or check the time column"
         )
     if isinstance(step, int):
         return np.asarray(np.int64(first) + step * np.arange(count))
@@ -75,16 +82,16 @@ def times_from(first: np.generic, step: Step, count: int) -> np.ndarray:
 
 
 def time_before(first: np.generic, step: Step, count: int) -> np.generic:
-    """The time from which the grid takes `count` steps to `first`.
+    """Return the time that lies `count` steps before `first`.
 
-    **Raises:** `InputError` where there is no time so early.
+    **Raises:** `InputError` if the grid would leave the range of times.
     """
     if isinstance(step, int):
         number = int(first) - step * count
         if number > -LARGEST_TIME:
             return np.int64(number)
     else:
-        time = _timestamp_before(np.array([first], "datetime64[us]"), step, count)
+        time = _timestamps_before(np.array([first], "datetime64[us]"), step, count)
         if (time >= FIRST_SECOND).all():
             return time[0]
     raise InputError(
@@ -93,40 +100,40 @@ def time_before(first: np.generic, step: Step, count: int) -> np.generic:
     )
 
 
-def _timestamp_before(first: np.ndarray, step: str, count: int) -> np.ndarray:
-    """The time `count` steps before each of the times `first`; below 0, so many behind it."""
-    every, unit = _taken_apart(step)
+def _timestamps_before(times: np.ndarray, step: str, count: int) -> np.ndarray:
+    """Return the timestamps `count` steps before each of `times`, or after it if `count` is negative."""
+    multiple, unit = _split_alias(step)
     if unit not in CALENDARS:
-        far = max(-(2**62), min(_microseconds(step) * count, 2**62))
-        return np.asarray(first - np.timedelta64(far, "us"))
-    day = first.astype("datetime64[D]")
+        distance = max(-(2**62), min(_microseconds(step) * count, 2**62))
+        return np.asarray(times - np.timedelta64(distance, "us"))
+    day = times.astype("datetime64[D]")
     if unit == "B":
-        return np.asarray(np.busday_offset(day, -count) + (first - day))
-    behind = int(unit == "ME")  # the last day of a month is the one before the next month
-    month = day.astype("datetime64[M]") + behind - every * count
-    return np.asarray(month.astype("datetime64[D]") - behind + (first - day))
+        return np.asarray(np.busday_offset(day, -count) + (times - day))
+    shift = int(unit == "ME")  # the last day of a month is the one before the next month
+    month = day.astype("datetime64[M]") + shift - multiple * count
+    return np.asarray(month.astype("datetime64[D]") - shift + (times - day))
 
 
-def usual_season(step: Step) -> int:
-    """The steps after which such a series commonly repeats; 1 where nothing is usual."""
+def default_season(step: Step) -> int:
+    """Return the number of steps after which such a series commonly repeats; 1 if there is no common season."""
     if isinstance(step, int):
         return 1
-    every, unit = _taken_apart(step)
+    multiple, unit = _split_alias(step)
     if unit in ("MS", "ME"):
-        return 12 // every if 12 % every == 0 else 1
+        return 12 // multiple if 12 % multiple == 0 else 1
     return SEASONS.get(step, 1)
 
 
-def _taken_apart(step: str) -> tuple[int, str]:
-    """How many of which unit: "3MS" is 3 and "MS"."""
+def _split_alias(step: str) -> tuple[int, str]:
+    """Return the multiple and the unit of a step: 3 and "MS" for "3MS"."""
     unit = step.lstrip("0123456789")
     return int(step.removesuffix(unit) or 1), unit
 
 
 def _microseconds(step: str) -> int:
-    """The length of a step that is on no calendar."""
-    every, unit = _taken_apart(step)
-    return every * int(pd.Timedelta(f"1{unit}") // pd.Timedelta(1, "us"))
+    """Return the length of a fixed step."""
+    multiple, unit = _split_alias(step)
+    return multiple * int(pd.Timedelta(f"1{unit}") // pd.Timedelta(1, "us"))
 
 
 def _most_common(gaps: np.ndarray) -> int:
@@ -135,7 +142,7 @@ def _most_common(gaps: np.ndarray) -> int:
 
 
 def _alias(microseconds: int) -> str:
-    """A fixed step as pandas writes it, whole days as days."""
+    """Return a fixed step as pandas writes it, whole days as days."""
     step = pd.Timedelta(microseconds, "us")
     days, rest = divmod(step, pd.Timedelta(1, "D"))
     if rest == pd.Timedelta(0):
@@ -143,44 +150,48 @@ def _alias(microseconds: int) -> str:
     return str(to_offset(step).freqstr)
 
 
-def _fixed(series: list[np.ndarray], names: list[str], step: int) -> int:
-    """`step`, once every series is seen to lie on its grid without being mostly gaps."""
-    for times, name in zip(series, names, strict=True):
-        where = (times - times[0]).astype(np.int64)
-        off = np.flatnonzero(where % step)
+def _refuse_off_grid(series_times: list[np.ndarray], names: list[str], step: int) -> None:
+    """**Raises:** `InputError` if a series has times off the grid of a fixed step, or is mostly gaps."""
+    for times, name in zip(series_times, names, strict=True):
+        distances = (times - times[0]).astype(np.int64)
+        off = np.flatnonzero(distances % step)
         if len(off):
             raise InputError(
                 f"series '{name}' is irregular: {times[off[0]]} comes after {times[off[0] - 1]}, but the usual step is "
-                f"{_spoken(step, times)}; resample it to one step first"
+                f"{_describe_gap(step, times)}; resample it to one step first"
             )
-        length = where[-1] // step + 1
+        length = distances[-1] // step + 1
         if 1 - len(times) / length > LARGEST_GAP_SHARE:
             raise InputError(
                 f"series '{name}' has {len(times)} of the {length} times between {times[0]} and {times[-1]} in steps "
-                f"of {_spoken(step, times)}: too few; resample it, or check that its time column is read as intended"
+                f"of {_describe_gap(step, times)}: too few; resample it, or check that its time column is read as "
+                "intended"
             )
-    return step
 
 
-def _spoken(step: int, times: np.ndarray) -> str:
+def _describe_gap(step: int, times: np.ndarray) -> str:
     return str(pd.Timedelta(step, "us")) if times.dtype.kind == "M" else str(step)
 
 
-def _calendar(series: list[np.ndarray]) -> str | None:
-    """The calendar whose days the times are, most of which are there; of months, one in so many."""
+def _calendar_step(series_times: list[np.ndarray]) -> str | None:
+    """Return the calendar step whose grid holds all times and is not mostly gaps; None if there is none.
+
+    It may be a multiple of months, but not of business days.
+    """
     for unit in CALENDARS:
-        if not all(_on_calendar(times, unit) for times in series):
+        if not all(_is_on_calendar(times, unit) for times in series_times):
             continue
-        ranks = [_ranks(times, unit) for times in series]
-        every = 1 if unit == "B" else int(np.gcd.reduce(np.concatenate([np.diff(rank) for rank in ranks])))
-        lengths = [(rank[-1] - rank[0]) // every + 1 for rank in ranks]
-        if all(1 - len(rank) / length <= LARGEST_GAP_SHARE for rank, length in zip(ranks, lengths, strict=True)):
-            return unit if every == 1 else f"{every}{unit}"
+        indices = [_calendar_indices(times, unit) for times in series_times]
+        multiple = 1 if unit == "B" else int(np.gcd.reduce(np.concatenate([np.diff(index) for index in indices])))
+        lengths = [(index[-1] - index[0]) // multiple + 1 for index in indices]
+        gap_shares = [1 - len(index) / length for index, length in zip(indices, lengths, strict=True)]
+        if max(gap_shares) <= LARGEST_GAP_SHARE:
+            return unit if multiple == 1 else f"{multiple}{unit}"
     return None
 
 
-def _on_calendar(times: np.ndarray, unit: str) -> bool:
-    """Whether the times are days of the calendar, all at the same time of day."""
+def _is_on_calendar(times: np.ndarray, unit: str) -> bool:
+    """Tell whether the times are days of the calendar, all at the same time of day."""
     days = times.astype("datetime64[D]")
     if np.ptp(times - days) != np.timedelta64(0):
         return False
@@ -190,8 +201,8 @@ def _on_calendar(times: np.ndarray, unit: str) -> bool:
     return bool((days == days.astype("datetime64[M]")).all())
 
 
-def _ranks(times: np.ndarray, unit: str) -> np.ndarray:
-    """How many days of the calendar came before each time, int64, counted from any one."""
+def _calendar_indices(times: np.ndarray, unit: str) -> np.ndarray:
+    """Return the index of each time in its calendar of months or business days, int64, counted from a fixed day."""
     days = times.astype("datetime64[D]")
     if unit == "B":
         return np.busday_count(np.datetime64("0001-01-01"), days)

@@ -1,4 +1,4 @@
-"""The reading of a long table: checked, sorted, told apart by series, and brought onto each series' grid."""
+"""Reading a long table: its rows are checked, assigned to their series, and placed on each series' time grid."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,51 +14,56 @@ from models.errors import InputError
 Fill = Literal["last", "linear", "error"]
 COLUMNS = ("unique_id", "ds", "y")
 LARGEST_VALUE = 1e100
-"""Values stay below, so that their differences, sums and squares are floats too."""
+"""Larger values are refused, so that differences, sums and squares of values are finite too."""
 
 
 @dataclass(frozen=True)
 class SeriesRows:
     """The rows of one series in the sorted table.
 
-    `rows` are all of them; its points begin at row `first` and end before row `stop`, and the rows from there on are
-    in the future. `start` is the time of row `first`, and `places` where the rows from it on lie on the grid, from 0.
+    `rows` are all its rows. `point_rows` are those from its first value to its last point; rows before them are
+    dropped, and rows after them lie in the future. `start_time` is the time of the first of `point_rows`, and
+    `grid_positions` are the positions on the time grid, from 0, of `point_rows` and of the future rows.
     """
 
     name: str
     rows: slice
-    first: int
-    stop: int
-    start: np.generic
-    places: np.ndarray
+    point_rows: slice
+    start_time: np.generic
+    grid_positions: np.ndarray
 
     @property
-    def points(self) -> int:
-        """The number of points, gaps included."""
-        return int(self.places[self.stop - self.first - 1]) + 1
+    def n_points(self) -> int:
+        """The number of points of the series, gaps included."""
+        return int(self.grid_positions[self.point_rows.stop - self.point_rows.start - 1]) + 1
 
 
 def find_series(ordered: pd.DataFrame, with_future: bool) -> tuple[list[SeriesRows], Step]:
-    """Each series of the sorted table, and their step; `with_future` if rows behind the last value are no points.
+    """Return the rows of each series of the sorted table, and the step that all follow.
 
-    **Raises:** `InputError` where times are doubled or follow no step, or a series has no value.
+    Rows after the last value of a series are future rows if `with_future`, and otherwise points without a value.
+
+    **Raises:** `InputError` if a series has a time twice, if times follow no common step, or if a series has no value.
     """
-    _refuse_doubles(ordered)
-    names, bounds = _bounds(ordered["unique_id"])
+    _refuse_duplicates(ordered)
+    names, bounds = _series_bounds(ordered["unique_id"])
     times, present = ordered["ds"].to_numpy(), np.isfinite(ordered["y"].to_numpy())
-    rows = [slice(a, b) for a, b in pairwise(bounds.tolist())]
-    points = [_from_first_value(part, present, name, with_future) for part, name in zip(rows, names, strict=True)]
-    used = [times[part.start : row.stop] for part, row in zip(points, rows, strict=True)]
-    step = infer_step(used, names)
-    runs = [
-        SeriesRows(name, row, part.start, part.stop, when[0], positions(when, step))
-        for name, row, part, when in zip(names, rows, points, used, strict=True)
+    rows = [slice(begin, end) for begin, end in pairwise(bounds.tolist())]
+    points = [_find_point_rows(part, present, name, with_future) for part, name in zip(rows, names, strict=True)]
+    used_times = [times[part.start : row.stop] for part, row in zip(points, rows, strict=True)]
+    step = infer_step(used_times, names)
+    series_rows = [
+        SeriesRows(name, row, part, used[0], positions(used, step))
+        for name, row, part, used in zip(names, rows, points, used_times, strict=True)
     ]
-    return runs, step
+    return series_rows, step
 
 
-def checked_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """The three columns as text, int64 or datetime64[us], and float64, the rows numbered from 0."""
+def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the three columns as text, as int64 or datetime64[us], and as float64, the rows numbered from 0.
+
+    **Raises:** `InputError` if a column or all rows are missing, or a cell cannot be used.
+    """
     for name in COLUMNS:
         if name not in frame.columns:
             raise InputError(f"the table has no column '{name}'; it needs unique_id, ds and y")
@@ -84,22 +89,22 @@ def checked_frame(frame: pd.DataFrame) -> pd.DataFrame:
             "the cell empty if it is missing"
         )
     ids = frame["unique_id"].astype(str).reset_index(drop=True)
-    return pd.DataFrame({"unique_id": ids, "ds": _checked_times(frame["ds"].to_numpy()), "y": values})
+    return pd.DataFrame({"unique_id": ids, "ds": _check_times(frame["ds"].to_numpy()), "y": values})
 
 
-def _checked_times(times: np.ndarray) -> np.ndarray:
-    """The times as int64 or datetime64[us]."""
+def _check_times(times: np.ndarray) -> np.ndarray:
+    """Return the times as int64 or datetime64[us]."""
     if times.dtype.kind in "iu":
         exact = times.astype(np.int64)
-        far = (times <= -LARGEST_TIME) | (times >= LARGEST_TIME)
+        too_far = (times <= -LARGEST_TIME) | (times >= LARGEST_TIME)
     elif times.dtype.kind == "M":
         exact = times.astype("datetime64[us]")
         seconds = times.astype("datetime64[s]")
-        far = (seconds < FIRST_SECOND) | (seconds > LAST_SECOND)
+        too_far = (seconds < FIRST_SECOND) | (seconds > LAST_SECOND)
     else:
         raise InputError(f"the column ds holds {times.dtype}, not integers or timestamps without a zone; convert it")
     for wrong, fault in (
-        (far, "too far away; check the column and its unit"),
+        (too_far, "too far away; check the column and its unit"),
         (exact != times, "too fine; round it to microseconds"),
     ):
         rows = np.flatnonzero(wrong)
@@ -108,98 +113,99 @@ def _checked_times(times: np.ndarray) -> np.ndarray:
     return exact
 
 
-def sorting_note(ordered: pd.DataFrame, runs: Sequence[SeriesRows]) -> list[str]:
-    """What to tell where the sorted rows, by their numbers in the table, were not in order within their series."""
+def sorting_note(ordered: pd.DataFrame, series_rows: Sequence[SeriesRows]) -> list[str]:
+    """Return a note if the rows of a series were not in the order of time; the index holds the original row numbers."""
     late = np.diff(ordered.index.to_numpy()) < 0
-    late[[run.rows.start - 1 for run in runs[1:]]] = False  # from one series to the next
+    late[[series.rows.start - 1 for series in series_rows[1:]]] = False  # from one series to the next
     count = int(late.sum())
-    return [f"sorted the rows by time: {count} of {len(ordered)} stood behind a later one"] if count else []
+    return [f"sorted the rows by time: {count} of {len(ordered)} came after a later one"] if count else []
 
 
-def range_notes(runs: Sequence[SeriesRows]) -> list[str]:
-    """How many rows come before the first value of their series, or behind the last one as future rows."""
-    total = sum(run.rows.stop - run.rows.start for run in runs)
-    before, behind = (
-        sum(run.first - run.rows.start for run in runs),
-        sum(run.rows.stop - run.stop for run in runs),
-    )
+def range_notes(series_rows: Sequence[SeriesRows]) -> list[str]:
+    """Return notes on rows before the first value of their series, and on future rows."""
+    total = sum(series.rows.stop - series.rows.start for series in series_rows)
+    before = sum(series.point_rows.start - series.rows.start for series in series_rows)
+    future = sum(series.rows.stop - series.point_rows.stop for series in series_rows)
     notes = []
     if before:
         notes.append(f"left out {before} of {total} rows, which come before the first value of their series")
-    if behind:
-        notes.append(f"took {behind} of {total} rows, which come behind the last value of their series, as future rows")
+    if future:
+        notes.append(f"took {future} of {total} rows, which come after the last value of their series, as future rows")
     return notes
 
 
-def _refuse_doubles(ordered: pd.DataFrame) -> None:
-    doubled = ordered.duplicated(["unique_id", "ds"]).to_numpy()
-    if doubled.any():
-        row = ordered[doubled].iloc[0]
+def _refuse_duplicates(ordered: pd.DataFrame) -> None:
+    duplicated = ordered.duplicated(["unique_id", "ds"]).to_numpy()
+    if duplicated.any():
+        row = ordered[duplicated].iloc[0]
         raise InputError(
-            f"series '{row['unique_id']}' has the time {row['ds']} twice (row {ordered.index[doubled][0] + 1}); "
+            f"series '{row['unique_id']}' has the time {row['ds']} twice (row {ordered.index[duplicated][0] + 1}); "
             "keep one row a time, or name the column that tells the series apart with --series.id"
         )
 
 
-def _bounds(ids: pd.Series) -> tuple[list[str], np.ndarray]:
-    """The sorted series' names and where each begins, with the end of the last."""
+def _series_bounds(ids: pd.Series) -> tuple[list[str], np.ndarray]:
+    """Return the names of the N series, and the first row of each followed by the number of rows, [N + 1]."""
     codes, names = pd.factorize(ids)
     changes = np.flatnonzero(np.diff(codes)) + 1
     return [str(name) for name in names], np.concatenate([[0], changes, [len(ids)]])
 
 
-def _from_first_value(rows: slice, present: np.ndarray, name: str, to_last_value: bool) -> slice:
-    """The rows from the first one with a value on, where asked for up to the last one with a value."""
-    there = np.flatnonzero(present[rows])
-    if len(there) == 0:
+def _find_point_rows(rows: slice, present: np.ndarray, name: str, to_last_value: bool) -> slice:
+    """Return the rows of a series from the first that has a value, to the last that has one if `to_last_value`."""
+    with_value = np.flatnonzero(present[rows])
+    if len(with_value) == 0:
         raise InputError(f"series '{name}' has no value at all; remove it, or check --series.value")
-    return slice(rows.start + int(there[0]), rows.start + int(there[-1]) + 1 if to_last_value else rows.stop)
+    end = rows.start + int(with_value[-1]) + 1 if to_last_value else rows.stop
+    return slice(rows.start + int(with_value[0]), end)
 
 
-def on_grid(values: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The values [R] or [R, F] at every place from 0 to the last one, NaN where there is none."""
-    if places[-1] + 1 == len(places):
+def place_on_grid(values: np.ndarray, grid_positions: np.ndarray) -> np.ndarray:
+    """Return the values [rows] or [rows, F] at every position from 0 to the last one, NaN where there is no row."""
+    if grid_positions[-1] + 1 == len(grid_positions):
         return values
-    grid = np.full((places[-1] + 1, *values.shape[1:]), np.nan, values.dtype)
-    grid[places] = values
+    grid = np.full((grid_positions[-1] + 1, *values.shape[1:]), np.nan, values.dtype)
+    grid[grid_positions] = values
     return grid
 
 
 def fill_gaps(
-    grids: Sequence[np.ndarray], runs: Sequence[SeriesRows], step: Step, fill: Fill
+    grids: Sequence[np.ndarray], series_rows: Sequence[SeriesRows], step: Step, fill: Fill
 ) -> tuple[np.ndarray, list[str]]:
-    """The values of all series end to end, [P], without gaps, and what is to be told of that.
+    """Return the values of all series end to end without gaps, [P], and a note if there were any.
 
-    **Raises:** `InputError` with the first gap where `fill` is "error".
+    **Raises:** `InputError` that names the first gap, if `fill` is "error".
     """
     missing = int(sum((~np.isfinite(grid)).sum() for grid in grids))
     if not missing:
         return np.concatenate(grids), []
     if fill == "error":
-        raise InputError(_first_gap(grids, runs, step, missing))
+        raise InputError(_describe_first_gap(grids, series_rows, step, missing))
     rule = {"last": "the last value before", "linear": "a straight line to the next value"}[fill]
     total = sum(len(grid) for grid in grids)
     note = f"filled {missing} of {total} values that were missing with {rule} (series.fill={fill})"
     return np.concatenate([_fill(grid, fill) for grid in grids]), [note]
 
 
-def _fill(grid: np.ndarray, rule: Fill) -> np.ndarray:
-    known = np.isfinite(grid)
-    if known.all():
+def _fill(grid: np.ndarray, fill: Fill) -> np.ndarray:
+    present = np.isfinite(grid)
+    if present.all():
         return grid
-    at = np.flatnonzero(known)
-    if rule == "linear":
-        return np.interp(np.arange(len(grid)), at, grid[at])
-    return grid[at][np.cumsum(known) - 1]
+    places = np.flatnonzero(present)
+    if fill == "linear":
+        return np.interp(np.arange(len(grid)), places, grid[places])
+    return grid[places][np.cumsum(present) - 1]
 
 
-def _first_gap(grids: Sequence[np.ndarray], runs: Sequence[SeriesRows], step: Step, missing: int) -> str:
-    for grid, run in zip(grids, runs, strict=True):
+def _describe_first_gap(
+    grids: Sequence[np.ndarray], series_rows: Sequence[SeriesRows], step: Step, missing: int
+) -> str:
+    for grid, series in zip(grids, series_rows, strict=True):
         gaps = np.flatnonzero(~np.isfinite(grid))
         if len(gaps):
-            when = times_from(run.start, step, gaps[0] + 1)[-1]
+            time = times_from(series.start_time, step, gaps[0] + 1)[-1]
             return (
-                f"series '{run.name}' has no value at {when} ({missing} are missing in all); "
+                f"series '{series.name}' has no value at {time} ({missing} are missing in all); "
                 "choose --series.fill last or linear"
             )
     raise AssertionError("there is a gap")

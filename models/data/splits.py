@@ -1,4 +1,4 @@
-"""Chronological parts: what is trained on, what chooses, and what is only reported; and series too short for them."""
+"""Chronological splits: training, validation and test part of each series; and series too short for them."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from models.display import printable
 from models.errors import InputError
 from models.specs import SplitSpec, WindowSpec
 
-NAMED = 5
+MOST_NAMED = 5
 """Series that a note names one by one."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Where each series' parts end, int64 [N] each: training, then validation, then test."""
+    """The end of each part of each series, int64 [N] each: training, then validation, then test."""
 
     train: np.ndarray
     validation: np.ndarray
@@ -24,110 +24,119 @@ class Split:
 
 
 def split_panel(panel: Panel, spec: SplitSpec) -> Split:
-    """Cut every series in time order. What `train` leaves at the end, where it is given, is unused.
+    """Split every series in time order. If `spec.train` is given, points that are left at the end are unused.
 
-    **Raises:** `InputError` where the parts ask for more points than a series has.
+    **Raises:** `InputError` if the parts ask for more points than a series has.
     """
-    parts = _cut(panel, spec)
-    short = np.flatnonzero(_overfull(panel, parts))
+    split = _cut_series(panel, spec)
+    short = np.flatnonzero(_exceeds_series(panel, split))
     if len(short):
         n = short[0]
-        train, validation, test = np.diff([panel.starts[n], parts.train[n], parts.validation[n], parts.test[n]])
+        train, validation, test = np.diff([panel.starts[n], split.train[n], split.validation[n], split.test[n]])
         raise InputError(
             f"series '{panel.ids[n]}' has {panel.ends[n] - panel.starts[n]} points: too few for a validation part of "
-            f"{validation} and a test part of {test} behind a training part of {max(train, 1)}; make --split.train, "
+            f"{validation} and a test part of {test} after a training part of {max(train, 1)}; make --split.train, "
             "--split.validation or --split.test smaller"
         )
-    return parts
+    return split
 
 
 def split_for_windows(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel, Split, list[str]]:
-    """The parts of a panel in which every series has room for a window, and what was done to get there.
+    """Split a panel so that every series has room for a window; returns the panel to use, its split, and notes.
 
-    As `window.short` says, a series that is too short is an error, left out, or gets its first value repeated in
-    front of its training part, and may then have no window in the others. One whose training part is constant, or
-    holds nothing but gaps to learn, is an error, left out, or kept.
+    `window.short` says what happens to a series that is too short: it is an error, the series is left out, or its first
+    value is repeated in front of its training part (its other parts may then have no window). A series whose training
+    part is constant, or has no observed value to learn, is an error, left out, or kept, in the same order.
 
     **Raises:** `InputError`.
     """
     if window.short == "error":
-        parts = split_panel(panel, spec)
-        refuse_constant_series(panel, parts.train)
-        _refuse_short_series(panel, parts, spec, window)
-        for n in np.flatnonzero(_unseen(panel, parts, window))[:1]:
+        split = split_panel(panel, spec)
+        refuse_constant_series(panel, split.train)
+        _refuse_short_series(panel, split, spec, window)
+        for n in np.flatnonzero(_has_no_target(panel, split, window))[:1]:
             raise InputError(
-                f"series '{panel.ids[n]}' has no value to learn behind the first {window.length} points of its "
+                f"series '{panel.ids[n]}' has no value to learn after the first {window.length} points of its "
                 "training part: all are missing there; leave it out, or see --window.short"
             )
-        return panel, parts, []
-    if window.short == "pad":
-        parts = split_panel(panel, spec)
-        lack = np.maximum(window.length + window.horizon - (parts.train - panel.starts), 0)  # [N]
-        padded = panel.padded(panel.ends - panel.starts + lack)
-        shift = padded.ends - panel.ends  # [N]
-        parts = Split(parts.train + shift, parts.validation + shift, parts.test + shift)
-        count = int((lack > 0).sum())
-        return padded, parts, [f"repeated the first value of {count} of {len(lack)} series in front"] if count else []
-    parts = _cut(panel, spec)
-    unfit = _overfull(panel, parts) | np.logical_or.reduce([room < 0 for _, room in _rooms(panel, parts, spec, window)])
-    unfit[constant_series(panel, np.maximum(parts.train, panel.starts + 1))] = True
-    unfit |= _unseen(panel, parts, window)
+        return panel, split, []
+    return _pad_short(panel, spec, window) if window.short == "pad" else _leave_out_unfit(panel, spec, window)
+
+
+def _pad_short(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel, Split, list[str]]:
+    split = split_panel(panel, spec)
+    lack = np.maximum(window.length + window.horizon - (split.train - panel.starts), 0)  # [N]
+    padded = panel.padded(panel.ends - panel.starts + lack)
+    shift = padded.ends - panel.ends  # [N]
+    split = Split(split.train + shift, split.validation + shift, split.test + shift)
+    count = int((lack > 0).sum())
+    return padded, split, [f"repeated the first value of {count} of {len(lack)} series in front"] if count else []
+
+
+def _leave_out_unfit(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel, Split, list[str]]:
+    split = _cut_series(panel, spec)
+    without_window = [room < 0 for _, room in _room_for_windows(panel, split, spec, window)]
+    unfit = _exceeds_series(panel, split) | np.logical_or.reduce(without_window)  # [N]
+    unfit[constant_series(panel, np.maximum(split.train, panel.starts + 1))] = True
+    unfit |= _has_no_target(panel, split, window)
     if unfit.all():
         raise InputError(
             f"all {len(unfit)} series are too short for windows of {window.length} values and {window.horizon} to "
             "forecast, or constant; make --window.length, --window.horizon or the parts smaller"
         )
-    left = [printable(panel.ids[n]) for n in np.flatnonzero(unfit)]
+    names = [printable(panel.ids[n]) for n in np.flatnonzero(unfit)]
     kept = panel.select(np.flatnonzero(~unfit))
-    told = ", ".join(left[:NAMED]) + (f" and {len(left) - NAMED} more" if len(left) > NAMED else "")
-    note = f"left out {len(left)} of {len(unfit)} series, too short for a window or constant: {told}"
-    return kept, split_panel(kept, spec), [note] if left else []
+    listed = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+    note = f"left out {len(names)} of {len(unfit)} series, too short for a window or constant: {listed}"
+    return kept, split_panel(kept, spec), [note] if names else []
 
 
-def _cut(panel: Panel, spec: SplitSpec) -> Split:
+def _cut_series(panel: Panel, spec: SplitSpec) -> Split:
+    """Return the split as asked for, although a series may be too short for it."""
     lengths = panel.ends - panel.starts
-    validation, test = _points(spec.validation, lengths), _points(spec.test, lengths)
-    train = lengths - validation - test if spec.train is None else np.maximum(_points(spec.train, lengths), 1)
-    first = panel.starts + train
-    return Split(train=first, validation=first + validation, test=first + validation + test)
+    validation, test = _count_points(spec.validation, lengths), _count_points(spec.test, lengths)
+    train = lengths - validation - test if spec.train is None else np.maximum(_count_points(spec.train, lengths), 1)
+    train_ends = panel.starts + train
+    return Split(train=train_ends, validation=train_ends + validation, test=train_ends + validation + test)
 
 
-def _unseen(panel: Panel, parts: Split, window: WindowSpec) -> np.ndarray:
-    """Whether a training part has no observed value behind its first window, bool [N]."""
-    seen = np.concatenate([[0], np.cumsum(panel.observed)])  # [P + 1]
-    end = np.clip(parts.train, panel.starts, panel.ends)  # a series may be too short for its training part
-    return seen[end] == seen[np.minimum(panel.starts + window.length, end)]
+def _has_no_target(panel: Panel, split: Split, window: WindowSpec) -> np.ndarray:
+    """Tell which training parts have no observed value after their first window, bool [N]."""
+    counts = np.concatenate([[0], np.cumsum(panel.observed)])  # [P + 1], observed values before each point
+    ends = np.clip(split.train, panel.starts, panel.ends)  # a series may be too short for its training part
+    return counts[ends] == counts[np.minimum(panel.starts + window.length, ends)]
 
 
-def _overfull(panel: Panel, parts: Split) -> np.ndarray:
-    """Whether the parts ask for more than a series has, bool [N]."""
-    return (parts.train <= panel.starts) | (parts.test > panel.ends)
+def _exceeds_series(panel: Panel, split: Split) -> np.ndarray:
+    """Tell which series have fewer points than their parts ask for, bool [N]."""
+    return (split.train <= panel.starts) | (split.test > panel.ends)
 
 
-def _points(share: float, lengths: np.ndarray) -> np.ndarray:
+def _count_points(share: float, lengths: np.ndarray) -> np.ndarray:
+    """Return the points of a part in series of these lengths, [N]; below 1 `share` is a share, else a number."""
     if share < 1:
         return np.floor(np.round(share * lengths, 6)).astype(np.int64)  # 0.58 of 50 is 29, not 28.999...
     return np.full(len(lengths), min(share, 2**53)).astype(np.int64)
 
 
-def _rooms(panel: Panel, parts: Split, spec: SplitSpec, window: WindowSpec) -> list[tuple[str, np.ndarray]]:
-    """How many points each part that is asked for has beyond those of one window, [N], by the part's full name."""
-    cuts = [("training", panel.starts, parts.train)]
+def _room_for_windows(panel: Panel, split: Split, spec: SplitSpec, window: WindowSpec) -> list[tuple[str, np.ndarray]]:
+    """Return the name of each part asked for, and how many points it has beyond those of one window, [N]."""
+    parts = [("training", panel.starts, split.train)]
     if spec.validation:
-        cuts.append(("validation", parts.train, parts.validation))
+        parts.append(("validation", split.train, split.validation))
     if spec.test:
-        cuts.append(("test", parts.validation, parts.test))
+        parts.append(("test", split.validation, split.test))
     first = panel.starts + window.length
-    return [(name, end - np.maximum(begin, first) - window.horizon) for name, begin, end in cuts]
+    return [(name, end - np.maximum(begin, first) - window.horizon) for name, begin, end in parts]
 
 
-def _refuse_short_series(panel: Panel, parts: Split, spec: SplitSpec, window: WindowSpec) -> None:
-    points = np.diff(np.stack([panel.starts, parts.train, parts.validation, parts.test]), axis=0)
-    for name, room in _rooms(panel, parts, spec, window):
+def _refuse_short_series(panel: Panel, split: Split, spec: SplitSpec, window: WindowSpec) -> None:
+    lengths = np.diff(np.stack([panel.starts, split.train, split.validation, split.test]), axis=0)  # [3, N]
+    for name, room in _room_for_windows(panel, split, spec, window):
         for n in np.flatnonzero(room < 0)[:1]:
-            own = points[["training", "validation", "test"].index(name), n]
+            points = lengths[["training", "validation", "test"].index(name), n]
             raise InputError(
-                f"series '{panel.ids[n]}' is too short: its {name} part has {own} points, which hold no "
+                f"series '{panel.ids[n]}' is too short: its {name} part has {points} points, which hold no "
                 f"window of {window.length} values and {window.horizon} to forecast; make --window.length or "
                 "--window.horizon smaller, give more points, or see --window.short"
             )

@@ -1,4 +1,4 @@
-"""What a user can set: the same models are the command line's options and Prefect's form."""
+"""Everything that a user can set: command-line options and Prefect's form are made from these specs."""
 
 from models.specs.base import LONGEST_NAME, Spec
 from models.specs.data import Season, SeriesSpec, SplitSpec, WindowSpec, change_source
@@ -15,19 +15,19 @@ from models.specs.networks import (
     Seed,
 )
 from models.specs.runs import (
-    Ahead,
-    Bound,
+    BacktestHorizon,
     Device,
     FreeRun,
     GateSpec,
     Horizon,
     IntervalSpec,
-    Most,
+    MostForecasts,
     Output,
-    Recent,
+    RecentForecasts,
     RecipeName,
     Reference,
     RefitSpec,
+    SkillBound,
     Stride,
     TestPoints,
 )
@@ -36,8 +36,7 @@ __all__ = [
     "LONGEST_NAME",
     "MODELS",
     "RECURRENT",
-    "Ahead",
-    "Bound",
+    "BacktestHorizon",
     "Device",
     "ElmanSpec",
     "FitSpec",
@@ -47,11 +46,11 @@ __all__ = [
     "IntervalSpec",
     "ModelSpec",
     "Models",
-    "Most",
+    "MostForecasts",
     "NumpyRNNSpec",
     "Output",
     "Precision",
-    "Recent",
+    "RecentForecasts",
     "RecipeName",
     "RecurrentSpec",
     "Reference",
@@ -59,6 +58,7 @@ __all__ = [
     "Season",
     "Seed",
     "SeriesSpec",
+    "SkillBound",
     "Spec",
     "SplitSpec",
     "Stride",

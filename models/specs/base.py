@@ -1,4 +1,4 @@
-"""What every spec is: frozen, checked, and told with its bounds."""
+"""The base of all specs: frozen, validated, and described with their bounds."""
 
 from typing import Annotated, Any
 
@@ -8,23 +8,23 @@ from models.display import printable
 from models.specs.bounds import add_bounds
 
 LONGEST_NAME = 120
-"""Characters of a name that a user gives: of a series, of a recipe."""
+"""Most characters of a name that a user gives to a series or a recipe."""
 
 
 class Spec(BaseModel):
-    """A frozen part of a recipe; unknown fields are refused, and the descriptions tell the bounds."""
+    """A frozen part of a recipe; it refuses unknown fields, and the descriptions of its fields state their bounds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **given: Any) -> None:
-        super().__pydantic_init_subclass__(**given)
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
         add_bounds(cls.model_fields)
-        cls.model_rebuild(force=True)  # so that the schema has them too
+        cls.model_rebuild(force=True)  # so that the schema has the bounds too
 
 
 def split_commas(names: object) -> object:
-    """`rnn,gru`, as typed on a command line, is two names."""
+    """Split names at commas, as in `rnn,gru` on a command line."""
     if isinstance(names, str):
         names = [names]
     if isinstance(names, list | tuple):
@@ -36,12 +36,12 @@ Names = Annotated[tuple[str, ...], BeforeValidator(split_commas)]
 """Several names, separated by commas."""
 
 
-def _name(text: str) -> str:
+def _clean_name(text: str) -> str:
     name = printable(text, LONGEST_NAME)
     if not name:
         raise ValueError("it should not be blank")
     return name
 
 
-Name = Annotated[str, AfterValidator(_name)]
-"""A name as it is shown, from the door on: in one line of bounded length, without what cannot be printed."""
+Name = Annotated[str, AfterValidator(_clean_name)]
+"""A name, made printable as soon as it is given: one line of bounded length."""

@@ -1,4 +1,4 @@
-"""Where a series comes from, how it is cut into parts and windows, and in which scale it is seen."""
+"""Settings of the data: where a series comes from, how it is split, cut into windows, transformed and scaled."""
 
 import json
 from typing import Annotated, Any, Literal, Self
@@ -10,72 +10,84 @@ from models.specs.base import Name, Names, Spec
 
 Season = Annotated[
     int | None,
-    Field(ge=1, le=1_000_000, description="Points a season, for the seasonal baseline; by default from the time axis."),
+    Field(
+        ge=1,
+        le=1_000_000,
+        description="Points of one season, for the seasonal baseline; by default it follows from the time step.",
+    ),
 ]
 
 
-MOST_NAMED = 70_000
-"""Characters, as JSON, of the columns' names: MLflow keeps up to 100,000 of all that a version was trained on."""
+MOST_NAME_CHARACTERS = 70_000
+"""Most characters of all column names as JSON: MLflow keeps 100,000 about the data that a version was trained on."""
 
 
 class SeriesSpec(Spec):
     """Where the series comes from: a generated wave, or a CSV or Parquet file."""
 
-    path: str | None = Field(None, description="CSV or Parquet file with one row a point.")
-    id: str | None = Field(None, description="Column that names the series; 'unique_id' if there is one.")
-    time: str | None = Field(None, description="Column of timestamps or integers; 'ds' if there is one.")
-    value: str | None = Field(None, description="Column of values; 'y' if there is one.")
-    past: Names = Field((), description="Covariates known up to the present: columns of numbers, by commas.")
+    path: str | None = Field(None, description="CSV or Parquet file with one row for each point.")
+    id: str | None = Field(
+        None, description="Column with the names of the series; by default 'unique_id', if the table has it."
+    )
+    time: str | None = Field(
+        None, description="Column of times, timestamps or integers; by default 'ds', if the table has it."
+    )
+    value: str | None = Field(None, description="Column of values; by default 'y', if the table has it.")
+    past: Names = Field(
+        (),
+        description="Columns of covariates that are known up to the present, such as weather; separated by commas.",
+    )
     known: Names = Field(
-        (), description="Covariates known ahead, such as holidays: columns whose future rows have no value yet."
+        (), description="Columns of covariates that are known ahead, such as holidays, in future rows without a value."
     )
-    static: Names = Field(
-        (), description="Covariates of a series as a whole: columns of numbers, the same in its rows."
-    )
+    static: Names = Field((), description="Columns of covariates that have one number for each series.")
     fill: Literal["last", "linear", "error"] = Field(
         "last",
-        description="Missing values: repeat the last one, draw a line to the next (which looks ahead), or stop. "
-        "A filled value is never a target.",
+        description="What to do with missing values: repeat the last one, draw a line to the next one (which looks "
+        "ahead), or stop with an error. A filled value is never a target.",
     )
     name: Name | None = Field(
-        None, description="What the series is called in the registry; by default the file or the wave."
+        None, description="Name of the series in the registry; by default that of the file or the wave."
     )
     wave: Literal["sine", "cosine"] | None = Field(None, description="Generate this wave instead of reading a file.")
-    start: float = Field(0.0, description="First argument of the wave, in radians.")
-    stop: float = Field(100.0, description="Last argument of the wave, in radians.")
+    start: float = Field(0.0, description="Where the wave starts, in radians.")
+    stop: float = Field(100.0, description="Where the wave stops, in radians.")
     points: int = Field(1000, ge=4, le=100_000_000, description="Number of points of the wave.")
 
     @model_validator(mode="after")
-    def _columns_fit_into_the_registry(self) -> Self:
-        named = json.dumps([self.id, self.time, self.value, self.past, self.known, self.static])
-        if len(named) > MOST_NAMED:
+    def _names_fit_into_the_registry(self) -> Self:
+        names = json.dumps([self.id, self.time, self.value, self.past, self.known, self.static])
+        if len(names) > MOST_NAME_CHARACTERS:
             raise InputError(
-                f"the names of the columns take {len(named):,} characters in all, more than {MOST_NAMED:,}; shorten "
-                "them in the file, or name fewer of them with --series.past, --series.known and --series.static"
+                f"the names of the columns take {len(names):,} characters in all, more than "
+                f"{MOST_NAME_CHARACTERS:,}; shorten them in the file, or name fewer of them with --series.past, "
+                "--series.known and --series.static"
             )
-        if "\\u0000" in named:
-            raise InputError("a column's name holds the character NUL, which databases refuse; rename it in the file")
+        if "\\u0000" in names:
+            raise InputError(
+                "the name of a column holds the character NUL, which databases refuse; rename it in the file"
+            )
         return self
 
 
-OF_A_WAVE = {"wave", "start", "stop", "points"}
-OF_A_FILE = {"path", "id", "time", "value", "past", "known", "static", "fill"}
+WAVE_FIELDS = {"wave", "start", "stop", "points"}
+FILE_FIELDS = {"path", "id", "time", "value", "past", "known", "static", "fill"}
 
 
 def change_source(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """A series' fields with what is changed; a file takes the place of a wave, and the reverse."""
-    kept = set(old)
+    """Return the fields of a series with the new ones; a file replaces a wave and its fields, and the reverse."""
+    dropped = set[str]()
     if "path" in new:
-        kept -= {"name", *OF_A_WAVE}
+        dropped |= {"name", *WAVE_FIELDS}
     if "wave" in new:
-        kept -= {"name", *OF_A_FILE}
-    return {field: old[field] for field in old if field in kept} | new
+        dropped |= {"name", *FILE_FIELDS}
+    return {field: value for field, value in old.items() if field not in dropped} | new
 
 
 MOMENTS = ("minute", "hour", "weekday", "day", "month")
 
 
-def _known_moments(names: tuple[str, ...]) -> tuple[str, ...]:
+def _check_moments(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in MOMENTS:
             raise InputError(f"unknown --window.calendar '{name}': choose from {', '.join(MOMENTS)}")
@@ -83,35 +95,40 @@ def _known_moments(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class WindowSpec(Spec):
-    """What a model reads and what it answers, and in which scale."""
+    """What a model reads and what it forecasts, and how values are transformed and scaled for it."""
 
-    length: int = Field(32, ge=1, le=100_000, description="Number of past values that the model reads (T).")
-    horizon: int = Field(1, ge=1, le=10_000, description="Number of steps that it forecasts at once (S).")
+    length: int = Field(32, ge=1, le=100_000, description="Past values that the model reads (T).")
+    horizon: int = Field(1, ge=1, le=10_000, description="Steps that the model forecasts at once (S).")
     scale: Literal["none", "standard", "robust"] = Field(
         "standard",
-        description="Bring each series to mean 0 and deviation 1 by its training part; robust takes the median and the "
-        "middle half instead.",
+        description="How to scale each series by its training part: not at all, by mean and standard deviation, or by "
+        "median and interquartile range (robust).",
     )
     transform: Literal["none", "log", "difference"] = Field(
-        "none", description="Before that, take logarithms (of positive values), or changes from point to point."
+        "none",
+        description="How to transform values before scaling: logarithms (of positive values), or differences.",
     )
-    calendar: Annotated[Names, AfterValidator(_known_moments)] = Field(
+    calendar: Annotated[Names, AfterValidator(_check_moments)] = Field(
         (),
-        description="Read these of each timestamp as well, as sine and cosine: minute, hour, weekday, day, month.",
+        description="Parts of the timestamp to read as covariates, each as sine and cosine: minute, hour, "
+        "weekday, day, month.",
         json_schema_extra={"items": {"type": "string", "enum": list(MOMENTS)}},
     )
     short: Literal["error", "leave_out", "pad"] = Field(
         "error",
-        description="Series too short for a window: stop, leave them out, or repeat their first value in front.",
+        description="What to do with series that are too short for a window: stop with an error, leave them out, or "
+        "repeat their first value in front.",
     )
 
 
 class SplitSpec(Spec):
-    """Chronological parts. Below 1 a share of each series, from 1 a number of points."""
+    """Chronological parts: a number below 1 is a share of each series, and a number from 1 on is a number of points."""
 
-    train: float | None = Field(None, gt=0, description="First points, trained on; by default what the others leave.")
-    validation: float = Field(0.15, ge=0, description="Points after them, which choose epoch and model.")
-    test: float = Field(0.15, ge=0, description="Points after those, only reported.")
+    train: float | None = Field(
+        None, gt=0, description="First points, for training; by default the rest of the series."
+    )
+    validation: float = Field(0.15, ge=0, description="Next points, which choose the epoch and the model.")
+    test: float = Field(0.15, ge=0, description="Last points, for scores that are only reported.")
 
     @field_validator("train", "validation", "test")
     @classmethod

@@ -1,4 +1,4 @@
-"""What the flows are told beside the data and the networks: names, places, and what a result has to reach."""
+"""Settings of the flows beside those of data and networks: names, places, horizons, intervals, and the gate."""
 
 from typing import Annotated, Literal
 
@@ -7,14 +7,17 @@ from pydantic import AfterValidator, Field
 from models.errors import InputError
 from models.specs.base import Name, Spec
 
-RecipeName = Annotated[Name, Field(description="What the runs are called, and the experiment that holds them.")]
+RecipeName = Annotated[Name, Field(description="Name of the runs and of the experiment that holds them.")]
 Device = Annotated[
     Literal["auto", "cpu", "cuda"],
-    Field(description="Where rnn, gru and lstm are trained; auto takes CUDA where there is one."),
+    Field(description="Where to train rnn, gru and lstm; auto takes CUDA if there is a CUDA device."),
 ]
 FreeRun = Annotated[
     Literal["first", "test"],
-    Field(description="Where a model is left to its own forecasts: behind the first window, or at the test part."),
+    Field(
+        description="Where the free run, in which a model reads its own forecasts, starts: after the first window, or "
+        "at the test part."
+    ),
 ]
 
 Reference = Annotated[
@@ -26,37 +29,42 @@ Horizon = Annotated[
     Field(
         ge=1,
         le=100_000,
-        description="Number of steps to forecast beyond the last row; by default one season, or all that the model "
-        "answers at once, or as far as covariates are told.",
+        description="Steps to forecast beyond the last row; by default as far as covariates are given, if any are "
+        "known ahead, else one season or all that the model forecasts at once, whichever is more.",
     ),
 ]
 
 
-def _written_as(output: str | None) -> str | None:
+def _check_ending(output: str | None) -> str | None:
     if output is not None and not output.endswith((".parquet", ".csv")):
-        raise InputError(f"--output {output} tells no format; let it end in .parquet or .csv")
+        raise InputError(f"--output {output} names no format; let it end in .parquet or .csv")
     return output
 
 
 Output = Annotated[
     str | None,
-    AfterValidator(_written_as),
-    Field(description="Write the forecasts here as well, a path or a URL that ends in .parquet or .csv."),
+    AfterValidator(_check_ending),
+    Field(description="Path or URL, ending in .parquet or .csv, to write the forecasts to as well."),
 ]
 
-Bound = Annotated[
-    float, Field(ge=-10, lt=1, description="Least skill against the seasonal naive; below it, the alarm is raised.")
+SkillBound = Annotated[
+    float,
+    Field(ge=-10, lt=1, description="Lowest skill, against the seasonal naive forecast, that raises no alarm."),
 ]
-Recent = Annotated[int, Field(ge=1, le=1000, description="Number of the champion's latest forecasts that are judged.")]
-Most = Annotated[int, Field(ge=1, le=10_000, description="Number of logged forecasts, the latest, that are scored.")]
+RecentForecasts = Annotated[
+    int, Field(ge=1, le=1000, description="Number of the champion's latest forecasts to judge it by.")
+]
+MostForecasts = Annotated[
+    int, Field(ge=1, le=10_000, description="Most logged forecasts to score, from the latest back.")
+]
 
-Ahead = Annotated[
+BacktestHorizon = Annotated[
     int | None,
     Field(
         ge=1,
         le=10_000,
-        description="Steps ahead that are forecast from every origin; by default window.horizon. Fewer make a head of "
-        "so many, more come from the model's own forecasts.",
+        description="Steps to forecast from every origin; by default window.horizon. A smaller number makes the model "
+        "forecast only so many steps at once, and further steps come from its own forecasts.",
     ),
 ]
 TestPoints = Annotated[
@@ -66,35 +74,39 @@ Stride = Annotated[int, Field(ge=1, le=1_000_000, description="Points from one o
 
 
 class IntervalSpec(Spec):
-    """Intervals about a forecast: conformal, from the errors on the validation part, step by step."""
+    """Conformal intervals about a forecast, from the errors on the validation part at each step ahead."""
 
-    level: int = Field(90, ge=1, le=99, description="Share of the actual values that they should hold, in percent.")
+    level: int = Field(
+        90, ge=1, le=99, description="Share of the actual values, in percent, that intervals should hold."
+    )
     recent: int | None = Field(
         None,
         ge=10,
-        description="In a backtest, take the errors of so many origins, the latest whose outcome an origin knows; by "
-        "default those of the validation part, for all origins.",
+        description="In a backtest, take the errors of so many latest origins whose actual values are known at an "
+        "origin; by default the errors of the validation part for all origins.",
     )
 
 
 class RefitSpec(Spec):
-    """Training again while a backtest goes on, from the weights that are there."""
+    """Training again during a backtest, from the current weights."""
 
     every: int = Field(
         0,
         ge=0,
-        description="Origins from one training to the next, the first before any, counted by their times; 0: never.",
+        description="Train again before the first origin and after every so many, counted by their times; 0: never.",
     )
-    epochs: int = Field(5, ge=1, le=1_000_000, description="Passes over all windows that are known by then.")
+    epochs: int = Field(5, ge=1, le=1_000_000, description="Passes over all windows that are known at that time.")
     learning_rate: float | None = Field(
-        None, gt=0, le=10, description="Of rnn, gru and lstm; by default that of the fit."
+        None, gt=0, le=10, description="Learning rate of rnn, gru and lstm; by default that of fit."
     )
 
 
 class GateSpec(Spec):
-    """What a new model has to beat on the test part before it becomes the champion of its series."""
+    """What a new model has to beat on the test part to become the champion of its series."""
 
     margin: float = Field(
-        0.01, ge=0, lt=1, description="Share by which its test RMSE has to be lower than that of each rival."
+        0.01, ge=0, lt=1, description="Share by which its test RMSE has to be below that of each rival."
     )
-    linear_ar: bool = Field(False, description="Have it beat the linear autoregression as well as the naive baselines.")
+    linear_ar: bool = Field(
+        False, description="Whether it has to beat the linear autoregression too, not only the naive baselines."
+    )

@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from models.data.windows import actual_values, origins_within
 from models.errors import InputError
-from models.forecaster import interval_scales
+from models.forecaster import seasonal_change_scales
 from models.metrics import naive_scale
 from models.specs import SplitSpec, WindowSpec
 from tasks.data.preparation import Dataset
@@ -35,7 +35,7 @@ class BacktestPlan:
 
     def units(self) -> np.ndarray:
         """What the intervals of each series count in, [N]."""
-        return interval_scales(self.data.panel, self.data.parts.train, self.data.season)
+        return seasonal_change_scales(self.data.panel, self.data.parts.train, self.data.season)
 
     def scale(self) -> np.ndarray:
         """What MASE divides by, [N]: the seasonal naive's error before the test part."""

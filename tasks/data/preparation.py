@@ -6,7 +6,7 @@ import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from models.data.frequency import usual_season
+from models.data.frequency import default_season
 from models.data.panel import Panel
 from models.data.splits import Split, split_for_windows
 from models.data.windows import origins_within
@@ -64,7 +64,7 @@ def prepare_data(
                 "missing; make --window.horizon smaller or move the parts"
             )
     if season is None:
-        season = wave_season(series.wave) if series.wave else usual_season(panel.step)
+        season = wave_season(series.wave) if series.wave else default_season(panel.step)
     start = np.minimum(panel.starts + window.length, parts.test) if free_run == "first" else parts.validation
     return Dataset(series, window, parts, origins, season, start)
 

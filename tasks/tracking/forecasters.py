@@ -96,5 +96,5 @@ def _signature(forecaster: Forecaster, series: Series) -> ModelSignature:
     ]
     answer = [ColSpec("string", "unique_id"), ColSpec(time_type, "cutoff"), ColSpec(time_type, "ds")]
     horizon = ParamSpec("horizon", "long", forecaster.spec.window.horizon)
-    forecasts = [ColSpec("double", name) for name in forecaster.column_names()]
+    forecasts = [ColSpec("double", name) for name in forecaster.forecast_column_names()]
     return ModelSignature(Schema(rows), Schema([*answer, *forecasts]), ParamSchema([horizon]))

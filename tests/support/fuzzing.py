@@ -70,7 +70,7 @@ def _by_a_network(data: Dataset) -> dict[str, np.ndarray]:
     scaled = forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins.get("val")):
         pass
-    return forecaster.forecast_columns(data.panel, data.window.horizon)
+    return forecaster.forecast_panel(data.panel, data.window.horizon)
 
 
 def try_input(seed: int, number: int, folder: Path) -> ModelResult:
