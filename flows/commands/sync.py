@@ -38,8 +38,8 @@ def sync() -> None:
     close_dead(say)
     if outdated:
         mistakes.append(
-            f"{', '.join(map(str, outdated))} cannot be delivered: an earlier version of Tidecast left it in a form that "
-            "this version cannot read; remove the folder and start the run anew"
+            f"{', '.join(map(str, outdated))} cannot be delivered: an earlier version of Tidecast left it in a "
+            "format that this version cannot read; remove the folder and start the run anew"
         )
     if mistakes:
         raise InputError("; ".join(mistakes))
