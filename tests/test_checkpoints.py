@@ -16,11 +16,13 @@ from models.files import write_atomically
 from models.network import State
 from tasks.resuming.checkpoints import Checkpoints
 from tasks.resuming.journal import Journal
+from tasks.resuming.locks import Lock
 from tasks.resuming.run_state import (
     CONTENT,
     RUN_STATES,
     RunState,
     open_run_state,
+    outdated_run_states,
     read_run_state,
     undelivered_run_states,
 )
@@ -236,6 +238,21 @@ def test_a_file_that_is_not_a_run_state_is_read_as_none(
     folder.mkdir(parents=True)
     (folder / CONTENT).write_bytes(content)
     assert read_run_state(folder) == {}
+    assert undelivered_run_states() == []
+
+
+def test_a_run_state_of_an_earlier_version_is_found_unless_a_process_has_locked_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert outdated_run_states() == []
+    folders = [Path(".tidecast", "records", name) for name in ("a-1", "b-1")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text("{}")
+    with Lock(folders[0] / "lock"):
+        assert outdated_run_states() == folders[1:]
+    assert outdated_run_states() == folders
     assert undelivered_run_states() == []
 
 

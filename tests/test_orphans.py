@@ -1,4 +1,4 @@
-"""A process is never taken for gone while it lives, or before it has been silent where it cannot be seen from here."""
+"""Orphans: a process that lives, or cannot be seen from here and reported lately, is never taken for gone."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from prefect.states import Cancelling, Completed, Pending, Running
 
 from tasks.orphans import end_of
 from tasks.tracking.orphans import OrphanedRun, reason_orphaned
-from tasks.tracking.processes import is_gone, own_process, pid_namespace, start_time
+from tasks.tracking.processes import is_gone, pid_namespace, start_time, this_process
 from tasks.tracking.runs import HEARTBEAT, PROCESS
 
 
@@ -35,13 +35,13 @@ def test_a_process_is_gone_once_it_has_ended_even_if_nobody_has_waited_for_it(
 
 
 def test_a_process_is_gone_where_another_has_its_number_now() -> None:
-    host, namespace, number, started = own_process().split()
+    host, namespace, number, started = this_process().split()
     assert is_gone(f"{host} {namespace} {number} {started}") is False
     assert is_gone(f"{host} {namespace} {number} {int(started) - 100}") is True
 
 
 def test_nothing_is_known_of_a_process_of_another_machine_container_or_start_of_this_one() -> None:
-    host, namespace, number, started = own_process().split()
+    host, namespace, number, started = this_process().split()
     assert is_gone(f"{host} {namespace}0 {number} {started}") is None
 
 

@@ -91,7 +91,7 @@ def test_the_server_of_the_folder_is_followed_to_its_new_address(
     check_whole(store.url, "moved", tmp_path)
 
 
-@pytest.mark.parametrize("how", ["sync at a new address", "the same command"])
+@pytest.mark.parametrize("how", ["sync at a new address", "sync beside an outdated run state", "the same command"])
 def test_what_a_server_never_took_is_kept_and_delivered(
     how: str, store: TrackingServer, surroundings: dict[str, str], tmp_path: Path
 ) -> None:
@@ -114,8 +114,17 @@ def test_what_a_server_never_took_is_kept_and_delivered(
         assert status == 1
         assert lines[-1] == f"tidecast: the MLflow server at {store.url} cannot be used (Connection refused)\n"
     store.start(free_port() if how.startswith("sync") else None)
+    outdated = tmp_path / ".tidecast" / "records" / "0123-1"
+    if how.endswith("outdated run state"):
+        outdated.mkdir(parents=True)
+        (outdated / "record.json").write_text("{}")
     status, lines = done(tmp_path, *again, MLFLOW_TRACKING_URI=store.url, **surroundings)
-    assert status == 0, lines
+    assert status == (2 if outdated.exists() else 0), lines
+    if outdated.exists():
+        assert lines[-1] == (
+            "tidecast: .tidecast/records/0123-1 cannot be delivered: an earlier version of Tidecast left it in a format "
+            "that this version cannot read; remove the folder and start the run anew\n"
+        )
     assert not any("epoch" in line for line in lines), "it was trained again"
     check_whole(store.url, given[-1], tmp_path)
 

@@ -10,7 +10,7 @@ BOOT_ID, PID_NAMESPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/se
 """Identify a start of the machine, and a container's process numbers as against those of its host."""
 
 
-def own_process() -> str:
+def this_process() -> str:
     """Name this process: its host, the namespace of its number, the number, and when it started."""
     return f"{socket.gethostname()} {pid_namespace()} {os.getpid()} {start_time(os.getpid())}"
 

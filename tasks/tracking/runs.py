@@ -15,7 +15,7 @@ from tasks.timing import timed
 from tasks.tracking.entries import log_tags
 from tasks.tracking.errors import TrackerAwayError
 from tasks.tracking.experiments import experiment_id
-from tasks.tracking.processes import own_process
+from tasks.tracking.processes import this_process
 from tasks.tracking.tracker import TRACKER
 
 PROCESS, HEARTBEAT, RUN_STATE = "tidecast.process", "tidecast.heartbeat", "tidecast.run_state"
@@ -82,7 +82,7 @@ def tracked_run(
 
 def origin_tags(run_state: RunState | None) -> dict[str, str]:
     """Tags that name the process that records a run, and its run state."""
-    tags = {PROCESS: own_process(), HEARTBEAT: _now()}
+    tags = {PROCESS: this_process(), HEARTBEAT: _now()}
     return {**tags, RUN_STATE: run_state.id} if run_state else tags
 
 

@@ -138,18 +138,18 @@ def kill_often(folder: Path, kind: str, kills: int, seed: int) -> dict[str, Any]
     seconds, expected = time.monotonic() - began, tracked_result(alone)
     while sum(done.values()) < kills:
         trainings += 1
-        own = folder / f"{kind}-{trainings}"
-        own.mkdir()
-        shutil.copy(empty, own / "mlflow.db")
+        killed = folder / f"{kind}-{trainings}"
+        killed.mkdir()
+        shutil.copy(empty, killed / "mlflow.db")
         for _ in range(min(chance.randint(1, 6), kills - sum(done.values()))):
             name = chance.choices(MOMENTS, (3, 1, 1))[0]
             after = chance.uniform(0, 1.1 * seconds if name == "anywhere" else 0.6 * seconds)
-            if not attempt(own, kind, moment_of(name, own, after)):
+            if not attempt(killed, kind, moment_of(name, killed, after)):
                 break
             done[name] += 1
         else:
-            attempt(own, kind, never)
-        assert tracked_result(own) == expected, f"{kind}: {own} differs from {alone}"
+            attempt(killed, kind, never)
+        assert tracked_result(killed) == expected, f"{kind}: {killed} differs from {alone}"
     return {"kind": kind, "trainings": trainings, "killed": done, "alone": round(seconds, 1)}
 
 

@@ -77,7 +77,7 @@ def tracking_server(folder: Path) -> Iterator[TrackingServer]:
 
 
 class Proxy(http.server.ThreadingHTTPServer):
-    """Forwards to a server; `breaks` is a status from 500 on to answer with instead, or seconds to wait before."""
+    """Forwards to a server; `breaks`: a status of 500 or more to answer with instead, or seconds to wait before."""
 
     def __init__(self, target: int):
         super().__init__(("127.0.0.1", 0), Forward)
