@@ -23,9 +23,9 @@ QUIET = {
 def main() -> None:
     """Run the command line; exit status 0, 2 for a mistake in what was given, 1 for one of ours."""
     from flows.services.locks import LOCK, server_environment
-    from tasks.credentials import passwords_moved, redact_logs
+    from tasks.credentials import redact_logs, separate_passwords
 
-    os.environ |= passwords_moved(os.environ)
+    os.environ |= separate_passwords(os.environ)
     redact_logs()
     servers = server_environment(Path.cwd())
     if "MLFLOW_TRACKING_URI" in servers and "MLFLOW_TRACKING_URI" not in USER_ENVIRONMENT:

@@ -1,4 +1,4 @@
-"""Credentials: moved out of URLs, and kept out of whatever a person, a log or a tag gets to see."""
+"""Credentials: moved out of URLs in the environment, and hidden in texts, logs and tracebacks."""
 
 import logging
 import os
@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
+# Moving passwords out of URLs
+
 WEB = re.compile(r"(?P<scheme>https?)://(?P<user>[^\s:@/]*):(?P<password>(?!\d+/).+)@(?P<host>[^@]+)")
 POSTGRES = re.compile(r"(?P<scheme>postgres[\w+]*)://(?P<user>[^\s:@/]*):(?P<password>[^@]+)@(?P<host>.+)")
-"""Both also find a password with a / that should have been encoded, but is not always."""
-USER = r"(?<=://)(?:[^\s/:@]+:(?!\d+\b)\S*|[^\s/?#]*)@"
-"""What stands before a host, up to the last @ for the same reason."""
+"""Both also match a password with a / that should have been encoded, but is not always."""
 MLFLOW, PREFECT = "MLFLOW_TRACKING_URI", "PREFECT_API_URL"
 DATABASES = (
     MLFLOW,
@@ -24,6 +24,37 @@ DATABASES = (
     "PREFECT_SERVER_DATABASE_CONNECTION_URL",
     "PREFECT_API_DATABASE_CONNECTION_URL",
 )
+
+
+def separate_passwords(environment: Mapping[str, str]) -> dict[str, str]:
+    """Compute the changes to an environment after which its URLs hold no passwords: bare URLs, and their passwords.
+
+    Each password goes to the variable in which Prefect, MLflow or PostgreSQL looks for it. A URL for whose password
+    there is no such variable stays: that of another database, or of a second PostgreSQL with another password.
+    """
+    changes: dict[str, str] = {}
+    for name in (PREFECT, *DATABASES):
+        url = environment.get(name, "")
+        match = WEB.fullmatch(url) or POSTGRES.fullmatch(url)
+        if not match:
+            continue
+        scheme, user, password = match["scheme"], unquote(match["user"]), unquote(match["password"])
+        if scheme.startswith("postgres"):
+            if password == (changes.get("PGPASSWORD") or environment.get("PGPASSWORD") or password):
+                changes |= {name: f"{scheme}://{match['user']}@{match['host']}", "PGPASSWORD": password}
+            continue
+        changes[name] = f"{scheme}://{match['host']}"
+        if name == PREFECT:
+            changes["PREFECT_API_AUTH_STRING"] = f"{user}:{password}"
+        else:
+            changes |= {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
+    return changes
+
+
+# Hiding passwords in texts
+
+USER = r"(?<=://)(?:[^\s/:@]+:(?!\d+\b)\S*|[^\s/?#]*)@"
+"""User and password before a host, up to the last @, as a password may hold one that is not encoded."""
 SECRETS = (
     "MLFLOW_TRACKING_PASSWORD",
     "MLFLOW_TRACKING_TOKEN",
@@ -32,42 +63,17 @@ SECRETS = (
     "PREFECT_API_KEY",
     "PGPASSWORD",
 )
-SHORTEST = 4
-"""The length of a password that is looked for where it stands by itself; a shorter one is a part of many words."""
-
-
-def passwords_moved(environment: Mapping[str, str]) -> dict[str, str]:
-    """What to change in an environment so that its URLs hold no password: bare URLs, and variables that say the same.
-
-    A URL stays as it is where no variable says the same: of a database that is not PostgreSQL, or of a second
-    PostgreSQL with another password.
-    """
-    changes: dict[str, str] = {}
-    for name in (PREFECT, *DATABASES):
-        url = environment.get(name, "")
-        held = WEB.fullmatch(url) or POSTGRES.fullmatch(url)
-        if not held:
-            continue
-        scheme, user, password = held["scheme"], unquote(held["user"]), unquote(held["password"])
-        if scheme.startswith("postgres"):
-            if password == (changes.get("PGPASSWORD") or environment.get("PGPASSWORD") or password):
-                changes |= {name: f"{scheme}://{held['user']}@{held['host']}", "PGPASSWORD": password}
-            continue
-        changes[name] = f"{scheme}://{held['host']}"
-        if name == PREFECT:
-            changes["PREFECT_API_AUTH_STRING"] = f"{user}:{password}"
-        else:
-            changes |= {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
-    return changes
+SHORTEST_SECRET = 4
+"""Characters of the shortest password that is hidden outside of URLs; a shorter one is a part of many words."""
 
 
 def without_password(url: str) -> str:
-    """The URL without the user and the password before its host."""
+    """Return the URL without the user and the password before its host."""
     return re.sub(USER, "", url, count=1)
 
 
 def redacted(text: str) -> str:
-    """The text without the passwords of its URLs and those in the environment."""
+    """Return the text with `***` for the passwords in its URLs and those in the environment."""
     text = re.sub(r"(?<=\bpassword=)[^\s&]+", "***", re.sub(USER, "***@", text))
     for secret in _secrets():
         text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", text)
@@ -78,38 +84,41 @@ def _secrets() -> list[str]:
     """The passwords in the environment in all their spellings, the longest first."""
     values = {os.environ.get(name, "") for name in SECRETS}
     values |= {value.partition(":")[2] for value in values}
-    spelled = {spelling for each in values for spelling in (each, quote(each), quote(each, safe=""), quote_plus(each))}
-    return sorted((each for each in spelled if len(each) >= SHORTEST), key=len, reverse=True)
+    spellings = {spelled for each in values for spelled in (each, quote(each), quote(each, safe=""), quote_plus(each))}
+    return sorted((each for each in spellings if len(each) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
+# Hiding passwords in logs and tracebacks
 
 
 def redact_logs() -> None:
-    """From here on, whatever this process logs and the tracebacks that nobody has caught hold no password."""
-    make = logging.getLogRecordFactory()
-    if getattr(make, "keeps_secrets", False):
+    """Hide passwords in all that this process logs from now on, and in the tracebacks of uncaught errors."""
+    make_record = logging.getLogRecordFactory()
+    if getattr(make_record, "redacts", False):
         return
 
-    def make_redacted(*given: Any, **named: Any) -> logging.LogRecord:
-        record = make(*given, **named)
-        with suppress(TypeError, ValueError):  # of a message that its arguments do not fit, which logging tells of
-            said = record.getMessage()
-            if (shown := redacted(said)) != said:
+    def make_redacted(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make_record(*args, **kwargs)
+        with suppress(TypeError, ValueError):  # of a message that its arguments do not fit, which logging reports
+            message = record.getMessage()
+            if (shown := redacted(message)) != message:
                 record.msg, record.args = shown, None
         if record.exc_info and record.exc_info[1]:
-            told = "".join(traceback.format_exception(record.exc_info[1])).removesuffix("\n")
-            if (shown := redacted(told)) != told:
+            trace = "".join(traceback.format_exception(record.exc_info[1])).removesuffix("\n")
+            if (shown := redacted(trace)) != trace:
                 record.exc_text = shown  # which formatters prefer
         return record
 
-    make_redacted.keeps_secrets = True  # type: ignore[attr-defined]
+    make_redacted.redacts = True  # type: ignore[attr-defined]
     logging.setLogRecordFactory(make_redacted)
-    sys.excepthook = _show
-    threading.excepthook = _show_of_thread
+    sys.excepthook = _show_error
+    threading.excepthook = _show_error_of_thread
 
 
-def _show(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:
+def _show_error(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:
     sys.stderr.write(redacted("".join(traceback.format_exception(error))))
 
 
-def _show_of_thread(broken: threading.ExceptHookArgs) -> None:
-    if broken.exc_value and not isinstance(broken.exc_value, SystemExit):
-        _show(broken.exc_type, broken.exc_value, broken.exc_traceback)
+def _show_error_of_thread(caught: threading.ExceptHookArgs) -> None:
+    if caught.exc_value and not isinstance(caught.exc_value, SystemExit):
+        _show_error(caught.exc_type, caught.exc_value, caught.exc_traceback)

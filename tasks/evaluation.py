@@ -9,7 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.baselines import BASELINES, fit_baseline
-from models.data.windows import actual_values, target_windows
+from models.data.windows import actual_values, last_known_step, target_windows
 from models.metrics import rmse
 from models.network import Network
 from tasks.data.preparation import Dataset
@@ -49,7 +49,7 @@ def evaluate(name: str, network: Network, data: Dataset) -> Evaluation:  # noqa:
         for part, forecast in forecasts.items()
     }
     truth = data.series.truth(data.free_run, FREE_RUN_STEPS[-1])  # [N, 1000]
-    known = int(np.flatnonzero([0, *np.isfinite(truth).any(axis=0)]).max(initial=0))  # steps up to the last known value
+    known = last_known_step(truth)
     if data.panel.covariates is not None:  # which are known no further than the shortest series goes
         known = min(known, int((data.panel.ends - data.free_run).min()))
     path = network.extend(data.panel, known, data.free_run)  # [N, known]

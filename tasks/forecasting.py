@@ -61,7 +61,7 @@ def steps_ahead(version: Version, panel: Panel, horizon: int | None) -> int:
     told = panel.covariates
     if horizon is None and told is not None and told.n_known > told.n_static and min(map(len, told.ahead)) > 0:
         return min(map(len, told.ahead))
-    return horizon or max(int(version.trained_on["season"]), int(version.trained_on.get("answers", 1)))
+    return horizon or max(int(version.trained_on["season"]), int(version.trained_on["horizon"]))
 
 
 def refuse_missing_rows(version: Version, series: Series, horizon: int | None) -> None:
@@ -71,8 +71,8 @@ def refuse_missing_rows(version: Version, series: Series, horizon: int | None) -
     ahead as it needs them.
     """
     panel, steps = series.panel, steps_ahead(version, series.panel, horizon)
-    if not version.trained_on.get("pads"):
-        refuse_short_past(panel, panel.ends, version.trained_on["reads"])
+    if not version.trained_on["padded"]:
+        refuse_short_past(panel, panel.ends, version.trained_on["window_length"])
     for n, length in enumerate((panel.ends - panel.starts).tolist()):
         panel.covariates_of(n, length, steps)
 

@@ -18,6 +18,7 @@ from tasks.data.preparation import Dataset
 from tasks.evaluation import Evaluation, ModelResult
 from tasks.resuming.locks import locked
 from tasks.tracking.registry import (
+    TRAINED_ON_FORMAT,
     Version,
     champion_of,
     find_version,
@@ -62,11 +63,12 @@ def register_model(recipe: str, result: ModelResult, data: Dataset, source: Seri
     if source.path:
         source = source.model_copy(update={"path": str(Path(source.path).absolute())})
     trained_on = {
+        "format": TRAINED_ON_FORMAT,
         "series": source.model_dump(exclude_defaults=True),
         "season": data.season,
-        "reads": data.window.length,
-        "answers": data.window.horizon,
-        "pads": data.window.short == "pad",
+        "window_length": data.window.length,
+        "horizon": data.window.horizon,
+        "padded": data.window.short == "pad",
         "seen_until": seen_until(data),
     }
     scores = {name: f"{score:.3g}" for name, score in measures.items() if name in ("val_rmse", "test_rmse")}
@@ -143,9 +145,9 @@ def champion_forecasts(champion: Version, data: Dataset) -> tuple[np.ndarray, np
 
     **Raises:** `InputError` that says why it cannot be compared.
     """
-    forecaster = load_version(champion)
+    seen, forecaster = champion.trained_on["seen_until"], load_version(champion)
     panel, origins = data.panel, data.origins["test"]
-    times, seen = panel.all_times()[origins], champion.trained_on["seen_until"]
+    times = panel.all_times()[origins]
     if seen.lstrip("-").isdigit() != (times.dtype.kind == "i"):
         raise InputError("it counts time in another way; give this series another name with --series.name")
     behind = times > np.array(seen).astype(times.dtype)

@@ -19,7 +19,7 @@ from tasks.forecasting import experiment_of, format_time
 from tasks.report import format_number
 from tasks.run_page import show_table
 from tasks.tracking.entries import log_note, log_params, log_scores, log_tags
-from tasks.tracking.files import log_files, read_table
+from tasks.tracking.files import download_table, log_files
 from tasks.tracking.pages import run_page
 from tasks.tracking.registry import Version
 from tasks.tracking.runs import finished_runs
@@ -48,7 +48,7 @@ def read_forecasts(name: str, most: int) -> pd.DataFrame:
         raise InputError(f"no forecast of '{name}' is logged; make one with tidecast forecast --model {name}")
     tables = []
     for run_id, tags in runs:
-        table = read_table(run_id, "forecast/forecast.parquet").rename(columns={tags["model"]: "model"})
+        table = download_table(run_id, "forecast/forecast.parquet").rename(columns={tags["model"]: "model"})
         tables.append(table.assign(run_id=run_id, version=int(tags["version"])))
     return pd.concat(tables, ignore_index=True)
 

@@ -1,4 +1,4 @@
-"""Runs whose process is gone: closed in MLflow, and their flow runs in Prefect."""
+"""Close orphaned runs: in MLflow those whose process is gone, and in Prefect their flow runs."""
 
 import logging
 from collections.abc import Iterable
@@ -12,28 +12,30 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
 from tasks.tracking.orphans import OrphanedRun, close_orphaned_runs
+from tasks.tracking.tracker import TRACKER
 
 log = logging.getLogger("tidecast")
 
 
 @task(cache_policy=NO_CACHE)
 def close_orphans() -> list[OrphanedRun]:
-    """Close what a process that was killed has left open, and tell."""
-    dead = close_orphaned_runs()
-    crash_orphaned_flow_runs(dead)
-    for run in dead:
+    """Close the runs that killed processes have left open, with a warning for each."""
+    orphans = TRACKER.ask(close_orphaned_runs)
+    crash_orphaned_flow_runs(orphans)
+    for run in orphans:
         log.warning("run %s is closed as KILLED: %s", run.run_id, run.reason)
-    return dead
+    return orphans
 
 
-def crash_orphaned_flow_runs(dead: Iterable[OrphanedRun]) -> int:
-    """Mark their flow runs as crashed, where this server knows them and takes them for alive; how many.
+def crash_orphaned_flow_runs(orphans: Iterable[OrphanedRun]) -> int:
+    """Mark the flow runs of orphaned runs as crashed, or cancelled where they were being cancelled; returns how many.
 
-    One that another process has taken up since is left alone, and one that somebody cancelled is cancelled.
+    Flow runs that this Prefect server does not know, that have ended, or that another process has taken up since are
+    left alone.
     """
     crashed = 0
     with get_client(sync_client=True) as client:
-        for run in dead:
+        for run in orphans:
             try:
                 flow_run = client.read_flow_run(UUID(run.flow_run_id)) if run.flow_run_id else None
             except ObjectNotFound:  # of another server, such as one that ended with its flow run
@@ -46,8 +48,8 @@ def crash_orphaned_flow_runs(dead: Iterable[OrphanedRun]) -> int:
 
 
 def end_of(state: State, run: OrphanedRun) -> State | None:
-    """What becomes of a flow run in a state, once the process that recorded a run of it is gone."""
+    """The state in which a flow run ends, given its present state and its orphaned run; None where it goes on."""
     if state.is_cancelling():
         return Cancelled(message=f"{run.reason}.")
-    of_that_process = state.is_running() and state.timestamp.timestamp() < run.alive + 1
-    return Crashed(message=f"{run.reason}.") if of_that_process else None
+    started_by_lost_process = state.is_running() and state.timestamp.timestamp() < run.last_heartbeat + 1
+    return Crashed(message=f"{run.reason}.") if started_by_lost_process else None

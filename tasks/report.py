@@ -9,7 +9,7 @@ from rich.table import Table
 from tasks.credentials import without_password
 from tasks.evaluation import beaten, selection_metric
 from tasks.tracking.files import artifact_folder, relative_to_here
-from tasks.tracking.tracker import DEFAULT_URI, tracking_uri
+from tasks.tracking.tracker import DEFAULT_URI, TRACKER
 
 COLUMNS = {
     "train_rmse": "training",
@@ -98,6 +98,6 @@ def where_to_look(summary: dict[str, Any]) -> str:
             for name, model in summary["models"].items()
         ),
     ]
-    uri = without_password(tracking_uri())
+    uri = without_password(TRACKER.uri)
     lines += [f"Curves, plots and models of all runs: {f'make ui (in {uri})' if uri == DEFAULT_URI else uri}"]
     return "\n".join(lines)

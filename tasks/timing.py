@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 
 class Stopwatch:
-    """Counts seconds from its start on, after those that were counted `before`."""
+    """Counts seconds from when it is made, on top of those counted `before`."""
 
     def __init__(self, before: float = 0.0):
         self.before, self.started = before, time.perf_counter()
@@ -20,14 +20,14 @@ class Stopwatch:
 
 
 class Timer:
-    """Seconds of one flow run, in all and by step and model."""
+    """Seconds of one flow run, in total and by step and model."""
 
     def __init__(self) -> None:
         self.total = Stopwatch()
         self.steps: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     def seconds(self, step: str, model: str | None = None) -> float:
-        """Seconds that a step took, for one model or for all of them."""
+        """Seconds that a step took for one model, or by default for all of them together."""
         return sum(taken for (name, of), taken in self.steps.items() if name == step and model in (None, of))
 
 
@@ -36,7 +36,7 @@ _TIMER: ContextVar[Timer | None] = ContextVar("timer", default=None)
 
 @contextmanager
 def timer() -> Iterator[Timer]:
-    """Start the timer of a flow run, to which `timed` adds while the block lasts."""
+    """Yield the timer of a flow run, to which `timed` adds while the block lasts."""
     started = Timer()
     token = _TIMER.set(started)
     try:
@@ -52,5 +52,5 @@ def timed(step: str, model: str = "") -> Iterator[None]:
     try:
         yield
     finally:
-        if found := _TIMER.get():
-            found.steps[step, model] += stopwatch.seconds
+        if running := _TIMER.get():
+            running.steps[step, model] += stopwatch.seconds

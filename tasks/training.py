@@ -1,4 +1,4 @@
-"""Train one model and report on it as it goes."""
+"""Train one model, and report its progress."""
 
 import logging
 from dataclasses import dataclass
@@ -9,28 +9,25 @@ from prefect.cache_policies import NO_CACHE
 from threadpoolctl import threadpool_limits
 
 from models.data.scaling import fit_scaling
-from models.data.windows import actual_values, origins_within
+from models.data.windows import actual_values, last_known_step, origins_within
 from models.errors import InputError
 from models.forecaster import Forecaster, build_network, covariate_names_of, layout_of, seasonal_change_scales
 from models.intervals import Intervals, fixed_half_widths
-from models.network import State
 from models.specs import RECURRENT, Device, IntervalSpec, ModelSpec
 from tasks.data.preparation import Dataset
 from tasks.progress import progress
-from tasks.resuming.checkpoints import Checkpoints
 from tasks.resuming.run_state import RunState
-from tasks.tracking.curves import Curves
 from tasks.tracking.system_metrics import system_metrics
-from tasks.training_history import TrainingHistory, describe_divergence, epoch_losses
+from tasks.training_history import TrainingHistory
 
 log = logging.getLogger("tidecast")
 MOST_ORIGINS = 10_000
-"""Origins whose errors tell the intervals; of more, so many are evenly drawn."""
+"""Most origins whose errors calibrate the intervals; they are evenly spaced."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """A trained forecaster, its losses by epoch, the seconds that the training took, and whether it diverged."""
+    """A trained forecaster, its losses by name and epoch, the seconds it took, and a message where it diverged."""
 
     forecaster: Forecaster
     losses: dict[str, list[float]]
@@ -47,51 +44,36 @@ def fit_model(
     device: str,
     run_state: RunState | None = None,
 ) -> Training:
-    """Train on the training part; the validation part chooses the epoch, where there is a choice.
+    """Train a model on the training part, and choose the best epoch by the validation part, where there is one.
 
-    It tells the intervals too, where any are wanted. From what a process that was killed left in the `run_state`, it goes
-    on.
+    The validation part also gives the forecaster its intervals, where any are asked for. From what an interrupted
+    process left in the `run_state`, training resumes.
     """
     forecaster = untrained(spec, data, device)
     network, scaled = forecaster.network, forecaster.scaling.scale(data.panel, forecaster.network.dtype)
-    checkpoints = Checkpoints(run_state, spec.model)
-    curves = Curves(run_id, checkpoints.journal)
-    state = checkpoints.load(len(curves.known))
-    history = TrainingHistory.after(state, curves)
-
-    def standing() -> State:
-        curves.keep()  # first, so that no checkpoint is ahead of the journal
-        return history.state()
-
+    history = TrainingHistory(spec, run_id, run_state)
+    state = history.resume()
     # One thread for NumPy's products too: they are small, and a second thread waits more than it works.
     with (
         progress(spec.model, epochs_of(spec)) as advance,
-        system_metrics(run_id, history.before),
+        system_metrics(run_id, history.seconds),
         threadpool_limits(1, user_api="blas"),
     ):
         for epoch in network.fit(scaled, data.origins["train"], data.origins.get("val"), state):
-            report = epoch_losses(epoch)
-            history.add(epoch, report)
-            curves.add(epoch.number, report)
-            advance(epoch.number, report)
-            if checkpoints.is_due():
-                checkpoints.save(standing)
+            advance(epoch.number, history.add(epoch))
         seconds = history.seconds
-    curves.flush()
-    if history.last:
-        checkpoints.save(standing)
-    training = Training(forecaster, history.losses, seconds, describe_divergence(spec, history.diverged))
-    if training.divergence:
-        log.warning("%s", training.divergence)
+    history.finish()
+    if history.divergence:
+        log.warning("%s", history.divergence)
     if intervals:
         forecaster.intervals = calibrate(forecaster, data, intervals.level, max(spec.window.horizon, data.season))
-    return training
+    return Training(forecaster, history.losses, seconds, history.divergence)
 
 
 def untrained(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster:
-    """A forecaster with its first weights, its scaling and its intervals' units fitted on the training part.
+    """Build a forecaster with its initial weights; its scaling and interval scales are fitted on the training part.
 
-    **Raises:** `InputError` where the model cannot do what is asked of it.
+    **Raises:** `InputError` where the model cannot do what the spec asks of it.
     """
     scaling = fit_scaling(data.panel, data.parts.train, spec.window)
     network = build_network(spec, device, layout_of(spec, data.panel))
@@ -101,31 +83,31 @@ def untrained(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster
 
 
 def calibrate(forecaster: Forecaster, data: Dataset, level: int, steps: int) -> Intervals | None:
-    """Intervals for so many steps ahead, from the errors within the validation part; None where there is none.
+    """Compute intervals for so many steps ahead from the errors in the validation part; None where it gives none.
 
-    A step whose error was met fewer than 10 times has none either.
+    A step with fewer than 10 errors has no interval.
     """
     panel, parts = data.panel, data.parts
-    origins = origins_within(panel, parts.train, parts.validation, data.window.length, 1)
+    origins = origins_within(panel, parts.train, parts.validation, data.window.length, 1)  # [M]
     origins = origins[:: -(-len(origins) // MOST_ORIGINS) or 1]
     actual = actual_values(panel, origins, steps, parts.validation)  # [M, steps]
-    reach = int(np.flatnonzero([1, *(~np.isnan(actual)).any(axis=0)]).max())  # the last step whose outcome is known
-    units = np.array([forecaster.interval_scales[name] for name in panel.ids])[panel.series_of(origins - 1)]  # [M]
-    if reach == 0:
+    last = last_known_step(actual)
+    if last == 0:
         return None
-    sizes = fixed_half_widths(actual[:, :reach], forecaster.extend(panel, reach, origins), units, level)
+    scales = np.array([forecaster.interval_scales[name] for name in panel.ids])[panel.series_of(origins - 1)]  # [M]
+    sizes = fixed_half_widths(actual[:, :last], forecaster.extend(panel, last, origins), scales, level)  # [last]
     return None if np.isnan(sizes).all() else Intervals(level, sizes)
 
 
 def epochs_of(spec: ModelSpec) -> int:
-    """The most epochs that a model trains for."""
+    """Most epochs for which a model is trained."""
     return {"elman": spec.elman.epochs, "numpy_rnn": spec.numpy_rnn.epochs}.get(spec.model, spec.fit.epochs)
 
 
 def choose_device(asked: Device, models: list[str]) -> str:
-    """The device to train on: "auto" takes CUDA where it is; asking for CUDA in vain is an error.
+    """Choose the device to train on: "auto" takes CUDA where there is a device, and the models are recurrent.
 
-    **Raises:** `InputError` where CUDA is asked for and none is there.
+    **Raises:** `InputError` where CUDA is asked for and there is no device.
     """
     if asked == "cpu" or not set(models) & set(RECURRENT):
         return "cpu"

@@ -1,79 +1,94 @@
-"""How a training went so far: its losses, its seconds, and which of its members diverged."""
-
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
+"""The history of one training: what it came to by epoch, on disk and in MLflow, and how it is resumed."""
 
 import numpy as np
 
 from models.network import Epoch, State
 from models.specs import ModelSpec
+from tasks.resuming.checkpoints import Checkpoints
+from tasks.resuming.run_state import RunState
+from tasks.timing import Stopwatch
 from tasks.tracking.curves import Curves
 
 
-@dataclass
 class TrainingHistory:
-    """A training on its way: its losses by epoch, when each member diverged (0: not), and the seconds it took.
+    """The losses of a training by epoch, the seconds it took, and the epoch in which each member diverged (0: none).
 
-    They count from the first start of the training on, without the time in which no process had it in hand.
+    Everything goes to the journal before it goes to a checkpoint, so that no checkpoint is ahead of its journal.
+    The seconds count from the first start of the training on, without the time between a kill and the restart.
     """
 
-    losses: dict[str, list[float]]
-    diverged: np.ndarray
-    before: float
-    began: float
-    last: Epoch | None = None
-
-    @classmethod
-    def after(cls, state: State | None, curves: Curves) -> Self:
-        """One that goes on behind a state, or starts."""
-        history = cls({}, np.zeros(0, np.int64), 0.0, time.perf_counter())
-        if state:
-            history.diverged, history.before = state["course.diverged"], float(state["course.seconds"])
-            for report in curves.again(int(state["epoch"])):
-                history.note(report)
-        return history
+    def __init__(self, spec: ModelSpec, run_id: str, run_state: RunState | None = None):
+        self.spec = spec
+        self.checkpoints = Checkpoints(run_state, spec.model)
+        self.curves = Curves(run_id, self.checkpoints.journal)
+        self.losses: dict[str, list[float]] = {}
+        self.diverged: np.ndarray = np.zeros(0, np.int64)  # [K], once an epoch has ended
+        self.stopwatch = Stopwatch()
+        self.last: Epoch | None = None
 
     @property
     def seconds(self) -> float:
-        """How long it took so far."""
-        return self.before + time.perf_counter() - self.began
+        """Seconds that the training took so far."""
+        return self.stopwatch.seconds
 
-    def note(self, report: Mapping[str, float]) -> None:
-        """Append the losses of an epoch."""
-        for name, loss in report.items():
-            self.losses.setdefault(name, []).append(loss)
+    @property
+    def divergence(self) -> str:
+        """A message that says which members diverged and what may help; empty where none did."""
+        count = np.count_nonzero(self.diverged)
+        if count == 0:
+            return ""
+        model = self.spec.model
+        options = model if model in ("elman", "numpy_rnn") else "fit"
+        members = model if len(self.diverged) == 1 else f"{model}: {count} of {len(self.diverged)} members"
+        return (
+            f"{members} diverged in epoch {self.diverged[self.diverged > 0].min()}: its loss was no finite number; the "
+            f"last good weights stay, and a --{options}.learning_rate below "
+            f"{getattr(self.spec, options).learning_rate:g} may help"
+        )
 
-    def add(self, epoch: Epoch, report: Mapping[str, float]) -> None:
-        """Take notice of an epoch."""
-        self.note(report)
+    def resume(self) -> State | None:
+        """Load the last checkpoint and send its losses again; returns its state, or None where training starts anew."""
+        state = self.checkpoints.load(len(self.curves.epochs))
+        if state is not None:
+            self.diverged = state["history.diverged"]
+            self.stopwatch = Stopwatch(before=float(state["history.seconds"]))
+            for losses in self.curves.resend(int(state["epoch"])):
+                self._append(losses)
+        return state
+
+    def add(self, epoch: Epoch) -> dict[str, float]:
+        """Add an epoch, and write a checkpoint when it is due; returns the epoch's losses by name."""
+        losses = mean_losses(epoch)
+        self._append(losses)
         self.last = epoch
         if len(self.diverged) == 0:
-            self.diverged = np.zeros(len(epoch.diverged), np.int64)
+            self.diverged = np.zeros(len(epoch.diverged), np.int64)  # [K]
         self.diverged[epoch.diverged] = epoch.number
+        self.curves.add(epoch.number, losses)
+        if self.checkpoints.is_due():
+            self.checkpoints.save(self._state)
+        return losses
 
-    def state(self) -> State:
-        """What a checkpoint holds."""
+    def finish(self) -> None:
+        """Send the losses that are left, and write the last checkpoint."""
+        self.curves.flush()
+        if self.last:
+            self.checkpoints.save(self._state)
+
+    def _append(self, losses: dict[str, float]) -> None:
+        for name, loss in losses.items():
+            self.losses.setdefault(name, []).append(loss)
+
+    def _state(self) -> State:
+        """The content of a checkpoint, once the journal is on disk."""
         assert self.last is not None, "no epoch has ended yet"  # noqa: S101
-        return self.last.state() | {"course.diverged": self.diverged, "course.seconds": np.array(self.seconds)}
+        self.curves.write_journal()
+        history = {"history.diverged": self.diverged, "history.seconds": np.array(self.seconds)}
+        return self.last.state() | history
 
 
-def epoch_losses(epoch: Epoch) -> dict[str, float]:
-    """An epoch's losses under their names in MLflow, the mean over the members that have one."""
+def mean_losses(epoch: Epoch) -> dict[str, float]:
+    """An epoch's losses by their names in MLflow: means over the members whose loss is finite."""
     losses = {"train_loss": epoch.train_loss, "val_loss": epoch.val_loss}
     finite = {name: loss[np.isfinite(loss)] for name, loss in losses.items() if loss is not None}
     return {name: float(loss.mean()) for name, loss in finite.items() if len(loss)}
-
-
-def describe_divergence(spec: ModelSpec, diverged: np.ndarray) -> str:
-    """Which members diverged, given the epoch of each [K], and what may help; nothing where none did."""
-    count = np.count_nonzero(diverged)
-    if count == 0:
-        return ""
-    kind = spec.model if spec.model in ("elman", "numpy_rnn") else "fit"
-    who = spec.model if len(diverged) == 1 else f"{spec.model}: {count} of {len(diverged)} members"
-    return (
-        f"{who} diverged in epoch {diverged[diverged > 0].min()}: its loss was no finite number; the last good weights "
-        f"stay, and a --{kind}.learning_rate below {getattr(spec, kind).learning_rate:g} may help"
-    )

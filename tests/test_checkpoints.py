@@ -1,4 +1,4 @@
-"""What lies on disk of a training is read whole or not at all: checkpoints, journals, records."""
+"""What a training leaves on disk is read whole or not at all: checkpoints, journals, run states."""
 
 import json
 import logging
@@ -16,11 +16,13 @@ from models.files import write_atomically
 from models.network import State
 from tasks.resuming.checkpoints import Checkpoints
 from tasks.resuming.journal import Journal
+from tasks.resuming.locks import Lock
 from tasks.resuming.run_state import (
     CONTENT,
     RUN_STATES,
     RunState,
     open_run_state,
+    outdated_run_states,
     read_run_state,
     undelivered_run_states,
 )
@@ -33,13 +35,13 @@ STATE: State = {"epoch": np.array(3), "weights": np.linspace(0, 1, 7, dtype=np.f
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("whole") / "gru.checkpoint"
     write_checkpoint(path, STATE, "a key")
-    found = read_checkpoint(path, "a key")
-    assert all(found[name].tobytes() == part.tobytes() for name, part in STATE.items())
+    state = read_checkpoint(path, "a key")
+    assert all(state[name].tobytes() == part.tobytes() for name, part in STATE.items())
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     return path.read_bytes()
 
 
-def refuses(folder: Path, content: bytes, key: str = "a key") -> bool:
+def is_refused(folder: Path, content: bytes, key: str = "a key") -> bool:
     path = folder / "refused"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"is torn, altered, or of another training|by another version"):
@@ -60,46 +62,46 @@ def test_a_checkpoint_of_another_format_is_refused_as_written_by_another_version
     )
 
 
-def test_a_checkpoint_that_is_cut_short_is_found_out_at_every_length(whole: bytes, tmp_path: Path) -> None:
-    assert all(refuses(tmp_path, whole[:length]) for length in range(len(whole)))
+def test_a_checkpoint_that_is_cut_short_is_refused_at_every_length(whole: bytes, tmp_path: Path) -> None:
+    assert all(is_refused(tmp_path, whole[:length]) for length in range(len(whole)))
 
 
-def test_a_checkpoint_that_grew_or_is_of_another_training_is_found_out(whole: bytes, tmp_path: Path) -> None:
-    assert refuses(tmp_path, whole + b"\0")
-    assert refuses(tmp_path, whole, "another key")
-    assert refuses(tmp_path, whole.replace(b"checkpoint 2", b"checkpoint 1"))
-    assert refuses(tmp_path, b"PK\3\4 something else")
+def test_a_checkpoint_that_grew_or_is_of_another_training_is_refused(whole: bytes, tmp_path: Path) -> None:
+    assert is_refused(tmp_path, whole + b"\0")
+    assert is_refused(tmp_path, whole, "another key")
+    assert is_refused(tmp_path, whole.replace(b"checkpoint 2", b"checkpoint 1"))
+    assert is_refused(tmp_path, b"PK\3\4 something else")
 
 
-def test_every_single_flipped_bit_is_found_out(whole: bytes, tmp_path: Path) -> None:
+def test_a_checkpoint_is_refused_for_every_single_flipped_bit(whole: bytes, tmp_path: Path) -> None:
     for place in range(len(whole)):
         flipped = bytearray(whole)
         flipped[place] ^= 1 << place % 8
-        assert refuses(tmp_path, bytes(flipped))
+        assert is_refused(tmp_path, bytes(flipped))
 
 
 @given(data=st.data())
-def test_whatever_differs_from_a_checkpoint_is_found_out(
+def test_whatever_differs_from_a_checkpoint_is_refused(
     data: st.DataObject, whole: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     begin = data.draw(st.integers(0, len(whole)))
     end = data.draw(st.integers(begin, len(whole)))
     altered = whole[:begin] + data.draw(st.binary(max_size=64)) + whole[end:]
-    assert altered == whole or refuses(tmp_path_factory.getbasetemp(), altered)
+    assert altered == whole or is_refused(tmp_path_factory.getbasetemp(), altered)
 
 
 @pytest.fixture
 def run_state(tmp_path: Path) -> RunState:
-    return RunState(tmp_path, "key", "train", {}, "cpu", "id", began=False)
+    return RunState(tmp_path, "key", "train", {}, "cpu", "id")
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+def logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
     monkeypatch.setattr(logging.getLogger("tidecast"), "propagate", True)
     return caplog
 
 
-def test_what_is_no_whole_checkpoint_is_set_aside_and_told(run_state: RunState, told: pytest.LogCaptureFixture) -> None:
+def test_a_broken_checkpoint_is_set_aside_with_a_warning(run_state: RunState, logged: pytest.LogCaptureFixture) -> None:
     checkpoints = Checkpoints(run_state, "gru")
     checkpoints.save(lambda: STATE)
     assert Checkpoints(run_state, "gru").load(3) is not None
@@ -107,25 +109,25 @@ def test_what_is_no_whole_checkpoint_is_set_aside_and_told(run_state: RunState, 
     content = checkpoints.path.read_bytes()
     for broken in (content[:-1], b"", Path(__file__).read_bytes()):
         checkpoints.path.write_bytes(broken)
-        told.clear()
+        logged.clear()
         assert checkpoints.load(3) is None
         assert not checkpoints.path.exists()
         assert (run_state.folder / "gru.broken").read_bytes() == broken
-        assert told.messages == [
+        assert logged.messages == [
             f"gru: {checkpoints.path} is torn, altered, or of another training; it is set aside as gru.broken, and "
             "training starts anew"
         ]
 
 
-def test_a_checkpoint_ahead_of_its_journal_is_set_aside(run_state: RunState, told: pytest.LogCaptureFixture) -> None:
+def test_a_checkpoint_ahead_of_its_journal_is_set_aside(run_state: RunState, logged: pytest.LogCaptureFixture) -> None:
     checkpoints = Checkpoints(run_state, "gru")
     checkpoints.save(lambda: STATE)
     assert checkpoints.load(2) is None
-    assert "is ahead of its journal, of which 2 epochs are left" in told.text
+    assert "is ahead of its journal, which holds 2 epochs" in logged.text
 
 
-def test_where_no_checkpoint_can_be_written_the_last_one_stays_and_it_is_told_once(
-    run_state: RunState, told: pytest.LogCaptureFixture
+def test_where_no_checkpoint_can_be_written_the_last_one_stays_with_one_warning(
+    run_state: RunState, logged: pytest.LogCaptureFixture
 ) -> None:
     checkpoints = Checkpoints(run_state, "gru")
     checkpoints.save(lambda: STATE)
@@ -136,14 +138,14 @@ def test_where_no_checkpoint_can_be_written_the_last_one_stays_and_it_is_told_on
     for _ in range(3):
         checkpoints.save(full)
     checkpoints.save(lambda: STATE | {"epoch": np.array(4)})
-    assert told.messages == [
+    assert logged.messages == [
         f"gru: no checkpoint can be written to {run_state.folder} (No space left on device); training goes on, and the "
         "last good one stays",
         "gru: checkpoints can be written again",
     ]
-    found = checkpoints.load(4)
-    assert found is not None
-    assert found["epoch"] == 4
+    state = checkpoints.load(4)
+    assert state is not None
+    assert state["epoch"] == 4
 
 
 LINES = [[epoch, 1_700_000_000_000 + epoch, {"train_loss": 1 / epoch}] for epoch in range(1, 6)]
@@ -152,26 +154,26 @@ LINES = [[epoch, 1_700_000_000_000 + epoch, {"train_loss": 1 / epoch}] for epoch
 def journal_of(path: Path, lines: list[list[object]]) -> bytes:
     journal = Journal(path)
     for line in lines:
-        journal.note(line)
-    journal.keep()
+        journal.append(line)
+    journal.write()
     return path.read_bytes()
 
 
-def test_a_journal_cut_short_at_any_length_holds_its_whole_lines_and_grows_behind_them(tmp_path: Path) -> None:
+def test_a_journal_cut_short_at_any_length_holds_its_whole_lines_and_grows_after_them(tmp_path: Path) -> None:
     path = tmp_path / "gru.curves"
     content = journal_of(path, LINES)
     for length in range(len(content) + 1):
         path.write_bytes(content[:length])
         journal = Journal(path)
         whole = content[:length].count(b"\n")
-        assert journal.read == LINES[:whole]
+        assert journal.recovered == LINES[:whole]
         for line in LINES[whole:]:
-            journal.note(line)
-        journal.keep()
+            journal.append(line)
+        journal.write()
         assert path.read_bytes() == content
 
 
-def test_a_journal_is_read_up_to_the_first_flipped_bit(tmp_path: Path, told: pytest.LogCaptureFixture) -> None:
+def test_a_journal_is_read_up_to_the_first_flipped_bit(tmp_path: Path, logged: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "gru.curves"
     content = journal_of(path, LINES)
     for place in range(len(content)):
@@ -179,9 +181,9 @@ def test_a_journal_is_read_up_to_the_first_flipped_bit(tmp_path: Path, told: pyt
         flipped[place] ^= 1 << place % 8
         path.write_bytes(bytes(flipped))
         whole = content[:place].count(b"\n")
-        assert Journal(path).read == LINES[:whole]
-        assert Journal(path).read == LINES[:whole]
-    assert f"{path} is altered behind line 4" in told.text
+        assert Journal(path).recovered == LINES[:whole]
+        assert Journal(path).recovered == LINES[:whole]
+    assert f"{path} is altered after line 4" in logged.text
 
 
 def test_a_curve_keeps_the_time_of_an_epoch_that_is_trained_again(tmp_path: Path) -> None:
@@ -189,9 +191,9 @@ def test_a_curve_keeps_the_time_of_an_epoch_that_is_trained_again(tmp_path: Path
     first = Curves("a run", path, interval=1e9)
     first.add(1, {"train_loss": 0.5, "val_loss": float("nan")})
     first.add(2, {"train_loss": 0.25})
-    first.keep()
+    first.write_journal()
     second = Curves("a run", path, interval=1e9)
-    assert second.again(1) == [{"train_loss": 0.5}]
+    assert second.resend(1) == [{"train_loss": 0.5}]
     second.add(2, {"train_loss": 0.25})
     second.add(3, {"train_loss": 0.125})
     metrics = [(metric.key, metric.step, metric.value) for metric in second.waiting]
@@ -199,15 +201,15 @@ def test_a_curve_keeps_the_time_of_an_epoch_that_is_trained_again(tmp_path: Path
     assert [metric.timestamp for metric in second.waiting[:2]] == [metric.timestamp for metric in first.waiting]
 
 
-def test_what_the_disk_did_not_take_it_takes_later(tmp_path: Path) -> None:
+def test_losses_that_the_disk_did_not_take_are_written_later(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     curves = Curves("a run", gone / "gru.curves", interval=1e9)
     curves.add(1, {"train_loss": 0.5})
     with pytest.raises(FileNotFoundError, match=str(gone)):
-        curves.keep()
+        curves.write_journal()
     gone.mkdir()
-    curves.keep()
-    assert Curves("a run", gone / "gru.curves").known == curves.known
+    curves.write_journal()
+    assert Curves("a run", gone / "gru.curves").epochs == curves.epochs
 
 
 def test_a_file_is_written_whole_or_the_old_one_stays(tmp_path: Path) -> None:
@@ -234,8 +236,16 @@ def test_a_link_and_a_device_stay_what_they_are(tmp_path: Path) -> None:
     assert Path("/dev/null").is_char_device()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"3", b"[]", b'{"undelivered": true}', b"\xff\xfe"])
-def test_what_is_no_record_is_none(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+OTHER_FORMAT = {"format": 1, "flow": "train", "parameters": {}, "device": "cpu", "id": "1", "undelivered": True}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"3", b"[]", b'{"format": 2, "undelivered": true}', json.dumps(OTHER_FORMAT).encode(), b"\xff\xfe"],
+)
+def test_a_file_that_is_not_a_run_state_is_read_as_none(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     folder = RUN_STATES / "key-1"
     folder.mkdir(parents=True)
@@ -244,21 +254,36 @@ def test_what_is_no_record_is_none(content: bytes, tmp_path: Path, monkeypatch: 
     assert undelivered_run_states() == []
 
 
+def test_a_run_state_of_an_earlier_version_is_found_unless_a_process_has_locked_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert outdated_run_states() == []
+    folders = [Path(".tidecast", "records", name) for name in ("a-1", "b-1")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text("{}")
+    with Lock(folders[0] / "lock"):
+        assert outdated_run_states() == folders[1:]
+    assert outdated_run_states() == folders
+    assert undelivered_run_states() == []
+
+
 @contextmanager
 def left_behind() -> Iterator[RunState]:
-    """A record whose run fails."""
+    """The run state of a run that fails."""
     with suppress(KeyError), open_run_state("train", {"seed": 1}, "sha256", "cpu") as run_state:
         yield run_state
         raise KeyError
 
 
-def test_a_record_that_waits_for_a_tracker_is_found_unless_somebody_has_it_in_hand(
+def test_an_undelivered_run_state_is_found_unless_a_process_has_locked_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with left_behind() as first:
         first.undelivered = True
-        first.keep()
+        first.save()
         assert undelivered_run_states() == []
     assert undelivered_run_states() == [first.folder]
     with left_behind() as again:
@@ -268,7 +293,7 @@ def test_a_record_that_waits_for_a_tracker_is_found_unless_somebody_has_it_in_ha
         assert undelivered_run_states() == []
 
 
-def test_of_two_records_left_behind_each_is_taken_up_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_run_states_left_behind_each_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with left_behind() as first, left_behind() as second:
         pass
@@ -276,10 +301,9 @@ def test_of_two_records_left_behind_each_is_taken_up_again(tmp_path: Path, monke
     ids = set()
     for _ in range(2):
         with open_run_state("train", {"seed": 1}, "sha256", "cpu") as again:
-            assert again.began
             ids.add(again.id)
     assert ids == {first.id, second.id}
     assert list(RUN_STATES.iterdir()) == []
     with open_run_state("train", {"seed": 1}, "sha256", "cpu") as new:
-        assert not new.began
+        assert new.id not in ids
         assert json.loads((new.folder / CONTENT).read_text())["flow"] == "train"

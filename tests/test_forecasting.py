@@ -144,7 +144,7 @@ def test_monitor_scores_what_has_come_and_says_nothing_before(made: dict[str, An
 
 
 def test_the_series_comes_from_where_it_came_in_training_but_for_what_is_given() -> None:
-    tags = {"trained_on": json.dumps({"series": {"path": "/a.csv", "time": "day", "value": "load"}})}
+    tags = {"trained_on": json.dumps({"format": 2, "series": {"path": "/a.csv", "time": "day", "value": "load"}})}
     version = Version("a", 1, "0", tags)
     assert source_of(version, SeriesSpec()) == SeriesSpec(path="/a.csv", time="day", value="load")
     assert source_of(version, SeriesSpec(path="b.csv")) == SeriesSpec(path="b.csv", time="day", value="load")
@@ -161,10 +161,10 @@ def test_a_file_takes_the_place_of_a_wave_and_the_reverse() -> None:
 # How far
 
 
-def version(**told: Any) -> Version:
-    """A version whose model reads 3 values and answers 2, of series with a season of 7."""
-    noted = {"season": 7, "reads": 3, "answers": 2, "pads": False} | told
-    return Version("days", 1, "0", {"trained_on": json.dumps(noted)})
+def version(**changes: Any) -> Version:
+    """A version whose windows are 3 values long and whose horizon is 2, of series with a season of 7."""
+    trained_on = {"format": 2, "season": 7, "window_length": 3, "horizon": 2, "padded": False} | changes
+    return Version("days", 1, "0", {"trained_on": json.dumps(trained_on)})
 
 
 def days(columns: CovariateNames = NO_COVARIATES, ahead: tuple[int, int] = (3, 2), values: int = 4) -> Series:
@@ -182,16 +182,30 @@ def days(columns: CovariateNames = NO_COVARIATES, ahead: tuple[int, int] = (3, 2
 SALE, SIZE = CovariateNames(known=("sale",)), CovariateNames(static=("size",))
 
 
-def test_a_version_knows_how_far_its_model_answers_and_whether_it_pads(trained: dict[str, Any]) -> None:
-    told = find_version("loads").trained_on
-    assert (told["season"], told["reads"], told["answers"], told["pads"]) == (24, 48, 1, False)
+def test_a_version_knows_the_window_and_horizon_of_its_model_and_whether_series_were_padded(
+    trained: dict[str, Any],
+) -> None:
+    expected = {"format": 2, "season": 24, "window_length": 48, "horizon": 1, "padded": False}
+    assert expected.items() <= find_version("loads").trained_on.items()
+
+
+@pytest.mark.parametrize("old", [{"season": 7, "reads": 3, "answers": 2}, {"format": 1, "season": 7}])
+def test_a_version_that_an_earlier_version_of_tidecast_registered_is_refused_in_one_line(old: dict[str, int]) -> None:
+    registered = Version("co2", 3, "0", {"trained_on": json.dumps(old)})
+    for use in (lambda: registered.trained_on, lambda: source_of(registered, SeriesSpec())):
+        with pytest.raises(InputError) as refused:
+            use()
+        assert str(refused.value) == (
+            "co2/3 was registered by an earlier version of Tidecast; name another version, or take the alias champion "
+            "from it in MLflow and train again"
+        )
 
 
 def test_a_horizon_left_out_is_a_season_or_all_that_the_model_answers() -> None:
     plain = days(ahead=(0, 0)).panel
     assert steps_ahead(version(), plain, None) == 7
-    assert steps_ahead(version(answers=12), plain, None) == 12
-    assert steps_ahead(version(answers=12), plain, 5) == 5
+    assert steps_ahead(version(horizon=12), plain, None) == 12
+    assert steps_ahead(version(horizon=12), plain, 5) == 5
 
 
 def test_a_horizon_left_out_is_as_far_as_known_covariates_are_told_of_every_series() -> None:
@@ -232,7 +246,7 @@ def test_a_series_shorter_than_what_a_model_reads_is_refused_unless_it_pads() ->
     series = days(ahead=(0, 0), values=2)
     with pytest.raises(InputError, match=r"series 'a' has 2 values, but the model reads the last 3"):
         refuse_missing_rows(version(), series, None)
-    refuse_missing_rows(version(pads=True), series, None)
+    refuse_missing_rows(version(padded=True), series, None)
 
 
 def test_the_command_forecasts_as_far_as_covariates_are_told_and_says_where_they_are_missing(

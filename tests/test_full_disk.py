@@ -1,4 +1,4 @@
-"""A disk that fills up, turns read-only or loses the folder: one clear line, and nothing is ever read by half."""
+"""A disk that fills up, turns read-only or loses the folder: one clear line, and no file is ever read in part."""
 
 import shutil
 import subprocess
@@ -13,14 +13,15 @@ from prefect.settings import get_current_settings
 
 from models.checkpoints import read_checkpoint
 from models.files import write_atomically
-from tests.support.trackers import MODELS, TRAIN, Command, check_whole, done, record
+from tasks.resuming.run_state import RUN_STATES
+from tests.support.trackers import MODELS, TRAIN, Command, check_whole, done, only_run_state
 
 FULL = "No space left on device"
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own, of 16 MiB."""
+    """A disk of 16 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
@@ -42,7 +43,7 @@ def surroundings(prefect_server: None, tmp_path: Path) -> dict[str, str]:
 
 
 def elsewhere(folder: Path, name: str) -> str:
-    """A database of MLflow and an experiment in it whose files are not where the training runs."""
+    """URI of a database of MLflow with an experiment whose files are not where the training runs."""
     uri = f"sqlite:///{folder}/mlflow.db"
     MlflowClient(uri).create_experiment(name, artifact_location=(folder / "artifacts").as_uri())
     return uri
@@ -61,15 +62,15 @@ def fill(disk: Path) -> Path:
 
 
 def until_checkpoint(running: Command, folder: Path) -> None:
-    """Until the first model has a checkpoint."""
-    while not list(folder.glob(".tidecast/records/*/elman.checkpoint")):
+    """Wait until the first model has a checkpoint."""
+    while not list(folder.glob(f"{RUN_STATES}/*/elman.checkpoint")):
         assert running.process.poll() is None, running.end()
         time.sleep(0.01)
 
 
 def checked_epoch(folder: Path) -> int:
-    """The epoch of the checkpoint that is left."""
-    kept = record(folder)
+    """The epoch of the last checkpoint."""
+    kept = only_run_state(folder)
     state = read_checkpoint(kept / "elman.checkpoint", f"{kept.name.rpartition('-')[0]} elman")
     return int(state["epoch"])
 
@@ -79,21 +80,23 @@ def test_a_full_disk_ends_a_run_in_one_line_and_the_same_command_goes_on_when_th
 ) -> None:
     """MLflow's database and files are on it too."""
     filling, given = fill(disk), [*TRAIN, "--series.name", "full"]
-    status, said = done(disk, *given, **surroundings)
+    status, lines = done(disk, *given, **surroundings)
     assert status in (1, 2)
-    assert said[-1].startswith("tidecast: ")
-    assert "disk is full" in said[-1] or FULL in said[-1]
+    assert lines[-1].startswith("tidecast: ")
+    assert "disk is full" in lines[-1] or FULL in lines[-1]
     filling.unlink()
     running = Command(disk, *given, **surroundings)
     until_checkpoint(running, disk)
     filling = fill(disk)
     assert running.end() == 1
-    assert f"elman: no checkpoint can be written to {record(disk).relative_to(disk)} ({FULL})" in "".join(running.said)
-    assert running.said[-1].startswith(f"tidecast: the database {disk}/mlflow.db cannot be used (")
+    assert f"elman: no checkpoint can be written to {only_run_state(disk).relative_to(disk)} ({FULL})" in "".join(
+        running.lines
+    )
+    assert running.lines[-1].startswith(f"tidecast: the database {disk}/mlflow.db cannot be used (")
     assert 1 <= checked_epoch(disk) < MODELS["elman"]
     filling.unlink()
-    status, said = done(disk, *given, **surroundings)
-    assert status == 0, said
+    status, lines = done(disk, *given, **surroundings)
+    assert status == 0, lines
     check_whole(f"sqlite:///{disk}/mlflow.db", "full", disk)
 
 
@@ -127,13 +130,13 @@ def test_a_folder_that_turns_read_only_ends_a_run_in_one_line_and_the_same_comma
     given = [*TRAIN, "--series.name", "locked"]
     running = Command(disk, *given, MLFLOW_TRACKING_URI=uri, **surroundings)
     until_checkpoint(running, disk)
-    place = record(disk).relative_to(disk)
+    place = only_run_state(disk).relative_to(disk)
     with read_only(disk / ".tidecast"):
         assert running.end() == 1
         assert 1 <= checked_epoch(disk) <= MODELS["elman"]
-    assert f"no checkpoint can be written to {place} (Read-only file system); training" in "".join(running.said)
-    assert running.said[-1].startswith(f"tidecast: {disk}/.tidecast/")
-    assert running.said[-1].endswith(": Read-only file system\n")
+    assert f"no checkpoint can be written to {place} (Read-only file system); training" in "".join(running.lines)
+    assert running.lines[-1].startswith(f"tidecast: {disk}/.tidecast/")
+    assert running.lines[-1].endswith(": Read-only file system\n")
     with read_only(disk):
         for environment in ({}, {"MLFLOW_TRACKING_URI": uri}):
             status, lines = done(disk, *given, **environment, **surroundings)
@@ -148,7 +151,7 @@ def test_a_folder_that_turns_read_only_ends_a_run_in_one_line_and_the_same_comma
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """While the block lasts; what is open already can still be written."""
+    """Make a folder read-only while the block lasts; files that are open already can still be written."""
     subprocess.run(["mount", "--bind", folder, folder], check=True)
     subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
     try:
@@ -157,14 +160,14 @@ def read_only(folder: Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def test_a_record_that_vanishes_stops_no_training(surroundings: dict[str, str], tmp_path: Path) -> None:
+def test_a_run_state_that_vanishes_stops_no_training(surroundings: dict[str, str], tmp_path: Path) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     running = Command(folder, *TRAIN, "--series.name", "bare", **surroundings)
     until_checkpoint(running, folder)
     shutil.rmtree(folder / ".tidecast")
     assert running.end() == 0
-    assert "no checkpoint can be written to .tidecast/records/" in "".join(running.said)
+    assert f"no checkpoint can be written to {RUN_STATES}/" in "".join(running.lines)
     check_whole(f"sqlite:///{folder}/mlflow.db", "bare", folder)
 
 
@@ -176,4 +179,4 @@ def test_a_folder_that_vanishes_ends_a_run_in_one_line(surroundings: dict[str, s
     while folder.exists():
         shutil.rmtree(folder, ignore_errors=True)  # while things are written in it
     assert running.end() == 1
-    assert running.said[-1] == f"tidecast: {folder}/.tidecast: No such file or directory\n"
+    assert running.lines[-1] == f"tidecast: {folder}/.tidecast: No such file or directory\n"

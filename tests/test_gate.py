@@ -16,9 +16,9 @@ from tasks.data.series import Series
 from tasks.evaluation import Evaluation, ModelResult, evaluate, evaluate_baselines
 from tasks.gate import Verdict, champion_forecasts, decide, pass_gate, register_model
 from tasks.tracking.forecasters import MODEL_ID, log_model
-from tasks.tracking.registry import Version, champion_of, find_version, load_version, registered_name
+from tasks.tracking.registry import Version, champion_of, find_version, load_version, registered_name, tag_version
 from tasks.tracking.runs import tracked_run
-from tasks.tracking.tracker import connect
+from tasks.tracking.tracker import TRACKER
 from tasks.training import Training, untrained
 
 
@@ -219,7 +219,7 @@ def test_a_champion_whose_files_were_altered_is_neither_used_nor_beaten(history:
     baselines = evaluate_baselines.fn(data)
     first = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
     assert pass_gate.fn(first, good(data, 0.01), baselines, data, GateSpec()).promoted
-    model_id = connect().get_run(first.run_id).data.tags[MODEL_ID]
+    model_id = TRACKER.client().get_run(first.run_id).data.tags[MODEL_ID]
     (weights,) = Path("artifacts").glob(f"**/{model_id}/**/weights.safetensors")
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     with pytest.raises(InputError, match=r"altered/1 is not used: weights\.safetensors was altered since it was saved"):
@@ -229,6 +229,25 @@ def test_a_champion_whose_files_were_altered_is_neither_used_nor_beaten(history:
     assert not verdict.promoted
     assert "take the alias champion from it in MLflow" in verdict.reason
     assert str(champion_of("altered")) == str(first)
+
+
+def test_a_champion_that_an_earlier_version_of_tidecast_registered_is_neither_used_nor_beaten(
+    history: list[Verdict],
+) -> None:
+    data = dataset(name="older")
+    baselines = evaluate_baselines.fn(data)
+    first = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
+    assert pass_gate.fn(first, good(data, 0.01), baselines, data, GateSpec()).promoted
+    trained_on = {"series": {"path": "load.csv"}, "season": 12, "reads": 4, "answers": 1, "seen_until": "49"}
+    tag_version(first, {"trained_on": json.dumps(trained_on)})
+    second = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
+    verdict = pass_gate.fn(second, good(data, 0.001), baselines, data, GateSpec())
+    assert not verdict.promoted
+    assert verdict.reason == (
+        "the champion, version 1, cannot be compared: older/1 was registered by an earlier version of Tidecast; name "
+        "another version, or take the alias champion from it in MLflow and train again"
+    )
+    assert str(champion_of("older")) == str(first)
 
 
 def test_a_gate_that_is_passed_again_comes_to_the_same(history: list[Verdict]) -> None:

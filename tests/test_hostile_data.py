@@ -35,7 +35,7 @@ from tasks.report import comparison_table
 from tasks.tracking.files import artifact_folder
 from tasks.tracking.registry import registered_name
 from tasks.tracking.runs import tracked_run
-from tasks.tracking.tracker import connect
+from tasks.tracking.tracker import TRACKER
 
 ROOT = Path(__file__).parent.parent
 HOSTILE = {
@@ -97,7 +97,7 @@ def test_an_experiment_and_a_registered_model_take_any_name_and_stay_in_their_fo
     case: str, mlflow_folder: Path
 ) -> None:
     spec = SeriesSpec(wave="sine", points=10, name=HOSTILE[case])
-    series, client = read_series.fn(spec), connect()
+    series, client = read_series.fn(spec), TRACKER.client()
     with tracked_run(series.name, series.name, {"data.notes": series.name}) as run:
         assert Path(artifact_folder(run.id)).resolve().is_relative_to((mlflow_folder / "artifacts").resolve())
     model = client.create_registered_model(registered_name(series.name))
@@ -350,7 +350,7 @@ def test_no_room_loads_a_pickle_or_yaml_that_makes_objects() -> None:
 
 
 def test_no_room_runs_text(mlflow_folder: Path) -> None:
-    assert isinstance(connect(), MlflowClient)
+    assert isinstance(TRACKER.client(), MlflowClient)
     runs = re.compile(r"(?<![\w.])(eval|exec)\(|shell=True|os\.system")
     for room in ("flows", "tasks", "models"):
         for path in (ROOT / room).rglob("*.py"):

@@ -13,11 +13,13 @@ from tests.support.killing import KINDS
 
 ROOT = Path(__file__).parent.parent
 KILLS = 5
-"""Of each kind; `python -m tests.support.killing` does as many as one has time for."""
+"""Of each kind; `python -m tests.support.killing` does as many as it is told."""
 
 
 @pytest.mark.timeout(900)
-def test_what_is_killed_at_any_moment_ends_as_if_it_had_been_left_alone(prefect_server: None, tmp_path: Path) -> None:
+def test_a_training_killed_at_any_moment_and_started_again_ends_as_one_that_was_left_alone(
+    prefect_server: None, tmp_path: Path
+) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.killing", str(tmp_path), "--kills", str(KILLS)],
         cwd=ROOT,
@@ -27,6 +29,6 @@ def test_what_is_killed_at_any_moment_ends_as_if_it_had_been_left_alone(prefect_
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [line["kind"] for line in told] == list(KINDS)
-    assert [sum(line["killed"].values()) for line in told] == [KILLS] * len(KINDS)
+    counts = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["kind"] for line in counts] == list(KINDS)
+    assert [sum(line["killed"].values()) for line in counts] == [KILLS] * len(KINDS)

@@ -1,4 +1,4 @@
-"""Four commands at once in one folder, with the database that they make there: none is lost, and none is mixed up."""
+"""Four commands at once in one folder, whose database they make: no run is lost, and none is mixed with another."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ MAKE = "import sys; from tasks.tracking.database import make_database; make_data
 
 
 def train(folder: Path, lines: Sequence[str], **environment: str) -> MlflowClient:
-    """Run `tidecast train` once for each line, all at once in a new folder; MLflow's client once they have ended."""
+    """Run `tidecast train` once for each line, all at once in a new folder; returns MLflow's client when they ended."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
     own = {**inherited, "PREFECT_HOME": str(folder / ".prefect"), "CUDA_VISIBLE_DEVICES": "", **environment}
     started = [
@@ -76,7 +76,7 @@ def test_different_trainings_at_once_with_one_server(tmp_path: Path, prefect_ser
     assert {model.name for model in mlflow.search_registered_models()} == {"sine", "cosine", "sine-21"}
 
 
-def test_a_database_whose_making_was_killed_is_made_anew(tmp_path: Path) -> None:
+def test_a_database_whose_maker_was_killed_is_made_anew(tmp_path: Path) -> None:
     uri, draft = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / ".tidecast" / "mlflow.db.draft" / "mlflow.db"
     with subprocess.Popen([sys.executable, "-c", MAKE, uri]) as process:
         while not (draft.exists() and draft.stat().st_size > 100_000):  # of a million
@@ -84,5 +84,5 @@ def test_a_database_whose_making_was_killed_is_made_anew(tmp_path: Path) -> None
         process.kill()
     assert not (tmp_path / "mlflow.db").exists()
     make_database(uri)
-    assert [path.name for path in (tmp_path / ".tidecast").iterdir()] == ["mlflow.db.turn"]
+    assert [path.name for path in (tmp_path / ".tidecast").iterdir()] == ["mlflow.db.lock"]
     assert MlflowClient(uri).search_experiments()[0].name == "Default"

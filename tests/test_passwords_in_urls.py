@@ -1,4 +1,4 @@
-"""URLs and what lets one in: parted, and out of sight."""
+"""Passwords are moved out of URLs, and hidden in texts, logs and tracebacks."""
 
 import logging
 import subprocess
@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tasks.credentials import passwords_moved, redacted, without_password
+from tasks.credentials import redacted, separate_passwords, without_password
 
 PASSWORD = "p@ss/w:örd #1"  # noqa: S105
 QUOTED = quote(PASSWORD, safe="")
@@ -45,11 +45,11 @@ QUOTED = quote(PASSWORD, safe="")
         ),
     ],
 )
-def test_a_password_moves_from_a_url_to_the_variable_that_means_the_same(
+def test_a_password_moves_from_a_url_to_the_variable_that_holds_it(
     given: dict[str, str], changed: dict[str, str]
 ) -> None:
-    assert passwords_moved(given) == changed
-    assert passwords_moved({**given, **changed}) == {}
+    assert separate_passwords(given) == changed
+    assert separate_passwords({**given, **changed}) == {}
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_a_password_moves_from_a_url_to_the_variable_that_means_the_same(
         "http://host:80/models/co2@champion",
     ],
 )
-def test_a_url_that_holds_no_password_or_can_do_without_none_stays(url: str) -> None:
-    assert passwords_moved({"MLFLOW_TRACKING_URI": url}) == {}
+def test_a_url_without_a_password_or_that_cannot_do_without_it_stays(url: str) -> None:
+    assert separate_passwords({"MLFLOW_TRACKING_URI": url}) == {}
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_the_passwords_of_the_environment_are_not_shown_either(monkeypatch: pyte
     assert redacted(text) == "'***', ***, *** and (***) by *** to postgresql://host"
 
 
-def test_a_url_is_shown_without_who_uses_it() -> None:
+def test_a_url_is_shown_without_its_user() -> None:
     assert without_password(f"http://ann:{QUOTED}@host:1/a") == "http://host:1/a"
     assert without_password("http://ann:p@ss/w@host:1/a") == "http://host:1/a"
     assert without_password("http://host:1/a@b") == "http://host:1/a@b"
@@ -101,9 +101,9 @@ def test_a_url_is_shown_without_who_uses_it() -> None:
 
 BREAK = """
 import logging, os, sys, threading
-from tasks.credentials import keep_secrets
-keep_secrets()
-keep_secrets()
+from tasks.credentials import redact_logs
+redact_logs()
+redact_logs()
 url = "http://ann:" + os.environ["PGPASSWORD"] + "@host"
 logging.basicConfig(level="INFO", format="%(name)s %(message)s")
 for name in ("tidecast", "prefect.flow_runs", "mlflow"):
@@ -120,7 +120,7 @@ raise ValueError(f"{url} is wrong") from OSError(url)
 """
 
 
-def test_neither_a_log_nor_a_traceback_tells_a_password() -> None:
+def test_neither_a_log_nor_a_traceback_shows_a_password() -> None:
     done = subprocess.run(
         [sys.executable, "-c", BREAK], env={"PGPASSWORD": "seventeen"}, capture_output=True, text=True, check=False
     )

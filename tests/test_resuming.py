@@ -1,4 +1,4 @@
-"""A training that is taken up again comes to the same bits, for every kind of network; and divergence ends a member."""
+"""A training that is resumed ends with the same bits, for every kind of network; and divergence ends a member."""
 
 from pathlib import Path
 
@@ -28,30 +28,32 @@ def network(model: str, **rates: float) -> TrainedNetwork:
     return build_network(spec)
 
 
-def bits(of: TrainedNetwork) -> dict[str, bytes]:
-    return {name: weight.tobytes() for name, weight in of.state().items()}
+def bits(network: TrainedNetwork) -> dict[str, bytes]:
+    return {name: weight.tobytes() for name, weight in network.state().items()}
 
 
-def told(epoch: Epoch) -> tuple[int, bytes, bytes | None]:
+def content(epoch: Epoch) -> tuple[int, bytes, bytes | None]:
     return epoch.number, epoch.train_loss.tobytes(), None if epoch.val_loss is None else epoch.val_loss.tobytes()
 
 
 @pytest.mark.parametrize("validation", [VALIDATION, None], ids=["with validation", "without"])
 @pytest.mark.parametrize("model", KINDS)
-def test_from_any_epoch_it_goes_on_to_the_same_bits(model: str, validation: np.ndarray | None, tmp_path: Path) -> None:
+def test_a_training_resumed_from_any_epoch_ends_with_the_same_bits(
+    model: str, validation: np.ndarray | None, tmp_path: Path
+) -> None:
     whole, states, epochs = network(model), list[State](), list[tuple[int, bytes, bytes | None]]()
     for epoch in whole.fit(PANEL, TRAIN, validation):
         states.append(epoch.state())
-        epochs.append(told(epoch))
+        epochs.append(content(epoch))
     for number, state in enumerate(states, 1):
         write_checkpoint(tmp_path / "checkpoint", state, "a key")
         again = network(model)
         rest = list(again.fit(PANEL, TRAIN, validation, read_checkpoint(tmp_path / "checkpoint", "a key")))
-        assert [told(epoch) for epoch in rest] == epochs[number:]
+        assert [content(epoch) for epoch in rest] == epochs[number:]
         assert bits(again) == bits(whole), f"from epoch {number}"
 
 
-def test_what_is_kept_of_an_epoch_does_not_change_behind_it() -> None:
+def test_the_state_of_an_epoch_does_not_change_in_later_epochs() -> None:
     training = network("gru").fit(PANEL, TRAIN, VALIDATION)
     state = next(training).state()
     before = {name: part.copy() for name, part in state.items()}
@@ -61,7 +63,7 @@ def test_what_is_kept_of_an_epoch_does_not_change_behind_it() -> None:
 
 
 @pytest.mark.parametrize("model", KINDS)
-def test_what_diverges_ends_with_finite_weights_and_stays_ended(model: str) -> None:
+def test_a_training_that_diverges_ends_with_finite_weights_and_stays_ended(model: str) -> None:
     diverging = network(model, learning_rate=10)
     values = PANEL.values * (1e3 if model == "elman" else 1e25)  # float32 ends at 3e38
     panel = one_series("large", values)

@@ -91,7 +91,7 @@ class Box:
         return self.stack.prefect.read_flow_run(flow_run).state_name
 
     def clear(self) -> None:
-        """End what still trains, and remove the records of what never came to its end."""
+        """End what still trains, and remove the run states of what never came to its end."""
         runs = all_runs(self.stack.mlflow)
         for run in runs:
             if run.info.status == "RUNNING" and is_gone(run.data.tags[PROCESS]) is False:
@@ -241,7 +241,7 @@ def test_what_a_silent_worker_had_in_hand_is_given_up_but_for_what_lives(
     box.worker.wait()
     client, monkey = box.stack.prefect, "a worker that reports"
     of_the_lost, of_the_living = box.send(), box.send()
-    client.send_worker_heartbeat("box", monkey)  # else the sweep of `up`, which goes on, would take it for lost
+    client.send_worker_heartbeat("box", monkey)  # else the cleanup of `up`, which goes on, would take it for lost
     for flow_run, worker in ((of_the_lost, "box"), (of_the_living, monkey)):
         client.update_flow_run_labels(flow_run, {"prefect.worker.name": worker})
         client.set_flow_run_state(flow_run, Running())

@@ -15,7 +15,7 @@ from flows.train import train
 from models.errors import InputError
 from models.specs import ElmanSpec, FitSpec, NumpyRNNSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec
 from tasks.report import worse_than_all
-from tasks.tracking.tracker import connect
+from tasks.tracking.tracker import TRACKER
 
 EPOCHS = 6
 
@@ -206,12 +206,12 @@ def test_a_model_that_diverges_is_told_and_kept_out_while_the_others_go_on(
         elman=ElmanSpec(learning_rate=10),
         numpy_rnn=NumpyRNNSpec(epochs=2),
     )
-    tags = {name: connect().get_run(model["run_id"]).data.tags for name, model in summary["models"].items()}
+    tags = {name: TRACKER.client().get_run(model["run_id"]).data.tags for name, model in summary["models"].items()}
     assert "elman diverged in epoch" in tags["elman"]["diverged"]
     assert "--elman.learning_rate below 10 may help" in tags["elman"]["diverged"]
     assert "diverged" not in tags["numpy_rnn"]
     assert tags["elman"]["beats"] == "no baseline"
     assert summary["chosen"] == "numpy_rnn"
     assert not summary["registered"]["champion"]
-    assert connect().get_run(summary["parent_run_id"]).info.status == "FINISHED"
+    assert TRACKER.client().get_run(summary["parent_run_id"]).info.status == "FINISHED"
     assert worse_than_all(summary)[0].startswith("Worse than every baseline: elman")

@@ -19,11 +19,11 @@ FLOWS: dict[str, Callable[..., dict[str, Any]]] = {"train": train, "backtest": b
 
 def sync() -> None:
     """What `tidecast sync` does."""
-    from tasks.resuming.run_state import RUN_STATES, read_run_state, undelivered_run_states
+    from tasks.resuming.run_state import RUN_STATES, outdated_run_states, read_run_state, undelivered_run_states
 
-    waiting, mistakes = undelivered_run_states(), list[str]()
+    waiting, mistakes, outdated = undelivered_run_states(), list[str](), outdated_run_states()
     say = Console(highlight=False, markup=False, soft_wrap=True).print
-    if not waiting:
+    if not waiting and not outdated:
         say(f"Nothing waits in {RUN_STATES} to be delivered.")
     with prefect_server_ready(load_libraries) if waiting else nullcontext():
         for folder in waiting:
@@ -36,6 +36,11 @@ def sync() -> None:
             summary = FLOWS[run_state["flow"]](**run_state["parameters"])
             say(f"Delivered: {run_state['flow']} {summary['recipe']}, as run {summary['parent_run_id']}")
     close_dead(say)
+    if outdated:
+        mistakes.append(
+            f"{', '.join(map(str, outdated))} cannot be delivered: an earlier version of Tidecast left it in a "
+            "format that this version cannot read; remove the folder and start the run anew"
+        )
     if mistakes:
         raise InputError("; ".join(mistakes))
 
@@ -50,9 +55,9 @@ def close_dead(say: Callable[[str], object]) -> None:
         return
     from tasks.orphans import crash_orphaned_flow_runs
     from tasks.tracking.orphans import close_orphaned_runs
-    from tasks.tracking.outbox import OUTBOX
+    from tasks.tracking.tracker import TRACKER
 
-    dead = OUTBOX.ask(close_orphaned_runs)
+    dead = TRACKER.ask(close_orphaned_runs)
     crashed = crash_orphaned_flow_runs(dead) if get_current_settings().api.url else 0
     if dead:
         say(f"Closed what was left open by processes that are gone: {len(dead)} in MLflow, {crashed} in Prefect")

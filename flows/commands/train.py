@@ -77,12 +77,11 @@ def load_libraries(names: list[str]) -> None:
     """Import what the tasks need, with the compiled cells, and open MLflow's database."""
     from models.forecaster import build_network
     from tasks import drawing, recording  # noqa: F401
-    from tasks.tracking.outbox import OUTBOX
-    from tasks.tracking.tracker import connect
+    from tasks.tracking.tracker import TRACKER
 
     for name in set(names) & set(RECURRENT):
         build_network(ModelSpec(model=name))
-    OUTBOX.ask(lambda: connect().search_experiments(max_results=1), patience=0.0)  # nothing is lost yet
+    TRACKER.ask(lambda client: client.search_experiments(max_results=1), patience=0.0)  # nothing is lost yet
 
 
 def show(summary: dict[str, Any]) -> None:

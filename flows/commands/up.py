@@ -81,8 +81,9 @@ def up(
 
 def end_leftovers(lock: FolderLock) -> None:
     """End what a `tidecast up` has left that was killed together with its guardian, as by a machine without memory."""
-    if "mark" in lock.left and (ended := end_marked(lock.left["mark"])):
-        say(f"Ended {ended} processes that an earlier tidecast up left, which was killed (process {lock.left['pid']})")
+    if "mark" in lock.leftover and (ended := end_marked(lock.leftover["mark"])):
+        killed = lock.leftover["pid"]
+        say(f"Ended {ended} processes that an earlier tidecast up left, which was killed (process {killed})")
 
 
 def start_servers(children: Children, folder: Path, prefect: Address, mlflow: Address) -> None:

@@ -1,7 +1,5 @@
-"""One `tidecast up` a folder: a lock that ends with its process, and says where the servers of the folder are."""
+"""The lock of `tidecast up`: one for each folder, whose content leads other commands to the servers of the folder."""
 
-import fcntl
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,69 +8,51 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import InputError
+from tasks.resuming.locks import STATE_FOLDER, Lock, is_locked, read_content
 
-STATE_FOLDER = Path(".tidecast")
-"""Logs and the lock, in the folder in which `tidecast up` was started."""
+__all__ = ["LOCK", "STATE_FOLDER", "FolderLock", "hold_folder", "server_environment"]
+
 LOCK = STATE_FOLDER / "lock"
 
 
 @dataclass(frozen=True)
 class FolderLock:
-    """The lock, held; `left` is what a process that was killed has left in it."""
+    """The lock of a folder, held; `leftover` is what a killed process has left in it."""
 
-    descriptor: int
-    left: dict[str, Any]
+    lock: Lock
+    leftover: dict[str, Any]
 
     def write(self, content: dict[str, Any]) -> None:
-        """Say something of this process to those that find the lock held."""
-        data = json.dumps({"pid": os.getpid(), **content}).encode() if content else b""
-        os.pwrite(self.descriptor, data, 0)
-        os.ftruncate(self.descriptor, len(data))
+        """Tell other processes about this one; an empty content clears the file."""
+        self.lock.write({"pid": os.getpid(), **content} if content else {})
 
 
 @contextmanager
 def hold_folder(folder: Path) -> Iterator[FolderLock]:
-    """Hold the lock of a folder, which is made if need be.
+    """Hold the lock of a folder while the block lasts; the lock file is cleared when the block ends well.
 
     **Raises:** `InputError` where another process holds it, or the folder cannot be written.
     """
+    lock = Lock(folder / LOCK)
     try:
         (folder / STATE_FOLDER).mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        acquired, content = lock.acquire(wait=False), read_content(lock.path)
     except OSError as error:
         raise InputError(
             f"{folder} cannot hold the data ({error.strerror}); go to a folder that you may write"
         ) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        pid = _content(descriptor).get("pid")
-        raise InputError(f"tidecast up already runs in {folder}, as process {pid}; end that one first") from None
-    try:
-        lock = FolderLock(descriptor, _content(descriptor))
-        yield lock
-        lock.write({})
-    finally:
-        os.close(descriptor)
+    if not acquired:
+        pid = content.get("pid")
+        raise InputError(f"tidecast up already runs in {folder}, as process {pid}; end that one first")
+    with lock:
+        folder_lock = FolderLock(lock, content)
+        yield folder_lock
+        folder_lock.write({})
 
 
 def server_environment(folder: Path) -> dict[str, str]:
-    """The environment that leads to the servers which `tidecast up` runs in a folder; empty where it does not run."""
+    """Variables that lead to the servers of the `tidecast up` that runs in a folder; empty where none runs."""
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+        return dict(read_content(folder / LOCK).get("environment", {})) if is_locked(folder / LOCK) else {}
     except OSError:
-        return {}
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return dict(_content(descriptor).get("environment", {}))
-    finally:
-        os.close(descriptor)
-    return {}
-
-
-def _content(descriptor: int) -> dict[str, Any]:
-    try:
-        return dict(json.loads(os.pread(descriptor, 65536, 0)))
-    except ValueError:
         return {}

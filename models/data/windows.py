@@ -55,6 +55,12 @@ def actual_values(panel: Panel, origins: np.ndarray, horizon: int, ends: np.ndar
     return np.where(before_end & panel.observed[points], panel.values[points], np.nan)
 
 
+def last_known_step(actual: np.ndarray) -> int:
+    """The last of S steps ahead at which any of the values [M, S] is known, from 1 on; 0 where none is."""
+    known = np.isfinite(actual).any(axis=0)  # [S]
+    return int(np.flatnonzero(known).max(initial=-1)) + 1
+
+
 def refuse_short_past(panel: Panel, origins: np.ndarray, length: int) -> None:
     """**Raises:** `InputError` if a series has fewer than T values before one of the origins [M]."""
     series = panel.series_of(origins - 1)

@@ -1,1 +1,1 @@
-"""What is left on disk so that a run can go on after its process was killed, and the locks that guard it."""
+"""What lets a flow run be resumed after its process was killed: its state on disk, and the locks that guard it."""

@@ -1,4 +1,4 @@
-"""The checkpoints of a training in its record: written now and then, and read where the record is taken up again."""
+"""The checkpoints of a training in its run state: written now and then, and read when the run is resumed."""
 
 import logging
 import time
@@ -10,25 +10,29 @@ from models.network import State
 from tasks.resuming.run_state import RunState
 
 log = logging.getLogger("tidecast")
-OFTEN, SHARE = 1.0, 0.05
-"""Seconds between two checkpoints at least, and the share of the time that writing them may take."""
+SHORTEST_PAUSE, WRITING_SHARE = 1.0, 0.05
+"""Least seconds between two checkpoints, and the share of the time that writing them may take."""
 
 
 class Checkpoints:
-    """Those of one model; without a record there are none."""
+    """The checkpoints of one model, of which the last is kept; without a run state there are none."""
 
     def __init__(self, run_state: RunState | None, model: str):
         self.run_state, self.model = run_state, model
         self.path = run_state.folder / f"{model}.checkpoint" if run_state else Path()
         self.journal = run_state.folder / f"{model}.curves" if run_state else None
-        self.written, self.pause, self.fails = time.monotonic(), OFTEN, False
+        self.last_written, self.pause, self.has_failed = time.monotonic(), SHORTEST_PAUSE, False
 
-    def load(self, noted: int) -> State | None:
-        """The last one; what is no whole checkpoint of this training's `noted` epochs is set aside, and told."""
+    def load(self, journal_length: int) -> State | None:
+        """Read the last checkpoint, given the number of epochs in the journal; None where there is none.
+
+        A file that is not a whole checkpoint of this training, or is ahead of its journal, is renamed to `.broken` with
+        a warning.
+        """
         if self.run_state is None or not self.path.exists():
             return None
         try:
-            return self._read(noted)
+            return self._read(journal_length)
         except CheckpointError as error:
             aside = self.path.with_suffix(".broken")
             self.path.replace(aside)
@@ -36,31 +40,31 @@ class Checkpoints:
             return None
 
     def is_due(self) -> bool:
-        """Whether it is time for another."""
-        return self.run_state is not None and time.monotonic() - self.written >= self.pause
+        """Whether it is time for another checkpoint."""
+        return self.run_state is not None and time.monotonic() - self.last_written >= self.pause
 
-    def save(self, state: Callable[[], State]) -> None:
-        """Write one; where the disk does not take it, training goes on without, and the last good one stays."""
+    def save(self, make_state: Callable[[], State]) -> None:
+        """Write a checkpoint; where the disk does not take it, log a warning once and keep the last one."""
         if self.run_state is None:
             return
         began = time.monotonic()
         try:
-            write_checkpoint(self.path, state(), self._key())
-            if self.fails:
+            write_checkpoint(self.path, make_state(), self._key())
+            if self.has_failed:
                 log.warning("%s: checkpoints can be written again", self.model)
-            self.fails = False
+            self.has_failed = False
         except OSError as error:
-            if not self.fails:
-                told = f"no checkpoint can be written to {self.path.parent} ({error.strerror})"
-                log.warning("%s: %s; training goes on, and the last good one stays", self.model, told)
-            self.fails = True
-        self.written = time.monotonic()
-        self.pause = max(OFTEN, (self.written - began) / SHARE)
+            if not self.has_failed:
+                problem = f"no checkpoint can be written to {self.path.parent} ({error.strerror})"
+                log.warning("%s: %s; training goes on, and the last good one stays", self.model, problem)
+            self.has_failed = True
+        self.last_written = time.monotonic()
+        self.pause = max(SHORTEST_PAUSE, (self.last_written - began) / WRITING_SHARE)
 
-    def _read(self, noted: int) -> State:
+    def _read(self, journal_length: int) -> State:
         state = read_checkpoint(self.path, self._key())
-        if int(state["epoch"]) > noted:
-            raise CheckpointError(f"{self.path} is ahead of its journal, of which {noted} epochs are left")
+        if int(state["epoch"]) > journal_length:
+            raise CheckpointError(f"{self.path} is ahead of its journal, which holds {journal_length} epochs")
         return state
 
     def _key(self) -> str:

@@ -1,4 +1,4 @@
-"""A file that grows by a line at a time, and of which no line is read that is torn or altered."""
+"""A file that grows line by line, and from which no torn or altered line is read."""
 
 import json
 import logging
@@ -11,41 +11,41 @@ log = logging.getLogger("tidecast")
 
 
 class Journal:
-    """Values noted one after the other, each a line of JSON behind its checksum; `read` holds those found at first.
+    """A list of values on disk, each a line of JSON behind its checksum; `recovered` holds those found when opened.
 
-    Whatever follows the first line that is not whole is cut off, and told, unless it is the last one alone, in which a
-    process was killed.
+    Opening cuts off whatever follows the last whole line. It logs a warning about an altered line, but not about an
+    unfinished last one: that is what a killed process leaves.
     """
 
     def __init__(self, path: Path):
-        self.path, self.owed = path, b""
+        self.path, self.unwritten = path, b""
         content = path.read_bytes() if path.exists() else b""
-        self.read: list[Any] = []
-        kept = 0
+        self.recovered: list[Any] = []
+        size = 0
         for line in content.split(b"\n")[:-1]:
             if line[:9] != _checksum(line[9:]):
-                log.warning("%s is altered behind line %d, which is the last that counts", path, len(self.read))
+                log.warning("%s is altered after line %d; the rest of it is ignored", path, len(self.recovered))
                 break
-            self.read.append(json.loads(line[9:]))
-            kept += len(line) + 1
-        if kept < len(content):
-            os.truncate(path, kept)
+            self.recovered.append(json.loads(line[9:]))
+            size += len(line) + 1
+        if size < len(content):
+            os.truncate(path, size)
 
-    def note(self, value: Any) -> None:
-        """Remember a value until `keep` writes it."""
-        told = json.dumps(value).encode()
-        self.owed += _checksum(told) + told + b"\n"
+    def append(self, value: Any) -> None:
+        """Append a value in memory; `write` takes it to the disk."""
+        line = json.dumps(value).encode()
+        self.unwritten += _checksum(line) + line + b"\n"
 
-    def keep(self) -> None:
-        """Have on the disk what was noted; what it does not take is tried again at the next call.
+    def write(self) -> None:
+        """Write to disk what was appended; what the disk does not take is tried again at the next call.
 
-        **Raises:** `OSError`.
+        **Raises:** `OSError` that names the path.
         """
         try:
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                while self.owed:
-                    self.owed = self.owed[os.write(descriptor, self.owed) :]
+                while self.unwritten:
+                    self.unwritten = self.unwritten[os.write(descriptor, self.unwritten) :]
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

@@ -1,6 +1,5 @@
-"""The record of a flow run on disk: what it takes to go on after its process was killed, or its tracker went away."""
+"""The run state on disk: what a flow run needs to be resumed after its process was killed or its tracker went away."""
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -21,20 +20,24 @@ from pydantic import BaseModel
 import models
 from models.errors import InputError
 from models.files import write_atomically
+from tasks.resuming.locks import STATE_FOLDER, Lock, is_locked
 
 log = logging.getLogger("tidecast")
-RUN_STATES = Path(".tidecast", "records")
-"""In the folder where a flow runs; a record goes when its run is recorded whole."""
-CONTENT, LOCK = "record.json", "lock"
-SAYS = {"flow", "parameters", "device", "id", "undelivered"}
+RUN_STATES = STATE_FOLDER / "run_states"
+"""In the folder where a flow runs; a run state is removed once its run is recorded whole."""
+CONTENT, LOCK = "run_state.json", "lock"
+FORMAT = 2
+FIELDS = {"flow", "parameters", "device", "id", "undelivered"}
+OUTDATED_CONTENTS = (STATE_FOLDER / "records", "record.json")
+"""Where earlier versions kept run states, which this one cannot resume, and the name of their file."""
 
 
 @dataclass
 class RunState:
-    """A flow run's record, in the hands of this process alone: its folder and what it says.
+    """The run state of one flow run, whose folder this process has locked.
 
-    `flow` and `parameters` start the same again on the same `device`; `id` is a tag of its MLflow runs, which are there
-    already where another process `began` them; `undelivered` tells that only the tracker's answer was missing.
+    `flow`, `parameters` and `device` start the same run again, and `id` is a tag of its MLflow runs. `undelivered` is
+    set where the run ended because the tracker was away. `key` is the same for all runs with identical results.
     """
 
     folder: Path
@@ -43,67 +46,76 @@ class RunState:
     parameters: dict[str, Any]
     device: str
     id: str
-    began: bool
     undelivered: bool = False
 
-    def keep(self) -> None:
-        """Write down what it says."""
-        content = {name: getattr(self, name) for name in sorted(SAYS)}
+    def save(self) -> None:
+        """Write the run state to disk.
+
+        **Raises:** `OSError` that names the path.
+        """
+        content = {"format": FORMAT, **{name: getattr(self, name) for name in sorted(FIELDS)}}
         write_atomically(self.folder / CONTENT, json.dumps(content, indent=2).encode())
 
 
 @contextmanager
 def open_run_state(flow: str, settings: Mapping[str, Any], sha256: str, device: str) -> Iterator[RunState]:
-    """The record that a run of the same flow with the same settings, data and code has left behind, or a new one.
+    """Yield the run state that an interrupted run with the same flow, settings, data and code has left, or a new one.
 
-    It is gone when the block ends well, and is kept otherwise.
+    It is removed when the block ends well, and stays on disk otherwise.
 
     **Raises:** `InputError` where the folder cannot be written.
     """
     parameters = json.loads(json.dumps(settings, default=_as_dictionary))
     key = resume_key(flow, parameters, sha256, device)
     try:
-        folder, descriptor = _hold_first_free(key)
-        left = read_run_state(folder)
-        known = left.get("id", uuid4().hex), bool(left), bool(left.get("undelivered"))
-        run_state = RunState(folder, key, flow, parameters, device, *known)
-        run_state.keep()
+        folder, lock = _lock_first_free(key)
+        interrupted = read_run_state(folder)
+        run_id, undelivered = interrupted.get("id", uuid4().hex), bool(interrupted.get("undelivered"))
+        run_state = RunState(folder, key, flow, parameters, device, run_id, undelivered)
+        run_state.save()
     except OSError as error:
         raise InputError(
-            f"{_place(RUN_STATES)} cannot be written ({error.strerror}); go to a folder that you may write, on a disk "
-            "with room"
+            f"{_absolute(RUN_STATES)} cannot be written ({error.strerror}); go to a folder that you may write, on a "
+            "disk with room"
         ) from None
-    try:
+    with lock:
         yield run_state
         _remove(folder)
-    finally:
-        os.close(descriptor)
 
 
 def resume_key(flow: str, parameters: Mapping[str, Any], sha256: str, device: str) -> str:
-    """What two runs share that come to the same: flow, settings, data, device and code."""
-    told = json.dumps([flow, parameters, sha256, device, code_sha256()], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    """Key of runs with identical results: a digest of flow, settings, data, device and code."""
+    content = json.dumps([flow, parameters, sha256, device, code_sha256()], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def undelivered_run_states() -> list[Path]:
-    """The folders of those records in this folder that wait for a tracker, and that no living process holds."""
-    found = [path.parent for path in sorted(RUN_STATES.glob(f"*/{CONTENT}"))]
-    return [folder for folder in found if read_run_state(folder).get("undelivered") and not _is_held(folder)]
+    """Folders of the run states here that wait for a tracker, without those that a living process has locked."""
+    folders = [path.parent for path in sorted(RUN_STATES.glob(f"*/{CONTENT}"))]
+    return [folder for folder in folders if read_run_state(folder).get("undelivered") and not is_locked(folder / LOCK)]
+
+
+def outdated_run_states() -> list[Path]:
+    """Folders of the run states here that an earlier version of Tidecast left, without those that are locked."""
+    root, content = OUTDATED_CONTENTS
+    folders = [path.parent for path in sorted(root.glob(f"*/{content}"))]
+    return [folder for folder in folders if not is_locked(folder / LOCK)]
 
 
 def read_run_state(folder: Path) -> dict[str, Any]:
-    """What a record says; nothing where it is gone or is none."""
+    """Read the content of a run state; empty where there is none, or none of this format."""
     try:
         content = json.loads((folder / CONTENT).read_text())
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) and content.keys() >= SAYS else {}
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        return {}
+    return content if content.keys() >= FIELDS else {}
 
 
 @cache
 def code_sha256() -> str:
-    """A digest of what trains: the code of the models, and the versions of what they stand on."""
+    """Digest of all that determines a training's result: the code of `models`, and the versions of its libraries."""
     code = hashlib.sha256(f"{version('torch')} {version('numpy')} {version('numba')}".encode())
     package = Path(models.__file__).parent
     for path in sorted(package.rglob("*.py")):
@@ -111,60 +123,42 @@ def code_sha256() -> str:
     return code.hexdigest()
 
 
-def _hold_first_free(key: str) -> tuple[Path, int]:
-    """The folder of a record of that key that no living process holds, one that is there first, and the lock on it."""
+def _lock_first_free(key: str) -> tuple[Path, Lock]:
+    """Lock a run state of that key which no living process has locked: an existing one if possible, else a new one."""
     numbers = [path.name.rpartition("-")[2] for path in RUN_STATES.glob(f"{key}-*")]
-    there = sorted(int(number) for number in numbers if number.isdecimal())
-    for number in chain(there, count(1)):
+    existing = sorted(int(number) for number in numbers if number.isdecimal())
+    for number in chain(existing, count(1)):
         folder = RUN_STATES / f"{key}-{number}"
-        while True:
-            RUN_STATES.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                folder.mkdir(mode=0o700, exist_ok=True)
-                descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-            except FileNotFoundError:  # another process has just done with it
-                continue
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(descriptor).st_ino == (folder / LOCK).stat().st_ino:
-                    return folder, descriptor
-            except BlockingIOError:
-                os.close(descriptor)
-                break
-            except FileNotFoundError:
-                pass
-            os.close(descriptor)  # of a record that is gone
+        lock = _lock_folder(folder)
+        if lock:
+            return folder, lock
     raise AssertionError
 
 
-def _is_held(folder: Path) -> bool:
-    try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+def _lock_folder(folder: Path) -> Lock | None:
+    """Lock a run state's folder, which is made if need be; None where another process has locked it."""
+    lock = Lock(folder / LOCK)
+    while True:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # another process has just removed the folder
+            folder.mkdir(mode=0o700, exist_ok=True)
+            return lock if lock.acquire(wait=False) else None
 
 
 def _remove(folder: Path) -> None:
-    """Remove a record whose run is recorded whole; where that fails, it does no harm."""
-    done = folder.with_name(f".{folder.name}.{os.getpid()}.done")
+    """Remove the run state of a run that is recorded whole; a failure is only logged, as it does no harm."""
+    renamed = folder.with_name(f".{folder.name}.{os.getpid()}.done")
     try:
-        folder.rename(done)  # at once, so that nobody finds half of it
-        shutil.rmtree(done)
+        folder.rename(renamed)  # at once, so that nobody finds half of it
+        shutil.rmtree(renamed)
     except FileNotFoundError:  # somebody else has removed it
         return
     except OSError as error:
-        log.warning("%s cannot be removed (%s), and is needed no more", folder, error.strerror)
+        log.warning("%s is no longer needed, but cannot be removed (%s)", folder, error.strerror)
 
 
-def _place(path: Path) -> Path:
-    """Where a path leads, as far as that can be told: the current folder may be gone."""
+def _absolute(path: Path) -> Path:
+    """The absolute path where it can be told: the current folder may be gone."""
     with suppress(FileNotFoundError):
         return path.absolute()
     return path

@@ -1,4 +1,4 @@
-"""What an error of the tracker means: whether it passes, and why it came, in few words."""
+"""Errors of the tracker: whether they pass, and their reason in few words."""
 
 import re
 
@@ -9,10 +9,10 @@ from models.display import printable
 from tasks.credentials import redacted
 
 SERVER_ERROR = 500
-PASSING = (401, 403, 408, 425, 429)
-"""Statuses below 500 of which the same may go well later: not let in, too slow, too early, too many."""
-TAKEN = re.compile(r"IntegrityError|UniqueViolation|UNIQUE constraint failed|duplicate key value")
-"""What databases say of a row that is there already."""
+PASSING_STATUSES = (401, 403, 408, 425, 429)
+"""Statuses below 500 of which the same request may succeed later: not allowed, too slow, too early, too many."""
+DUPLICATE = re.compile(r"IntegrityError|UniqueViolation|UNIQUE constraint failed|duplicate key value")
+"""What databases say of a row that exists already."""
 REASONS = re.compile(
     r"\[Errno -?\d+\] ([^'\")]+)"  # of a connection
     r"|(too many \d+ error responses|Read timed out|[Cc]onnection aborted|Remote end closed connection)"
@@ -21,11 +21,11 @@ REASONS = re.compile(
 
 
 class TrackerAwayError(ConnectionError):
-    """The tracker cannot be used; the record of the run, where there is one, is still on this machine's disk."""
+    """The tracker cannot be used; the run state, where there is one, is still on this machine's disk."""
 
 
 def is_away(error: Exception) -> bool:
-    """Whether the same may go well later: a server that does not answer or let in, is busy or broken, a full disk."""
+    """Whether the same write may succeed later: the server does not answer or is busy or broken, or a disk is full."""
     if isinstance(error, OperationalError):  # of a database that cannot be opened
         return True
     if isinstance(error, MlflowException):
@@ -34,21 +34,21 @@ def is_away(error: Exception) -> bool:
         status = getattr(getattr(error, "response", None), "status_code", SERVER_ERROR)  # of an artifact's transfer
         if not isinstance(error, OSError) or isinstance(error, FileNotFoundError):
             return False
-    return status >= SERVER_ERROR or status in PASSING
+    return status >= SERVER_ERROR or status in PASSING_STATUSES
 
 
 def is_overtaken(error: Exception) -> bool:
-    """Whether another process wrote the same at the same moment, such as the data of an experiment, and was first.
+    """Whether another process made the same write at the same moment, such as the data of an experiment.
 
-    MLflow looks whether a row is there, and then writes it; trying again finds it there.
+    MLflow looks for a row before it writes it; another attempt will find the row.
     """
-    return isinstance(error, MlflowException) and TAKEN.search(str(error)) is not None
+    return isinstance(error, MlflowException) and DUPLICATE.search(str(error)) is not None
 
 
 def reason(error: Exception) -> str:
-    """Why it came, without credentials: what lies below it, where that can be told."""
+    """The reason of an error in few words, without credentials: that of the underlying error, where it can be told."""
     text = redacted(str(error))
     if isinstance(error, OSError) and error.strerror:
         return printable(f"{error.filename}: {error.strerror}" if error.filename else error.strerror, 300)
-    found = REASONS.search(text)
-    return printable(next(filter(None, found.groups())) if found else text, 300)
+    match = REASONS.search(text)
+    return printable(next(filter(None, match.groups())) if match else text, 300)

@@ -1,4 +1,4 @@
-"""An experiment: the runs of one kind, with what its page in MLflow shows first."""
+"""An experiment: the runs of one kind, and the columns that its page in MLflow shows first."""
 
 import base64
 import json
@@ -9,25 +9,25 @@ import zlib
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from tasks.tracking.tracker import DEFAULT_ARTIFACTS, tracking_uri
+from tasks.tracking.tracker import DEFAULT_ARTIFACTS, TRACKER
 
 COLUMNS = [
     *(f"metrics.`{name}`" for name in ("val_rmse", "test_rmse", "free_run_rmse_100", "skill", "rmse", "seconds")),
     *(f"tags.`{name}`" for name in ("gate", "version", "chosen", "health", "cutoff", "device")),
 ]
-"""Of all kinds of runs; a page shows those that its runs have."""
+"""Columns for all kinds of runs; a page shows those that its runs have."""
 WIDTHS = {"metrics.`free_run_rmse_100`": 170, "metrics.`val_rmse`": 90}
 """Pixels, where MLflow's own width would cut a name."""
 VIEW = "scores"
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
-    """The id of an experiment, which is made if it is not there."""
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
+    """Return the id of an experiment, which is made if it does not exist."""
+    existing = client.get_experiment_by_name(name)
+    if existing is not None:
+        return str(existing.experiment_id)
     folder = DEFAULT_ARTIFACTS.absolute() / (re.sub(r"[^\w-]+", "-", name)[:60] or "series")
-    location = None if tracking_uri().startswith("http") else folder.as_uri()  # a server has a place of its own
+    location = None if TRACKER.uri.startswith("http") else folder.as_uri()  # a server has a place of its own
     tags = {"mlflow.experimentKind": "custom_model_development", f"mlflow.sharedViewState.{VIEW}": saved_view()}
     try:
         return str(client.create_experiment(name, artifact_location=location, tags=tags))
@@ -38,7 +38,7 @@ def experiment_id(client: MlflowClient, name: str) -> str:
 
 
 def saved_view() -> str:
-    """The view "Scores" in the form in which MLflow's page saves one: a run a row, and the scores as columns."""
+    """The view "Scores" as MLflow's page saves one: a row for each run, with the scores as columns."""
     order = {"orderByKey": "attributes.start_time", "orderByAsc": False}
     state = {"selectedColumns": COLUMNS, "columnOrder": COLUMNS, "columnWidths": WIDTHS, **order}
     packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()

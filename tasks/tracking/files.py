@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from mlflow.tracking import MlflowClient
 
-from tasks.tracking.outbox import OUTBOX
-from tasks.tracking.tracker import connect
+from tasks.tracking.tracker import TRACKER
 
 
 def log_files(
@@ -24,27 +24,27 @@ def log_files(
     for name, table in (tables or {}).items():
         table.to_parquet(Path(draft.name, f"{name}.parquet"), index=False)
 
-    def write() -> None:
-        connect().log_artifacts(run_id, draft.name, folder)
+    def write(client: MlflowClient) -> None:
+        client.log_artifacts(run_id, draft.name, folder)
         draft.cleanup()
 
-    OUTBOX.post(write)
+    TRACKER.post(write)
 
 
-def read_table(run_id: str, path: str) -> pd.DataFrame:
-    """A Parquet file of a run."""
+def download_table(run_id: str, path: str) -> pd.DataFrame:
+    """Read a Parquet file of a run."""
     with tempfile.TemporaryDirectory() as folder:
-        return pd.read_parquet(OUTBOX.ask(lambda: connect().download_artifacts(run_id, path, folder)))
+        return pd.read_parquet(TRACKER.ask(lambda client: client.download_artifacts(run_id, path, folder)))
 
 
 def log_json(run_id: str, name: str, content: Mapping[str, Any]) -> None:
     """Log one JSON file."""
     text = as_json(content)
-    OUTBOX.post(lambda: connect().log_text(run_id, text, name))
+    TRACKER.post(lambda client: client.log_text(run_id, text, name))
 
 
 def as_json(content: Any) -> str:
-    """As JSON, with null in place of a score that is no number, for which it has no word."""
+    """Format as JSON, with null for numbers that are not finite, for which JSON has no word."""
     return json.dumps(_finite(content), indent=2, allow_nan=False)
 
 
@@ -57,12 +57,12 @@ def _finite(part: Any) -> Any:
 
 
 def artifact_folder(run_id: str) -> str:
-    """Where the files of a run lie: a path where they are local, else a URI."""
-    uri = str(OUTBOX.ask(lambda: connect().get_run(run_id)).info.artifact_uri)
+    """Where the files of a run are: a path where they are local, else a URI."""
+    uri = str(TRACKER.ask(lambda client: client.get_run(run_id)).info.artifact_uri)
     return uri.removeprefix("file://")
 
 
 def relative_to_here(place: str) -> str:
-    """A path as it is typed from here, where it lies below; else as it is."""
+    """A path below the current folder as it is typed there; any other place unchanged."""
     path = Path(place)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else place

@@ -16,11 +16,10 @@ import models
 from models.forecaster import Forecaster
 from models.saving import save_forecaster
 from tasks.data.series import Series
-from tasks.tracking.outbox import OUTBOX
-from tasks.tracking.tracker import connect
+from tasks.tracking.tracker import TRACKER
 
 MODEL_ID, SHA256 = "tidecast.model_id", "tidecast.sha256"
-"""Tags of a run: the model that it logged, and what vouches for its forecaster's files."""
+"""Tags of a run: the model that it logged, and the digest of its forecaster's files."""
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "safetensors", "torch")
 
 
@@ -28,34 +27,33 @@ def log_model(run_id: str, forecaster: Forecaster, series: Series) -> None:
     """Log a forecaster as an MLflow model from code; its id and sha256 become tags of the run."""
     signature, example = _signature(forecaster, series), _input_example(forecaster, series)
 
-    def write() -> None:
-        client = connect()
+    def write(client: MlflowClient) -> None:
         run = client.get_run(run_id)
         if MODEL_ID in run.data.tags:
             return
-        for half in _logged_before(client, run.info.experiment_id, run_id):
-            client.delete_logged_model(half)
+        for incomplete in _incomplete_models(client, run.info.experiment_id, run_id):
+            client.delete_logged_model(incomplete)
         with tempfile.TemporaryDirectory() as draft:
             sha256 = save_forecaster(forecaster, Path(draft, "forecaster"))
             model_id = _log(client, run, forecaster.spec.model, Path(draft, "forecaster"), signature, example)
         client.log_batch(run_id, tags=[RunTag(SHA256, sha256), RunTag(MODEL_ID, model_id)])
 
-    OUTBOX.post(write)
+    TRACKER.post(write)
 
 
 def _log(
     client: MlflowClient, run: Run, name: str, folder: Path, signature: ModelSignature, example: pd.DataFrame
 ) -> str:
-    """Log a saved forecaster; the id of the logged model."""
+    """Log a saved forecaster; returns the id of the logged model."""
     package = Path(models.__file__).parent
     # The model is made here and handed over, since MLflow would put it into whatever experiment is active.
-    made = client.create_logged_model(
+    logged = client.create_logged_model(
         run.info.experiment_id, name=name, source_run_id=run.info.run_id, model_type="forecaster"
     )
     Model.log(
         artifact_path=None,
         flavor=mlflow.pyfunc,
-        model_id=made.model_id,
+        model_id=logged.model_id,
         run_id=run.info.run_id,
         python_model=str(package / "serving.py"),
         artifacts={"forecaster": str(folder)},
@@ -64,25 +62,25 @@ def _log(
         signature=signature,
         input_example=example,
     )
-    return str(made.model_id)
+    return str(logged.model_id)
 
 
-def _logged_before(client: MlflowClient, experiment: str, run_id: str) -> list[str]:
-    """The models that a process which was killed meanwhile has logged in part."""
-    found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
-    return [str(model.model_id) for model in found]
+def _incomplete_models(client: MlflowClient, experiment: str, run_id: str) -> list[str]:
+    """The ids of the models that a killed process has logged in part."""
+    logged = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+    return [str(model.model_id) for model in logged]
 
 
 def _input_example(forecaster: Forecaster, series: Series) -> pd.DataFrame:
-    """The rows of the first series that a forecast needs, with as many behind as it needs of what is known ahead."""
+    """The rows that a forecast of the first series needs: a window, and rows ahead for covariates known ahead."""
     panel, names, horizon = series.panel, forecaster.covariate_names.all, forecaster.spec.window.horizon
     end = int(panel.ends[0])
-    behind = min(horizon, end - 1) if forecaster.covariate_names.known else 0
-    count = min(end, max(forecaster.spec.window.length, 2) + behind)
-    values = panel.values[end - count : end].copy()
-    values[count - behind :] = np.nan
+    n_ahead = min(horizon, end - 1) if forecaster.covariate_names.known else 0
+    count = min(end, max(forecaster.spec.window.length, 2) + n_ahead)
+    values = panel.values[end - count : end].copy()  # [count]
+    values[count - n_ahead :] = np.nan
     table = pd.DataFrame({"unique_id": panel.ids[0], "ds": panel.times(0, end - count, count), "y": values})
-    covariates = panel.covariates_of(0, end - count, count)
+    covariates = panel.covariates_of(0, end - count, count)  # [count, F]
     return table.assign(**{name: covariates[:, n].astype(float) for n, name in enumerate(names)})
 
 
@@ -94,7 +92,7 @@ def _signature(forecaster: Forecaster, series: Series) -> ModelSignature:
         ColSpec("double", "y"),
         *(ColSpec("double", name) for name in forecaster.covariate_names.all),
     ]
-    answer = [ColSpec("string", "unique_id"), ColSpec(time_type, "cutoff"), ColSpec(time_type, "ds")]
+    keys = [ColSpec("string", "unique_id"), ColSpec(time_type, "cutoff"), ColSpec(time_type, "ds")]
     horizon = ParamSpec("horizon", "long", forecaster.spec.window.horizon)
     forecasts = [ColSpec("double", name) for name in forecaster.forecast_column_names()]
-    return ModelSignature(Schema(rows), Schema([*answer, *forecasts]), ParamSchema([horizon]))
+    return ModelSignature(Schema(rows), Schema([*keys, *forecasts]), ParamSchema([horizon]))

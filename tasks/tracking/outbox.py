@@ -1,6 +1,6 @@
-"""What is to be written to the tracker: in order, by a thread of its own, so that no training ever waits for it.
+"""Writes to the tracker, made in order by a thread of their own, so that no training waits for them.
 
-A tracker that is gone, slow or out of order for a while is tried again until it takes what waits.
+A tracker that is gone, slow or out of order for a while is tried again until it takes what is waiting.
 """
 
 import logging
@@ -12,24 +12,27 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tasks.tracking.errors import TrackerAwayError, is_away, is_overtaken, reason
-from tasks.tracking.tracker import tracker
 
 log = logging.getLogger("tidecast")
 PATIENCE = 60.0
 """Seconds that the end of a run waits for a tracker that takes nothing, unless `TIDECAST_PATIENCE` says otherwise."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
-"""Seconds between two attempts, which double."""
-OVERTAKEN = 5
-"""How often a write may find that another process was first."""
+"""Seconds between two attempts: the pause doubles, up to the longest."""
+MOST_OVERTAKEN = 5
+"""How often a write is tried again because another process made the same one first."""
 
 Write = Callable[[], object]
 Answer = TypeVar("Answer")
 
 
 class Outbox:
-    """Writes that wait, first in first out. A write may be tried twice, so it has to come to the same then."""
+    """A queue of writes, first in first out. A write may be tried twice, so it must have the same effect then.
 
-    def __init__(self) -> None:
+    `describe` names the tracker in messages.
+    """
+
+    def __init__(self, describe: Callable[[], str]) -> None:
+        self.describe = describe
         self.waiting: deque[Write] = deque()
         self.changed = threading.Condition()
         self.thread: threading.Thread | None = None
@@ -38,7 +41,7 @@ class Outbox:
         self.refused: Exception | None = None
 
     def post(self, write: Write) -> None:
-        """Have something written soon."""
+        """Queue a write."""
         with self.changed:
             self.waiting.append(write)
             self.changed.notify_all()
@@ -46,14 +49,14 @@ class Outbox:
                 self.thread = threading.Thread(target=self._work, name="outbox", daemon=True)
                 self.thread.start()
 
-    def settle(self, patience: float | None = None) -> float:
-        """Wait until all is written; returns the seconds that this took.
+    def settle(self, patience: float | None = None) -> None:
+        """Wait until the queue is empty.
 
-        **Raises:** `TrackerAwayError` where nothing was taken for `patience` seconds; what waits is then given up.
-        What a write came to, where trying it again is no use.
+        **Raises:** `TrackerAwayError` where the tracker took nothing for `patience` seconds; the queue is then given
+        up. The error of the first write that the tracker refused for good; the others are written.
         """
-        began = since = time.monotonic()
-        taken, limit = self.taken, patience_seconds() if patience is None else patience
+        since, taken = time.monotonic(), self.taken
+        limit = patience_seconds() if patience is None else patience
         self.hurry.set()
         with self.changed:
             while self.waiting:
@@ -66,10 +69,9 @@ class Outbox:
             refused, self.refused = self.refused, None
         if refused:
             raise refused
-        return time.monotonic() - began
 
     def ask(self, question: Callable[[], Answer], patience: float | None = None) -> Answer:
-        """What the tracker answers, once all is written that waits before; it may be asked twice.
+        """Return the answer to a question, once everything before it is written; it may be asked twice.
 
         **Raises:** as `settle` does.
         """
@@ -79,10 +81,10 @@ class Outbox:
         return answers[-1]
 
     def _give_up(self) -> TrackerAwayError:
-        told, self.trouble = self.trouble, ""
+        trouble, self.trouble = self.trouble, ""
         self.waiting.clear()
         self.hurry.clear()
-        return TrackerAwayError(f"{tracker()} cannot be used ({told})")
+        return TrackerAwayError(f"{self.describe()} cannot be used ({trouble})")
 
     def _work(self) -> None:
         pause, overtaken = FIRST_PAUSE, 0
@@ -94,11 +96,11 @@ class Outbox:
             try:
                 write()
             except Exception as error:  # whatever it is, the flow's thread has to know
-                if is_overtaken(error) and overtaken < OVERTAKEN:
+                if is_overtaken(error) and overtaken < MOST_OVERTAKEN:
                     overtaken += 1
                     continue
                 if is_away(error):
-                    self._note(write, reason(error))
+                    self._note_trouble(write, reason(error))
                     self.hurry.wait(pause)
                     if self.hurry.is_set():
                         time.sleep(FIRST_PAUSE)
@@ -108,30 +110,27 @@ class Outbox:
             pause, overtaken = FIRST_PAUSE, 0
             self._take_off(write)
 
-    def _note(self, write: Write, trouble: str) -> None:
-        """Say once that the tracker is away."""
+    def _note_trouble(self, write: Write, trouble: str) -> None:
+        """Note why the tracker is away, with a warning the first time."""
         with self.changed:
             if write not in self.waiting:  # it was given up
                 return
             if not self.trouble:
-                log.warning("%s cannot be used now, and is tried again: %s", tracker(), trouble)
+                log.warning("%s cannot be used now, and is tried again: %s", self.describe(), trouble)
             self.trouble = trouble
 
     def _take_off(self, write: Write) -> None:
+        """Remove a write that was made or refused, and note that the tracker is back."""
         with self.changed:
             if write in self.waiting:
                 self.waiting.remove(write)
                 self.taken += 1
             if self.trouble:
-                log.warning("%s can be used again", tracker())
+                log.warning("%s can be used again", self.describe())
                 self.trouble = ""
             self.changed.notify_all()
 
 
 def patience_seconds() -> float:
-    """How long the end of a run waits for a tracker that takes nothing."""
+    """How long the end of a run waits for a tracker that takes nothing, in seconds."""
     return float(os.environ.get("TIDECAST_PATIENCE", PATIENCE))
-
-
-OUTBOX = Outbox()
-"""That of this process."""

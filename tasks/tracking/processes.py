@@ -1,4 +1,4 @@
-"""The process that records a run, written down so that others can look for it later."""
+"""Names for processes, by which others can find out later whether the process that records a run still lives."""
 
 import os
 import socket
@@ -6,47 +6,48 @@ from pathlib import Path
 
 import psutil
 
-BOOT, NUMBERS = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
-"""What tells a start of a machine from all others, and a container's process numbers from those of its host."""
+BOOT_ID, PID_NAMESPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+"""Identify a start of the machine, and a container's process numbers as against those of its host."""
 
 
-def own_process() -> str:
-    """Name this process: its host, whose process numbers count, its number, and when it started."""
-    return f"{socket.gethostname()} {_numbering()} {os.getpid()} {_started(os.getpid())}"
+def this_process() -> str:
+    """Name this process: its host, the namespace of its number, the number, and when it started."""
+    return f"{socket.gethostname()} {pid_namespace()} {os.getpid()} {start_time(os.getpid())}"
 
 
 def is_gone(process: str) -> bool | None:
     """Whether a process has ended; None where that cannot be seen from here, as on another machine."""
-    _, *numbering, number, started = process.split()
-    if numbering != [_numbering()]:
+    _, *namespace, number, started = process.split()
+    if namespace != [pid_namespace()]:
         return None
     try:
         os.kill(int(number), 0)
     except ProcessLookupError:
         return True
-    except PermissionError:  # somebody else's
+    except PermissionError:  # of another user
         pass
     try:
-        return _started(int(number)) != started
-    except (OSError, psutil.Error):  # which not everybody may look at
+        return start_time(int(number)) != started
+    except (OSError, psutil.Error):  # not readable for this user
         return None
 
 
 def host_and_number(process: str) -> tuple[str, str]:
-    """What a person knows a process by."""
+    """The host and number of a process, by which a person knows it."""
     host, *_, number, _ = process.split()
     return host, number
 
 
-def _numbering() -> str:
-    if not BOOT.exists():
+def pid_namespace() -> str:
+    """The namespace in which process numbers are unique: a start of this machine, and a container."""
+    if not BOOT_ID.exists():
         return f"{psutil.boot_time():.0f}"
-    return f"{BOOT.read_text().strip()}/{NUMBERS.stat().st_ino}"
+    return f"{BOOT_ID.read_text().strip()}/{PID_NAMESPACE.stat().st_ino}"
 
 
-def _started(number: int) -> str:
-    """In ticks since the machine started, where there are such: the time of day may be set. Nothing, once it ended."""
-    if not BOOT.exists():
+def start_time(number: int) -> str:
+    """When a process started, empty once it has ended: in ticks since the machine's start, as clocks may be set."""
+    if not BOOT_ID.exists():
         return f"{psutil.Process(number).create_time():.2f}"
     state, *rest = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
     return "" if state in "ZX" else rest[18]

@@ -1,4 +1,4 @@
-"""A run in MLflow, with one below it for each model: opened, closed with the truth, and opened again to go on."""
+"""A flow run's run in MLflow, with one below it for each model: opened, resumed, and closed with its true status."""
 
 import threading
 import time
@@ -11,28 +11,28 @@ from mlflow.tracking import MlflowClient
 
 from tasks.credentials import redacted
 from tasks.resuming.run_state import RunState
+from tasks.timing import timed
+from tasks.tracking.entries import log_tags
 from tasks.tracking.errors import TrackerAwayError
 from tasks.tracking.experiments import experiment_id
-from tasks.tracking.outbox import OUTBOX
-from tasks.tracking.processes import own_process
-from tasks.tracking.tracker import connect
+from tasks.tracking.processes import this_process
+from tasks.tracking.tracker import TRACKER
 
-PROCESS, HEARTBEAT, RUN_STATE = "tidecast.process", "tidecast.alive", "tidecast.record"
-"""Tags: which process records the run, when it last said so, and the record on disk."""
+PROCESS, HEARTBEAT, RUN_STATE = "tidecast.process", "tidecast.heartbeat", "tidecast.run_state"
+"""Tags: the process that records the run, the time of its last heartbeat, and the id of the run state on disk."""
 HEARTBEAT_SECONDS = 60.0
-"""Seconds between two signs of life."""
-LAST_WORDS = 15.0
-"""Seconds that a run which fails, or is told to end, tries to say so."""
+"""Seconds between two heartbeats."""
+LAST_PATIENCE = 15.0
+"""Seconds that a run which fails, or is told to end, tries to record this."""
 
 
 @dataclass
 class TrackedRun:
-    """A run's id, and those of its models' runs; `waited`, the seconds that its end waited for the tracker."""
+    """The id of an open run, the ids of its models' runs by model, and the models whose runs are finished."""
 
     id: str
     children: dict[str, str]
     finished: set[str] = field(default_factory=set)
-    waited: float = 0.0
 
     @contextmanager
     def child(self, name: str) -> Iterator[str]:
@@ -43,11 +43,11 @@ class TrackedRun:
         self.finished.add(name)
 
     def end(self, status: str, reason: str = "") -> None:
-        """Close it, with all below it that is not finished."""
+        """Close the run, and those of its models that are not finished."""
         for name, run_id in {**self.children, "": self.id}.items():
             if name not in self.finished:
                 if reason:
-                    _post_tags(run_id, {"reason": reason})
+                    log_tags(run_id, {"reason": reason})
                 _post_status(run_id, status)
 
 
@@ -55,86 +55,94 @@ class TrackedRun:
 def tracked_run(
     experiment: str, name: str, tags: Mapping[str, str], children: Sequence[str] = (), run_state: RunState | None = None
 ) -> Iterator[TrackedRun]:
-    """Open a run and one for each of its `children`, yield them, and close them with the status that it came to.
+    """Open a run and one for each of its `children`, yield them, and close them with the status of the block.
 
-    All are opened at once, so that nothing on the way needs an answer of the tracker. Those that
-    another process began for the `run_state` are opened again.
+    All are opened at once, so that nothing inside the block has to wait for the tracker. The runs of an interrupted
+    process with the same `run_state` are opened again.
 
     **Raises:** `TrackerAwayError` where the tracker does not take what is to be recorded.
     """
-    run = OUTBOX.ask(lambda: _open(experiment, name, {**tags, **origin(run_state)}, children, run_state))
+    tags = {**tags, **origin_tags(run_state)}
+    run = TRACKER.ask(lambda client: _open_runs(client, experiment, name, tags, children, run_state))
     try:
-        with _signs_of_life(run.id):
+        with _heartbeat(run.id):
             yield run
         run.end("FINISHED")
-        run.waited = OUTBOX.settle()
+        with timed("record"):
+            TRACKER.settle()
     except TrackerAwayError as error:
-        raise TrackerAwayError(f"{error}; {_kept(run_state)}") from None
+        raise TrackerAwayError(f"{error}; {_keep_undelivered(run_state)}") from None
     except BaseException as error:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
         with suppress(TrackerAwayError):
             run.end(status, redacted(f"{type(error).__name__}: {error}".strip(": "))[:5000])
-            OUTBOX.settle(LAST_WORDS)
+            TRACKER.settle(LAST_PATIENCE)
         raise
 
 
-def origin(run_state: RunState | None) -> dict[str, str]:
-    """Tags that say which process records a run, and where."""
-    kept = {RUN_STATE: run_state.id} if run_state else {}
-    return {PROCESS: own_process(), HEARTBEAT: str(int(time.time())), **kept}
+def origin_tags(run_state: RunState | None) -> dict[str, str]:
+    """Tags that name the process that records a run, and its run state."""
+    tags = {PROCESS: this_process(), HEARTBEAT: _now()}
+    return {**tags, RUN_STATE: run_state.id} if run_state else tags
 
 
 def finished_runs(experiment: str, most: int) -> list[tuple[str, dict[str, str]]]:
-    """The latest finished runs of an experiment, newest first: their ids and tags."""
+    """The ids and tags of an experiment's latest finished runs, newest first."""
 
-    def find() -> list[tuple[str, dict[str, str]]]:
-        client = connect()
-        found = client.get_experiment_by_name(experiment)
-        if found is None:
+    def find(client: MlflowClient) -> list[tuple[str, dict[str, str]]]:
+        existing = client.get_experiment_by_name(experiment)
+        if existing is None:
             return []
-        runs = client.search_runs([found.experiment_id], "status = 'FINISHED'", max_results=most)
+        runs = client.search_runs([existing.experiment_id], "status = 'FINISHED'", max_results=most)
         return [(run.info.run_id, run.data.tags) for run in runs]
 
-    return OUTBOX.ask(find)
+    return TRACKER.ask(find)
 
 
-def _kept(run_state: RunState | None) -> str:
+def _keep_undelivered(run_state: RunState | None) -> str:
+    """Mark a run state as undelivered; returns a message that says how to deliver it."""
     if run_state is None:
         return "do the same again once it is back"
     run_state.undelivered = True
     try:
-        run_state.keep()
+        run_state.save()
     except OSError as error:
-        return f"{error.filename} cannot be written either ({error.strerror}); the same command delivers what is there"
+        problem = f"{error.filename} cannot be written either ({error.strerror})"
+        return f"{problem}; run the same command again to deliver what is on disk"
     return f"all of it is kept in {run_state.folder}, and tidecast sync delivers it"
 
 
-def _open(
-    experiment: str, name: str, tags: Mapping[str, str], children: Sequence[str], run_state: RunState | None
+def _open_runs(
+    client: MlflowClient,
+    experiment: str,
+    name: str,
+    tags: Mapping[str, str],
+    children: Sequence[str],
+    run_state: RunState | None,
 ) -> TrackedRun:
-    client = connect()
-    place, ids = experiment_id(client, experiment), dict[str, str]()
-    known = _begun(client, place, run_state.id) if run_state else {}
+    experiment = experiment_id(client, experiment)
+    existing = _runs_of(client, experiment, run_state) if run_state else {}
+    ids = dict[str, str]()
     for child in ("", *children):
-        own = {**tags, "model": child, "mlflow.parentRunId": ids[""]} if child else dict(tags)
-        if child in known:
-            ids[child] = _open_again(client, known[child], own)
+        tags_of_run = {**tags, "model": child, "mlflow.parentRunId": ids[""]} if child else dict(tags)
+        if child in existing:
+            ids[child] = _open_again(client, existing[child], tags_of_run)
         else:
-            ids[child] = client.create_run(place, run_name=child or name, tags=own).info.run_id
+            ids[child] = client.create_run(experiment, run_name=child or name, tags=tags_of_run).info.run_id
         if child:
             client.update_run(ids[child], status="SCHEDULED")
     return TrackedRun(ids.pop(""), ids)
 
 
-def _begun(client: MlflowClient, experiment: str, run_state: str) -> dict[str, str]:
-    """The runs of a record by the model that they are of, "" for the flow run's own."""
-    found = client.search_runs([experiment], f"tags.`{RUN_STATE}` = '{run_state}'")
-    runs = {run.data.tags.get("model", ""): str(run.info.run_id) for run in found}
-    return runs if "" in runs else {}
+def _runs_of(client: MlflowClient, experiment: str, run_state: RunState) -> dict[str, str]:
+    """Ids of the runs that were opened for a run state, by their model, "" for the flow run's own; all or none."""
+    runs = client.search_runs([experiment], f"tags.`{RUN_STATE}` = '{run_state.id}'")
+    by_model = {run.data.tags.get("model", ""): str(run.info.run_id) for run in runs}
+    return by_model if "" in by_model else {}
 
 
 def _open_again(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> str:
-    """Open a run that an earlier process has left."""
+    """Open a run that an interrupted process has left; returns its id."""
     if "reason" in client.get_run(run_id).data.tags:
         client.delete_tag(run_id, "reason")
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
@@ -143,29 +151,30 @@ def _open_again(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> s
 
 
 @contextmanager
-def _signs_of_life(run_id: str) -> Iterator[None]:
-    """Say now and then, while the block lasts, that the process of a run is alive."""
+def _heartbeat(run_id: str) -> Iterator[None]:
+    """Record now and then, while the block lasts, that the process of a run lives."""
     done = threading.Event()
 
     def beat() -> None:
         while not done.wait(HEARTBEAT_SECONDS):
-            if not OUTBOX.waiting:
-                _post_tags(run_id, {HEARTBEAT: str(int(time.time()))})
+            if not TRACKER.outbox.waiting:
+                log_tags(run_id, {HEARTBEAT: _now()})
 
-    threading.Thread(target=beat, name="signs of life", daemon=True).start()
+    threading.Thread(target=beat, name="heartbeat", daemon=True).start()
     try:
         yield
     finally:
         done.set()
 
 
-def _post_tags(run_id: str, tags: Mapping[str, str]) -> None:
-    OUTBOX.post(lambda: connect().log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()]))
+def _now() -> str:
+    """Seconds since 1970."""
+    return str(int(time.time()))
 
 
 def _post_status(run_id: str, status: str) -> None:
     now = int(time.time() * 1000)
     if status in ("RUNNING", "SCHEDULED"):
-        OUTBOX.post(lambda: connect().update_run(run_id, status=status))
+        TRACKER.post(lambda client: client.update_run(run_id, status=status))
     else:
-        OUTBOX.post(lambda: connect().set_terminated(run_id, status, now))
+        TRACKER.post(lambda client: client.set_terminated(run_id, status, now))

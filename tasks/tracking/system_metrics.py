@@ -1,4 +1,4 @@
-"""What the machine does meanwhile: processor, memory, disk, network and, where there is one, the GPU."""
+"""The machine's use while a model trains: processor, memory, disk, network and, where there is one, the GPU."""
 
 import threading
 import time
@@ -13,31 +13,30 @@ from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
 from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
 from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
-from tasks.tracking.outbox import OUTBOX
-from tasks.tracking.tracker import connect
+from tasks.tracking.tracker import TRACKER
 
-SECONDS = 5.0
-"""Between two samples, unless `MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL` says otherwise."""
+INTERVAL = 5.0
+"""Seconds between two samples, unless `MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL` says otherwise."""
 
 
 @contextmanager
 def system_metrics(run_id: str, before: float = 0.0) -> Iterator[None]:
     """Log the machine's use to a run while the block lasts; a block shorter than the interval leaves none.
 
-    MLflow's own monitor gives up where its server does not answer. `before` are the seconds of an earlier process.
+    MLflow's own monitor gives up where its server does not answer. `before`: seconds that earlier processes trained.
     """
-    interval, done = float(MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL.get() or SECONDS), threading.Event()
+    interval, done = float(MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL.get() or INTERVAL), threading.Event()
     monitors = _monitors()
 
     def watch() -> None:
         step = int(before / interval)
         while not done.wait(interval):
-            now, found = int(time.time() * 1000), dict[str, float]()
+            now, samples = int(time.time() * 1000), dict[str, float]()
             for monitor in monitors:
                 monitor.collect_metrics()
-                found |= monitor.aggregate_metrics()
+                samples |= monitor.aggregate_metrics()
                 monitor.clear_metrics()
-            _post(run_id, [Metric(f"system/{name}", value, now, step) for name, value in found.items()])
+            _post(run_id, [Metric(f"system/{name}", value, now, step) for name, value in samples.items()])
             step += 1
 
     threading.Thread(target=watch, name="system metrics", daemon=True).start()
@@ -55,4 +54,4 @@ def _monitors() -> list[Any]:
 
 
 def _post(run_id: str, metrics: list[Metric]) -> None:
-    OUTBOX.post(lambda: connect().log_batch(run_id, metrics=metrics))
+    TRACKER.post(lambda client: client.log_batch(run_id, metrics=metrics))

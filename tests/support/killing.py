@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tasks.resuming.run_state import RUN_STATES
+
 KINDS = ("rnn", "gru", "lstm", "elman", "numpy_rnn")
 SETTINGS: dict[str, Any] = {
     "recipe": "custom",
@@ -40,10 +42,13 @@ def train(folder: Path, kind: str) -> None:
 
 
 def attempt(folder: Path, kind: str, moment: Callable[[float], bool]) -> bool:
-    """Start a process that trains, and kill it when `moment`, told the seconds since, says so; whether it was."""
+    """Start a process that trains, and kill it when `moment`, given the seconds since the start, is true.
+
+    Returns whether it was killed before its training was through.
+    """
     began, child = time.monotonic(), os.fork()
     if child == 0:
-        with (folder / "said.log").open("ab") as log:
+        with (folder / "output.log").open("ab") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
         try:
@@ -58,13 +63,13 @@ def attempt(folder: Path, kind: str, moment: Callable[[float], bool]) -> bool:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             if os.waitstatus_to_exitcode(status):
-                raise AssertionError((folder / "said.log").read_text()[-5000:])
+                raise AssertionError((folder / "output.log").read_text()[-5000:])
             return False
         if moment(time.monotonic() - began):
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            records = folder / ".tidecast" / "records"
-            return not records.exists() or any(records.glob("[!.]*"))  # else it was through
+            run_states = folder / RUN_STATES
+            return not run_states.exists() or any(run_states.glob("[!.]*"))  # else it was through
         time.sleep(0.0005)
 
 
@@ -74,24 +79,24 @@ def never(_: float) -> bool:
 
 
 def moment_of(name: str, folder: Path, after: float) -> Callable[[float], bool]:
-    """When to kill: after so many seconds; from then on as a checkpoint is being written, or artifacts are."""
+    """When to kill: after so many seconds, or from then on while a checkpoint is written, or while artifacts are."""
     if name == "anywhere":
         return lambda seconds: seconds > after
     if name == "checkpoint":
-        return lambda seconds: seconds > after and any(folder.glob(".tidecast/records/*/.*.draft"))
+        return lambda seconds: seconds > after and any(folder.glob(f"{RUN_STATES}/*/.*.draft"))
     seen = len(list(folder.glob("artifacts/**/*")))
     return lambda seconds: len(list(folder.glob("artifacts/**/*"))) > seen + int(after * 10)
 
 
-def outcome(folder: Path) -> dict[str, Any]:
-    """What a training left in MLflow, without what is of the moment; it has to be there once."""
+def tracked_result(folder: Path) -> dict[str, Any]:
+    """What a training left in MLflow, each thing once, without times and ids."""
     import pandas as pd
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     assert [run.info.status for run in runs] == ["FINISHED"] * 2, [run.info.status for run in runs]
-    assert not list(folder.glob(".tidecast/records/*")), "the record is still there"
+    assert not list(folder.glob(f"{RUN_STATES}/*")), "the run state is still there"
     (run,) = (run for run in runs if "mlflow.parentRunId" in run.data.tags)
     histories = {
         name: [(metric.step, metric.value) for metric in client.get_metric_history(run.info.run_id, name)]
@@ -114,9 +119,9 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 def kill_often(folder: Path, kind: str, kills: int, seed: int) -> dict[str, Any]:
-    """Kill trainings of one kind so often, each until it is through; what the kills came to.
+    """Kill trainings of one kind so often, start each again until it is through, and count them.
 
-    **Raises:** `AssertionError` where what they leave differs from what a training leaves that was left alone.
+    **Raises:** `AssertionError` where they leave something else than a training that was never killed.
     """
     from tasks.tracking.database import make_database
 
@@ -130,40 +135,39 @@ def kill_often(folder: Path, kind: str, kills: int, seed: int) -> dict[str, Any]
     shutil.copy(empty, alone / "mlflow.db")
     began = time.monotonic()
     attempt(alone, kind, never)
-    seconds, expected = time.monotonic() - began, outcome(alone)
+    seconds, expected = time.monotonic() - began, tracked_result(alone)
     while sum(done.values()) < kills:
         trainings += 1
-        own = folder / f"{kind}-{trainings}"
-        own.mkdir()
-        shutil.copy(empty, own / "mlflow.db")
+        killed = folder / f"{kind}-{trainings}"
+        killed.mkdir()
+        shutil.copy(empty, killed / "mlflow.db")
         for _ in range(min(chance.randint(1, 6), kills - sum(done.values()))):
             name = chance.choices(MOMENTS, (3, 1, 1))[0]
             after = chance.uniform(0, 1.1 * seconds if name == "anywhere" else 0.6 * seconds)
-            if not attempt(own, kind, moment_of(name, own, after)):
+            if not attempt(killed, kind, moment_of(name, killed, after)):
                 break
             done[name] += 1
         else:
-            attempt(own, kind, never)
-        found = outcome(own)
-        assert found == expected, f"{kind}: {own} differs from {alone}"
+            attempt(killed, kind, never)
+        assert tracked_result(killed) == expected, f"{kind}: {killed} differs from {alone}"
     return {"kind": kind, "trainings": trainings, "killed": done, "alone": round(seconds, 1)}
 
 
 def main() -> None:
-    """Kill as often as the command line says, and print what came of it."""
+    """Kill as often as the command line says, and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kinds", nargs="+", default=KINDS)
     parser.add_argument("--kills", type=int, default=5, help="of each kind")
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     import flows.train  # noqa: F401
     import tasks.drawing
     import tasks.gate
     import tasks.recording  # noqa: F401
 
-    for kind in given.kinds:
-        line = json.dumps(kill_often(given.folder.absolute(), kind, given.kills, given.seed))
+    for kind in arguments.kinds:
+        line = json.dumps(kill_often(arguments.folder.absolute(), kind, arguments.kills, arguments.seed))
         print(line, flush=True)  # noqa: T201
 
 

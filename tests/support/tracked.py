@@ -1,4 +1,4 @@
-"""What MLflow keeps of many runs, read back and checked."""
+"""Checks of what MLflow keeps of many runs."""
 
 from ast import literal_eval
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ from tasks.resuming.run_state import RUN_STATES, read_run_state
 from tasks.tracking.runs import RUN_STATE
 
 EPOCHS = {"elman": "elman.epochs", "numpy_rnn": "numpy_rnn.epochs"}
-"""The parameter that says how many epochs a model trains, where it is not that of the networks."""
+"""The parameter with the number of epochs, for models that do not use that of the recurrent networks."""
 
 
 def all_runs(mlflow: MlflowClient) -> list[Run]:
-    return list(mlflow.search_runs([found.experiment_id for found in mlflow.search_experiments()], max_results=1000))
+    return list(mlflow.search_runs([each.experiment_id for each in mlflow.search_experiments()], max_results=1000))
 
 
 def parents(runs: Sequence[Run]) -> dict[str, Run]:
     """The MLflow run of each flow run, by the flow run's id."""
     of_flows = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    found = {run.data.tags["prefect.flow_run_id"]: run for run in of_flows}
-    assert len(found) == len(of_flows), "a flow run has more than one run"
-    return found
+    by_flow_run = {run.data.tags["prefect.flow_run_id"]: run for run in of_flows}
+    assert len(by_flow_run) == len(of_flows), "a flow run has more than one run"
+    return by_flow_run
 
 
 def children(parent: Run, runs: Sequence[Run]) -> list[Run]:
@@ -31,7 +31,7 @@ def children(parent: Run, runs: Sequence[Run]) -> list[Run]:
 
 
 def check_that_nothing_is_mixed(runs: Sequence[Run]) -> None:
-    """A run's models are below it, all of one flow run, process and record, and trained with its settings."""
+    """Check that a run's models are below it, of the same flow run, process and run state, with the same settings."""
     for parent in parents(runs).values():
         below = children(parent, runs)
         models = sorted(str(run.data.tags["model"]) for run in below)
@@ -44,12 +44,12 @@ def check_that_nothing_is_mixed(runs: Sequence[Run]) -> None:
             assert {name: run.data.params[name] for name in shared} == {
                 name: parent.data.params[name] for name in shared
             }
-    recorded = [run.data.tags[RUN_STATE] for run in parents(runs).values()]
-    assert len(set(recorded)) == len(recorded)
+    run_states = [run.data.tags[RUN_STATE] for run in parents(runs).values()]
+    assert len(set(run_states)) == len(run_states)
 
 
 def check_that_no_metric_is_lost(mlflow: MlflowClient, runs: Sequence[Run]) -> None:
-    """Every epoch is there once."""
+    """Check that every epoch is recorded once."""
     for parent in parents(runs).values():
         for run in children(parent, runs):
             epochs = int(run.data.params[EPOCHS.get(run.data.tags["model"], "fit.epochs")])
@@ -60,7 +60,7 @@ def check_that_no_metric_is_lost(mlflow: MlflowClient, runs: Sequence[Run]) -> N
 
 
 def check_the_champions(mlflow: MlflowClient, runs: Sequence[Run]) -> None:
-    """The champion of a series is the best of those that passed the gate."""
+    """Check that the champion of a series is the best of those that passed the gate."""
     for model in mlflow.search_registered_models():
         versions = mlflow.search_model_versions(f"name = '{model.name}'")
         passed = {int(version.version) for version in versions if version.tags["gate"] == "promoted"}
@@ -75,6 +75,6 @@ def check_the_champions(mlflow: MlflowClient, runs: Sequence[Run]) -> None:
 
 
 def check_that_no_run_state_is_left(runs: Sequence[Run], folder: Path) -> None:
-    """What a folder keeps of runs that are recorded whole is nothing."""
+    """Check that a folder keeps no run state of runs that are recorded whole."""
     left = {read_run_state(each).get("id") for each in (folder / RUN_STATES).glob("*")}
     assert not left & {run.data.tags[RUN_STATE] for run in runs}

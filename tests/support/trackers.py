@@ -1,4 +1,4 @@
-"""An MLflow server that a test kills, freezes and starts again, a proxy that breaks, and what a training left there."""
+"""An MLflow server that a test kills, freezes and restarts, a proxy that breaks, and checks of what a training left."""
 
 import http.client
 import http.server
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mlflow.tracking import MlflowClient
 
+from tasks.resuming.run_state import RUN_STATES
 from tests.support.services import free_port, wait_for
 from tests.support.stack import command
 
@@ -32,7 +33,7 @@ HASTY = {
 
 
 @dataclass
-class Tracker:
+class TrackingServer:
     """An MLflow server whose database and files lie in a folder."""
 
     folder: Path
@@ -56,7 +57,7 @@ class Tracker:
         wait_for(f"{self.url}/health")
 
     def signal(self, number: int) -> None:
-        """To it and its workers."""
+        """Send a signal to the server and its workers."""
         os.killpg(self.process.pid, number)
 
     def kill(self) -> None:
@@ -66,8 +67,8 @@ class Tracker:
 
 
 @contextmanager
-def tracker(folder: Path) -> Iterator[Tracker]:
-    running = Tracker(folder)
+def tracking_server(folder: Path) -> Iterator[TrackingServer]:
+    running = TrackingServer(folder)
     try:
         running.start()
         yield running
@@ -76,7 +77,7 @@ def tracker(folder: Path) -> Iterator[Tracker]:
 
 
 class Proxy(http.server.ThreadingHTTPServer):
-    """Forwards to a server; while `breaks` is a status it answers with it, while it is seconds it waits so long."""
+    """Forwards to a server; `breaks`: a status of 500 or more to answer with instead, or seconds to wait before."""
 
     def __init__(self, target: int):
         super().__init__(("127.0.0.1", 0), Forward)
@@ -93,9 +94,9 @@ class Forward(http.server.BaseHTTPRequestHandler):
             self.send_error(int(self.server.breaks))
             return
         time.sleep(self.server.breaks)
-        there = http.client.HTTPConnection("127.0.0.1", self.server.target)
-        there.request(self.command, self.path, body, dict(self.headers))
-        answer = there.getresponse()
+        target = http.client.HTTPConnection("127.0.0.1", self.server.target)
+        target.request(self.command, self.path, body, dict(self.headers))
+        answer = target.getresponse()
         content = answer.read()
         self.send_response(answer.status)
         for name, value in answer.getheaders():
@@ -122,35 +123,35 @@ def proxy(target: int) -> Iterator[Proxy]:
 
 
 class Command:
-    """A `tidecast` that runs, and the lines that it has said so far."""
+    """A `tidecast` that runs, and the lines that it has printed so far."""
 
     def __init__(self, folder: Path, *arguments: str, **environment: str):
-        self.process, self.said = command(folder, *arguments, **HASTY, **environment), list[str]()
+        self.process, self.lines = command(folder, *arguments, **HASTY, **environment), list[str]()
 
     def until(self, *words: str) -> None:
-        """Read on until a line holds one of some words."""
+        """Read on until a line contains one of some words."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self.said.append(line)
+            self.lines.append(line)
             if any(word in line for word in words):
                 return
-        raise AssertionError("".join(self.said))
+        raise AssertionError("".join(self.lines))
 
     def end(self) -> int:
-        """Its exit status."""
-        self.said += self.process.communicate(timeout=200)[0].splitlines(keepends=True)
-        assert "Traceback" not in "".join(self.said), "".join(self.said)
+        """Wait for the end; returns the exit status."""
+        self.lines += self.process.communicate(timeout=200)[0].splitlines(keepends=True)
+        assert "Traceback" not in "".join(self.lines), "".join(self.lines)
         return self.process.returncode
 
 
 def done(folder: Path, *arguments: str, **environment: str) -> tuple[int, list[str]]:
-    """The exit status and the lines of a command."""
+    """Run a command; returns its exit status and its lines."""
     running = Command(folder, *arguments, **environment)
-    return running.end(), running.said
+    return running.end(), running.lines
 
 
 def check_whole(uri: str, name: str, folder: Path) -> None:
-    """All of a training is in MLflow, once, and nothing of it is left in the folder where it ran."""
+    """Check that all of a training is in MLflow, once, and that no run state is left in the folder where it ran."""
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None
@@ -169,15 +170,15 @@ def check_whole(uri: str, name: str, folder: Path) -> None:
         assert {"spec.json", "plots/predictions.png", f"predictions/{model}.parquet"} <= files
     files = {file.path for at in ("", "plots") for file in client.list_artifacts(runs[""].info.run_id, at)}
     assert {"comparison.json", "gate.json", "plots/comparison.png"} <= files
-    found = client.search_logged_models([experiment.experiment_id])
-    assert sorted((model.name, model.status) for model in found) == [(model, "READY") for model in sorted(MODELS)]
+    logged = client.search_logged_models([experiment.experiment_id])
+    assert sorted((model.name, model.status) for model in logged) == [(model, "READY") for model in sorted(MODELS)]
     (version,) = client.search_model_versions(f"name = '{name}'")
     assert client.get_registered_model(name).aliases["challenger"] == version.version
     assert runs[""].data.tags["version"] == f"{name}/{version.version}"
-    assert list(folder.glob(".tidecast/records/*")) == []
+    assert list(folder.glob(f"{RUN_STATES}/*")) == []
 
 
-def record(folder: Path) -> Path:
-    """The one record in a folder."""
-    (found,) = folder.glob(".tidecast/records/*")
-    return found
+def only_run_state(folder: Path) -> Path:
+    """The folder of the only run state in a folder."""
+    (run_state,) = folder.glob(f"{RUN_STATES}/*")
+    return run_state
