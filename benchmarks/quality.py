@@ -42,7 +42,7 @@ SCORED = 29
 def squared_error(plan: BacktestPlan, forecast: np.ndarray) -> float:
     """Mean squared error [1] of a forecast [M, S] in the deviation of each series' training part."""
     panel = plan.data.panel
-    bounds = zip(panel.starts, plan.data.parts.train, strict=True)
+    bounds = zip(panel.starts, plan.data.split.train, strict=True)
     deviations = np.array([panel.values[begin:end].std() for begin, end in bounds])  # [N]
     errors = (plan.actual["test"] - forecast) / deviations[plan.series("test"), None]
     return float(np.nanmean(errors**2))

@@ -93,9 +93,9 @@ def untrained(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster
 
     **Raises:** `InputError` where the model cannot do what is asked of it.
     """
-    scaling = fit_scaling(data.panel, data.parts.train, spec.window)
+    scaling = fit_scaling(data.panel, data.split.train, spec.window)
     network = build_network(spec, device, layout_of(spec, data.panel))
-    scales = dict(zip(data.panel.ids, interval_scales(data.panel, data.parts.train, data.season).tolist(), strict=True))
+    scales = dict(zip(data.panel.ids, interval_scales(data.panel, data.split.train, data.season).tolist(), strict=True))
     return Forecaster(spec, scaling, network, data.series.fill, covariate_names_of(data.panel), interval_scales=scales)
 
 
@@ -104,7 +104,7 @@ def calibrate(forecaster: Forecaster, data: Dataset, level: int, steps: int) -> 
 
     A step whose error was met fewer than 10 times has none either.
     """
-    panel, parts = data.panel, data.parts
+    panel, parts = data.panel, data.split
     origins = origins_within(panel, parts.train, parts.validation, data.window.length, 1)
     origins = origins[:: -(-len(origins) // MOST_ORIGINS) or 1]
     actual = actual_values(panel, origins, steps, parts.validation)  # [M, steps]

@@ -127,13 +127,13 @@ def test_the_forecasts_are_written_in_long_form(forecasts: pd.DataFrame) -> None
 
 
 def test_actuals_and_baselines_are_those_of_the_file(forecasts: pd.DataFrame) -> None:
-    truth = loads().rename(columns={"place": "unique_id", "hour": "ds"})
-    merged = forecasts.merge(truth, on=["unique_id", "ds"])
+    actual = loads().rename(columns={"place": "unique_id", "hour": "ds"})
+    merged = forecasts.merge(actual, on=["unique_id", "ds"])
     assert len(merged) == len(forecasts)
     np.testing.assert_allclose(merged["y"], merged["load"])
-    seen = truth.rename(columns={"ds": "cutoff", "load": "seen"})
+    seen = actual.rename(columns={"ds": "cutoff", "load": "seen"})
     np.testing.assert_allclose(forecasts["last_value"], forecasts.merge(seen, on=["unique_id", "cutoff"])["seen"])
-    day = truth.assign(ds=truth["ds"] + pd.Timedelta(24, "h")).rename(columns={"load": "before"})
+    day = actual.assign(ds=actual["ds"] + pd.Timedelta(24, "h")).rename(columns={"load": "before"})
     np.testing.assert_allclose(forecasts["seasonal_naive"], forecasts.merge(day, on=["unique_id", "ds"])["before"])
 
 

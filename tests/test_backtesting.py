@@ -29,7 +29,7 @@ from tasks.backtest.forecasting import (
     forecast_with_baseline,
     forecast_with_model,
     interval_of,
-    train_again,
+    train_further,
 )
 from tasks.backtest.planning import BacktestPlan, direct_window, plan_backtest, with_test_points
 from tasks.data.preparation import Dataset, prepare_data
@@ -142,8 +142,8 @@ def test_an_origin_with_nothing_observed_ahead_is_passed_over() -> None:
 
 
 NO_ROOM = (
-    r"^the test part of series '{}' has no room for {} steps ahead, or no value there; make --test larger or --horizon "
-    r"smaller, or see --window.short$"
+    r"^the test part of series '{}' has no room for {} steps ahead, or no observed value; make --test larger or "
+    r"--horizon smaller, or see --window.short$"
 )
 
 
@@ -370,7 +370,7 @@ def test_covariates_of_the_past_are_not_known_ahead() -> None:
     assert changed.tolist() == [False] * 6 + [True] * 6
 
 
-# Training again on the way
+# Training further on the way
 
 
 @pytest.mark.parametrize("scope", ["global", "local"])
@@ -390,7 +390,7 @@ def test_origins_are_grouped_by_their_times_and_share_one_training_on_what_was_k
     ]
     forecaster = training.forecaster
     for rows, known in groups:
-        forecaster = train_again(forecaster, data, np.array(known), refit)
+        forecaster = train_further(forecaster, data, np.array(known), refit)
         expected = forecaster.extend(data.panel, 1, plan.origins["test"][rows])
         assert np.isfinite(expected).all()
         np.testing.assert_array_equal(found[rows], expected)
@@ -400,8 +400,8 @@ def test_origins_of_several_series_at_one_time_count_once() -> None:
     data = prepared(waves(40, 40), WindowSpec(length=4), SplitSpec(validation=8, test=4), 1)
     plan, refit, training = plan_backtest.fn(data, None, 1), RefitSpec(every=3, epochs=1), trained(data)
     found = forecast_with_model.fn(training, plan, refit, IntervalSpec(), "cpu").forecasts["test"]
-    first = train_again(training.forecaster, data, np.array([*range(4, 36), *range(44, 76)]), refit)
-    second = train_again(first, data, np.array([*range(4, 39), *range(44, 79)]), refit)
+    first = train_further(training.forecaster, data, np.array([*range(4, 36), *range(44, 76)]), refit)
+    second = train_further(first, data, np.array([*range(4, 39), *range(44, 79)]), refit)
     np.testing.assert_array_equal(
         found[[0, 1, 2, 4, 5, 6]], first.extend(data.panel, 1, plan.origins["test"])[[0, 1, 2, 4, 5, 6]]
     )
@@ -412,8 +412,8 @@ def test_training_again_goes_on_from_the_weights_and_leaves_the_scaling() -> Non
     data = prepared(waves(80), WINDOW, SPLIT)
     training = trained(data)
     before, known = weights(training), data.origins["train"]
-    hardly = train_again(training.forecaster, data, known, RefitSpec(every=1, epochs=1, learning_rate=1e-9))
-    fully = train_again(training.forecaster, data, known, RefitSpec(every=1, epochs=1))
+    hardly = train_further(training.forecaster, data, known, RefitSpec(every=1, epochs=1, learning_rate=1e-9))
+    fully = train_further(training.forecaster, data, known, RefitSpec(every=1, epochs=1))
     np.testing.assert_allclose(weights(Training(hardly, {}, 0)), before, atol=1e-7)
     assert np.abs(weights(Training(fully, {}, 0)) - before).max() > 1e-3
     np.testing.assert_array_equal(weights(training), before)  # the first network is still what it was
@@ -423,10 +423,10 @@ def test_training_again_goes_on_from_the_weights_and_leaves_the_scaling() -> Non
 def test_training_again_takes_the_epochs_and_the_learning_rate_of_the_refit() -> None:
     data = prepared(waves(80), WINDOW, SPLIT)
     forecaster, known = trained(data, patience=1).forecaster, data.origins["train"]
-    again = train_again(forecaster, data, known, RefitSpec(every=1, epochs=7, learning_rate=0.001))
+    again = train_further(forecaster, data, known, RefitSpec(every=1, epochs=7, learning_rate=0.001))
     assert (again.spec.fit.epochs, again.spec.fit.learning_rate, again.spec.fit.patience) == (7, 0.001, None)
     assert again.spec.elman.epochs == again.spec.numpy_rnn.epochs == 7
-    as_before = train_again(forecaster, data, known, RefitSpec(every=1))
+    as_before = train_further(forecaster, data, known, RefitSpec(every=1))
     assert (as_before.spec.fit.epochs, as_before.spec.fit.learning_rate) == (5, 0.02)
     assert as_before.spec.recurrent == forecaster.spec.recurrent
 

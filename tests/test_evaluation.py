@@ -13,9 +13,10 @@ from models.forecaster import Forecaster, interval_scales
 from models.intervals import Intervals
 from models.metrics import coverage, rmse, skill
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, SplitSpec, WindowSpec
+from tasks.comparison import choose_model
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import Series
-from tasks.evaluation import choose_model, evaluate, free_run_scores
+from tasks.evaluation import evaluate, free_run_scores
 from tasks.training import calibrate, untrained
 
 
@@ -30,17 +31,17 @@ def test_skill_is_the_share_of_error_taken_away() -> None:
 
 
 def test_a_free_run_is_scored_over_the_series_known_for_long_enough() -> None:
-    truth = np.zeros((2, 120))
-    truth[0, 99:] = np.nan  # one point short of a hundred
+    actual = np.zeros((2, 120))
+    actual[0, 99:] = np.nan  # one point short of a hundred
     path = np.stack([np.full(120, 5.0), np.full(120, 3.0)])
-    assert free_run_scores(truth, path) == {100: 3.0}
-    assert free_run_scores(truth[:1], path[:1]) == {}
+    assert free_run_scores(actual, path) == {100: 3.0}
+    assert free_run_scores(actual[:1], path[:1]) == {}
 
 
 def test_a_gap_within_a_free_run_is_passed_over() -> None:
-    truth, path = np.zeros((1, 1000)), np.ones((1, 1000))
-    truth[0, 40:60], path[0, 40:60] = np.nan, 100.0
-    assert free_run_scores(truth, path) == {100: 1.0, 1000: 1.0}
+    actual, path = np.zeros((1, 1000)), np.ones((1, 1000))
+    actual[0, 40:60], path[0, 40:60] = np.nan, 100.0
+    assert free_run_scores(actual, path) == {100: 1.0, 1000: 1.0}
 
 
 def test_the_model_is_chosen_by_validation_whatever_the_test_says() -> None:
@@ -50,15 +51,15 @@ def test_the_model_is_chosen_by_validation_whatever_the_test_says() -> None:
     assert choose_model({"rnn": {"val_rmse": np.nan}, "gru": {"val_rmse": 2.0}}) == "gru"
 
 
-def test_a_gap_in_the_truth_shortens_no_free_run() -> None:
+def test_a_gap_in_the_actual_shortens_no_free_run() -> None:
     values = np.sin(np.arange(400) / 5)
     panel = one_series("s", values)
     panel.observed[350] = False
     series = Series("s", panel, (), "", "s", "s")
     data = prepare_data.fn(series, WindowSpec(length=10), SplitSpec(test=110), None, "test")
     found = evaluate.fn("last_value", SeasonalNaive(1, 1), data)
-    assert found.truth.shape == found.free_run.shape == (1, 110)
-    assert np.isnan(found.truth[0]).tolist() == [n == 60 for n in range(110)]
+    assert found.actual.shape == found.free_run.shape == (1, 110)
+    assert np.isnan(found.actual[0]).tolist() == [n == 60 for n in range(110)]
     there = np.arange(100) != 60
     expected = rmse(values[290:390][there], np.full(99, values[289]))
     assert found.scores["free_run_rmse_100"] == pytest.approx(expected)
@@ -94,7 +95,7 @@ def test_intervals_hold_about_their_level_of_a_noisy_sine_at_every_step(level: i
     assert intervals.level == level
     assert len(intervals.sizes) == 5
     origins = data.origins["test"]
-    unit = interval_scales(data.panel, data.parts.train, data.season).repeat(len(origins))
+    unit = interval_scales(data.panel, data.split.train, data.season).repeat(len(origins))
     low, high = intervals.around(forecaster.extend(data.panel, 5, origins), unit)
     for step in range(5):
         actual = actual_values(data.panel, origins, 5)[:, step]
@@ -108,7 +109,7 @@ def test_intervals_come_from_errors_within_the_validation_part_and_need_ten_a_st
     assert intervals is not None
     assert np.isnan(intervals.sizes).tolist() == [False] * 3 + [True] * 3  # 12 errors one step ahead, 11, 10, 9 ...
     spoilt = data.panel.values.copy()
-    spoilt[data.parts.validation[0] :] = 1e6
+    spoilt[data.split.validation[0] :] = 1e6
     series = replace(data.series, panel=data.panel.with_values(spoilt))
     again = calibrate(forecaster, replace(data, series=series), 90, 6)
     assert again is not None
@@ -142,7 +143,7 @@ def widths(forecaster: Forecaster, table: pd.DataFrame) -> list[float]:
 def test_intervals_of_a_series_of_the_training_are_as_wide_whatever_rows_are_given() -> None:
     data = noisy(80, 12)
     forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
-    (unit,) = interval_scales(data.panel, data.parts.train, 21)
+    (unit,) = interval_scales(data.panel, data.split.train, 21)
     assert forecaster.interval_scales == {"s": unit}  # 48 points are trained on
     changes = np.abs(data.panel.values[21:48] - data.panel.values[:27])
     assert unit == pytest.approx(changes.mean())

@@ -43,8 +43,8 @@ def result(data: Dataset, seed: int = 0) -> ModelResult:
 
 def good(data: Dataset, error: float) -> Evaluation:
     """What a model that is always wrong by `error` would come to."""
-    truth = data.panel.values[data.origins["test"], None]
-    return Evaluation({}, {"test": truth + error}, np.empty((1, 0)), np.empty((1, 0)))
+    actual = data.panel.values[data.origins["test"], None]
+    return Evaluation({}, {"test": actual + error}, np.empty((1, 0)), np.empty((1, 0)))
 
 
 def test_all_rivals_must_be_beaten_by_the_margin() -> None:
@@ -102,8 +102,8 @@ def test_later_challengers_also_face_the_champion_on_the_same_points(history: li
     data = dataset()
     kept, forecasts = champion_forecasts(second.champion, data)
     assert len(kept) == 10
-    truth = data.panel.values[data.origins["test"], None]
-    assert second.scores["champion"] == pytest.approx(np.sqrt(np.mean((forecasts - truth) ** 2)))
+    actual = data.panel.values[data.origins["test"], None]
+    assert second.scores["champion"] == pytest.approx(np.sqrt(np.mean((forecasts - actual) ** 2)))
     assert second.promoted
     assert third.promoted
 
@@ -154,7 +154,7 @@ def test_a_champion_is_compared_behind_what_it_has_seen(history: list[Verdict], 
     assert forecasts.shape == (4, 1)
 
 
-@pytest.mark.parametrize(("seen", "told"), [("59", "whole test part"), ("2024-01-01T00:00", "counts time")])
+@pytest.mark.parametrize(("seen", "told"), [("59", "whole test part"), ("2024-01-01T00:00", "of another kind")])
 def test_a_champion_that_cannot_be_compared_says_why(
     seen: str, told: str, history: list[Verdict], mlflow_folder: Path
 ) -> None:
@@ -172,9 +172,9 @@ def test_forecasts_of_unequal_reach_are_compared_on_the_steps_that_all_have(
     version = register_model.fn("made", result_of_three(data), data, SeriesSpec(path="load.csv"))
     own = result_of_three(data).evaluation
     verdict = pass_gate.fn(version, own, baselines, data, GateSpec())
-    truth = data.panel.values[data.origins["test"]]
+    actual = data.panel.values[data.origins["test"]]
     first_step = baselines["last_value"].forecasts["test"][:, 0]
-    assert verdict.scores["last_value"] == pytest.approx(np.sqrt(np.mean((first_step - truth) ** 2)))
+    assert verdict.scores["last_value"] == pytest.approx(np.sqrt(np.mean((first_step - actual) ** 2)))
 
 
 def result_of_three(data: Dataset) -> ModelResult:

@@ -31,7 +31,7 @@ from tasks.data import formats
 from tasks.data.formats import LONGEST_LINE, MOST_COLUMNS, MOST_ROWS
 from tasks.data.series import read_series
 from tasks.forecasting import write_forecast
-from tasks.report import comparison_table
+from tasks.report import training_table
 from tasks.tracking.files import artifact_folder
 from tasks.tracking.registry import registered_name
 from tasks.tracking.runs import tracked_run
@@ -129,7 +129,7 @@ def test_a_terminal_shows_any_experiment_as_it_is_called(case: str) -> None:
     summary = {"experiment": name, "chosen": "gru", "baselines": {}}
     summary |= {"models": {"gru": {"seconds": 1.0, "metrics": {"train_rmse": 0.5}}}}
     screen = Console(file=io.StringIO(), width=200, markup=False)
-    screen.print(comparison_table(summary))
+    screen.print(training_table(summary))
     title, _, _ = screen.file.getvalue().partition("┏")  # type: ignore[attr-defined]
     assert "".join(f"{name}: RMSE".split()) in "".join(title.split())
 
@@ -263,7 +263,7 @@ def test_texts_that_stand_in_the_file_one_by_one_are_counted_before_they_are_rea
     with pq.ParquetWriter(tmp_path / "f.parquet", table.schema, use_dictionary=False) as writer:
         for _ in range(300):
             writer.write_table(table)
-    assert "column 'unique_id' takes 1.0 GiB when it is unpacked, more than 1 GiB" in refusal(tmp_path / "f.parquet")
+    assert "column 'unique_id' takes 1.0 GiB uncompressed, more than 1 GiB" in refusal(tmp_path / "f.parquet")
 
 
 def test_a_column_that_nobody_reads_is_not_unpacked(tmp_path: Path) -> None:

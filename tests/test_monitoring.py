@@ -7,7 +7,7 @@ import pytest
 from models.data.panel import panel_from_frame
 from models.errors import InputError
 from tasks.data.series import Series
-from tasks.monitoring import assess_health, score_forecasts, score_rows
+from tasks.monitoring import assess_health, latest_score_rows, score_forecasts
 from tasks.tracking.registry import Version
 
 DAY = pd.Timestamp("2024-05-01")
@@ -63,9 +63,9 @@ def test_forecasts_are_in_order_of_time_and_the_longest_from_one_cutoff_counts()
 def test_nothing_is_scored_before_anything_has_come() -> None:
     scores = score_forecasts.fn(forecast("a", 8, [1.0], 1.0), actuals(9))
     assert len(scores) == 0
-    assert score_rows(scores) == []
-    judgement = assess_health(scores, CHAMPION, 0.0, 5)
-    assert (judgement.health, judgement.scores) == ("unknown", {})
+    assert latest_score_rows(scores) == []
+    health = assess_health(scores, CHAMPION, 0.0, 5)
+    assert (health.state, health.scores) == ("unknown", {})
 
 
 def test_other_kinds_of_time_are_refused() -> None:
@@ -81,24 +81,24 @@ def scored(*rows: tuple[int, int, float, float]) -> pd.DataFrame:
 
 
 def test_forecasts_are_pooled_by_their_points() -> None:
-    judgement = assess_health(scored((2, 1, 2.0, 4.0), (2, 3, 1.0, 4.0)), CHAMPION, 0.0, 5)
-    assert judgement.scores["rmse"] == pytest.approx(np.sqrt((4 + 3 * 1) / 4))
-    assert judgement.scores["skill"] == pytest.approx(1 - np.sqrt(7 / 4) / 4)
-    assert judgement.health == "good"
+    health = assess_health(scored((2, 1, 2.0, 4.0), (2, 3, 1.0, 4.0)), CHAMPION, 0.0, 5)
+    assert health.scores["rmse"] == pytest.approx(np.sqrt((4 + 3 * 1) / 4))
+    assert health.scores["skill"] == pytest.approx(1 - np.sqrt(7 / 4) / 4)
+    assert health.state == "good"
 
 
 def test_only_the_latest_forecasts_of_the_champion_are_judged() -> None:
     history = scored((1, 1, 9.0, 1.0), (2, 1, 9.0, 1.0), (2, 1, 0.5, 1.0), (1, 1, 9.0, 1.0), (2, 1, 0.5, 1.0))
-    judgement = assess_health(history, CHAMPION, 0.0, 2)
-    assert judgement.scores["skill"] == pytest.approx(0.5)
-    assert assess_health(history, CHAMPION, 0.0, 3).health == "degraded"
+    health = assess_health(history, CHAMPION, 0.0, 2)
+    assert health.scores["skill"] == pytest.approx(0.5)
+    assert assess_health(history, CHAMPION, 0.0, 3).state == "degraded"
 
 
 @pytest.mark.parametrize(("bound", "health"), [(0.5, "good"), (0.51, "degraded")])
 def test_a_skill_below_the_bound_is_an_alarm(bound: float, health: str) -> None:
-    assert assess_health(scored((2, 1, 0.5, 1.0)), CHAMPION, bound, 5).health == health
+    assert assess_health(scored((2, 1, 0.5, 1.0)), CHAMPION, bound, 5).state == health
 
 
 def test_an_exact_seasonal_naive_is_beaten_by_nobody() -> None:
-    assert assess_health(scored((2, 1, 0.5, 0.0)), CHAMPION, 0.0, 5).health == "degraded"
-    assert assess_health(scored((2, 1, 0.0, 0.0)), CHAMPION, 0.0, 5).health == "good"
+    assert assess_health(scored((2, 1, 0.5, 0.0)), CHAMPION, 0.0, 5).state == "degraded"
+    assert assess_health(scored((2, 1, 0.0, 0.0)), CHAMPION, 0.0, 5).state == "good"

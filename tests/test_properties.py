@@ -283,14 +283,14 @@ def test_a_training_sees_nothing_behind_its_parts(panel: Panel, values: list[flo
     spec = ModelSpec(model=kind, window=window, recurrent=RecurrentSpec(hidden=2), season=3, **SMALL)
     prepared = dataset(panel, window)
     new = panel.values.copy()
-    for start, end in zip(prepared.parts.validation, prepared.parts.test, strict=True):
+    for start, end in zip(prepared.split.validation, prepared.split.test, strict=True):
         new[start:end] = np.resize(values, end - start)
     answers = []
     for known in (panel, panel.with_values(new)):
         data_now = dataset(known, window)
         forecaster = trained(spec, data_now)
         forecaster.intervals = calibrate(forecaster, data_now, 90, 4)
-        answers.append(forecaster.forecast_columns(known.head(prepared.parts.validation), 4))
+        answers.append(forecaster.forecast_columns(known.head(prepared.split.validation), 4))
     for name in answers[0]:
         np.testing.assert_array_equal(answers[0][name], answers[1][name], strict=True)
 

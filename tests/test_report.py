@@ -1,4 +1,4 @@
-"""What a person reads: progress while it runs, and the table at the end."""
+"""What a person reads: progress during a run, and tables and text at its end."""
 
 import io
 import logging
@@ -6,8 +6,9 @@ import logging
 import pytest
 from rich.console import Console
 
+from models.display import format_number
 from tasks.progress import progress
-from tasks.report import comparison_table, number
+from tasks.report import training_table
 
 SUMMARY = {
     "experiment": "demo",
@@ -22,7 +23,7 @@ SUMMARY = {
 
 def printed(summary: dict[str, object]) -> list[str]:
     console = Console(file=io.StringIO(), width=120)
-    console.print(comparison_table(summary))
+    console.print(training_table(summary))
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
@@ -32,7 +33,7 @@ def test_the_table_has_a_row_for_every_model_and_baseline_and_marks_the_chosen()
     assert list(rows) == ["rnn", "gru *", "last_value"]
     assert "0.235" in rows["rnn"]
     assert "1.2" in rows["rnn"]
-    assert "1e-15" in rows["last_value"]
+    assert "1.00e-15" in rows["last_value"]
 
 
 def test_a_score_that_a_row_lacks_is_a_dash_and_a_column_that_all_lack_is_left_out() -> None:
@@ -52,10 +53,21 @@ def test_the_training_score_is_shown_where_there_is_no_other() -> None:
 
 @pytest.mark.parametrize(
     ("score", "text"),
-    [(0.123456, "0.123"), (12345.6, "12,300"), (1.2e7, "1.2e+07"), (float("nan"), "–"), (float("inf"), "–")],
+    [
+        (0.123456, "0.123"),
+        (0.5, "0.500"),
+        (12.0, "12.0"),
+        (123.4, "123"),
+        (999.9, "1,000"),
+        (12345.6, "12,300"),
+        (1.2e7, "1.20e+07"),
+        (0.0, "0"),
+        (float("nan"), "–"),
+        (float("inf"), "–"),
+    ],
 )
-def test_numbers_have_three_digits(score: float, text: str) -> None:
-    assert number(score) == text
+def test_numbers_have_three_significant_digits(score: float, text: str) -> None:
+    assert format_number(score) == text
 
 
 def test_a_log_gets_a_few_lines_however_many_epochs_there_are() -> None:

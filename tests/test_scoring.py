@@ -1,5 +1,7 @@
 """The scores of a backtest: chosen by validation alone, on forecasts whose errors are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,21 +9,16 @@ import pytest
 from models.baselines import BASELINES
 from models.data.panel import panel_from_frame
 from models.specs import SplitSpec, WindowSpec
+from tasks.backtest.drawing import evenly_spaced_origins, excerpt, plot_backtest, worst_series
 from tasks.backtest.forecasting import RollingForecasts, forecast_with_baseline
 from tasks.backtest.planning import BacktestPlan, plan_backtest
-from tasks.backtest.recording import ModelRun, describe_backtest, summarize
-from tasks.backtest.scoring import (
-    BacktestScores,
-    evenly_spaced_origins,
-    excerpt,
-    plot_backtest,
-    score_backtest,
-    skills,
-    table_rows,
-    worst_series,
-)
+from tasks.backtest.recording import describe_backtest, summarize_backtest
+from tasks.backtest.scoring import BacktestScores, score_backtest
 from tasks.data.preparation import prepare_data
 from tasks.data.series import Series
+from tasks.score_tables import backtest_columns, score_rows
+from tasks.timing import Timer
+from tasks.training import Training
 
 
 def ramps(*slopes: float, horizon: int | None = None, validation: int = 4, gap: int | None = None) -> BacktestPlan:
@@ -70,7 +67,12 @@ def off_by(
         points = np.minimum(origins[:, None] + np.arange(plan.horizon), len(panel.values) - 1)
         forecasts[part] = panel.values[points] + errors[part][plan.series(part), None]
     found = forecasts["test"]
-    return RollingForecasts(forecasts, None if reach is None else (found - reach, found + reach), 1.0)
+    return RollingForecasts(forecasts, None if reach is None else (found - reach, found + reach))
+
+
+def rows_of(scores: BacktestScores) -> list[dict[str, str]]:
+    """The rows of the table that a person sees."""
+    return score_rows(scores.all, scores.chosen, backtest_columns(scores.all, scores.chosen_by))
 
 
 def scored(plan: BacktestPlan, **models: RollingForecasts) -> BacktestScores:
@@ -112,7 +114,7 @@ def test_without_a_validation_part_the_first_model_is_taken() -> None:
     scores = scored(plan, rnn=off_by(plan, [0], [2]), gru=off_by(plan, [0], [1]))
     assert (scores.chosen, scores.chosen_by) == ("rnn", None)
     assert {name.split("_")[0] for name in scores.models["rnn"]} == {"test"}
-    rows = table_rows(scores.models | scores.baselines, scores.chosen, scores.chosen_by)
+    rows = rows_of(scores)
     assert list(rows[0]) == ["model", "RMSE", "sMAPE", "MASE"]
 
 
@@ -129,12 +131,12 @@ def test_several_series_without_a_scale_choose_nothing_and_the_first_model_is_ta
     rnn, gru = off_by(plan, [2, 2], [2, 2], reach=5), off_by(plan, [1, 1], [1, 1], reach=5)
     scores = scored(plan, rnn=rnn, gru=gru)
     assert (scores.chosen, scores.chosen_by) == ("rnn", None)
-    assert np.isnan([own["val_mase"] for own in (scores.models | scores.baselines).values()]).all()
+    assert np.isnan([metrics["val_mase"] for metrics in scores.all.values()]).all()
     assert scores.models["gru"]["val_rmse"] == pytest.approx(1)
-    assert set(skills(scores)) >= {"skill_last_value_val_rmse", "skill_last_value_test_rmse"}
-    assert not any("mase" in name or "seasonal_naive" in name for name in skills(scores))  # which makes no error
+    assert set(scores.skills) >= {"skill_last_value_val_rmse", "skill_last_value_test_rmse"}
+    assert not any("mase" in name or "seasonal_naive" in name for name in scores.skills)  # which makes no error
     assert "* is the first model" in describe_backtest(plan, scores)
-    rows = table_rows(scores.models | scores.baselines, scores.chosen, scores.chosen_by)
+    rows = rows_of(scores)
     assert list(rows[0]) == ["model", "RMSE", "sMAPE", "MASE", "cover 90 %", "width 90 %"]
     assert {row["MASE"] for row in rows} == {"–"}
 
@@ -144,7 +146,7 @@ def test_a_series_without_a_scale_leaves_the_choice_to_the_others() -> None:
     rnn, gru = off_by(plan, [1, 2], [2, 2]), off_by(plan, [9, 1], [1, 1])
     scores = scored(plan, rnn=rnn, gru=gru)
     assert (scores.chosen, scores.chosen_by) == ("gru", "val_mase")
-    assert scores.models["gru"]["val_mase"] == pytest.approx(1 / plan.scale()[1])
+    assert scores.models["gru"]["val_mase"] == pytest.approx(1 / plan.mase_scales()[1])
     assert list(worst_series(scores)) == ["b"]
 
 
@@ -203,8 +205,8 @@ def test_errors_count_in_what_was_usual_before_the_test_part_and_intervals_in_wh
     series = Series("s", panel_from_frame(frame, "last")[0], (), "", "y", "s")
     data = prepare_data.fn(series, WindowSpec(length=3), SplitSpec(validation=4, test=6), 1, "test")
     plan = plan_backtest.fn(data, None, 1)
-    assert plan.scale().tolist() == pytest.approx([(13 * 1 + 4 * 3) / 17])
-    assert plan.units().tolist() == [1]
+    assert plan.mase_scales().tolist() == pytest.approx([(13 * 1 + 4 * 3) / 17])
+    assert plan.interval_scales().tolist() == [1]
     assert scored(plan, gru=off_by(plan, [5], [5])).models["gru"]["test_mase"] == pytest.approx(5 / (25 / 17))
 
 
@@ -213,7 +215,7 @@ def test_skill_is_over_each_baseline_that_errs() -> None:
     chosen = {"val_rmse": 1.0, "test_rmse": 2.0, "test_mase": 3.0}
     models = {"gru": chosen, "rnn": {"val_rmse": 9.0, "test_rmse": 9.0, "test_mase": 9.0}}
     scores = BacktestScores(models, baselines, pd.DataFrame(), pd.DataFrame(), "gru", "val_rmse")
-    assert skills(scores) == {
+    assert scores.skills == {
         "skill_last_value_val_rmse": 0.75,
         "skill_last_value_test_rmse": 0.75,
         "skill_last_value_test_mase": -0.5,
@@ -235,7 +237,7 @@ def test_the_worst_series_of_the_chosen_model_come_first() -> None:
 def test_a_star_marks_the_chosen_and_the_measure_that_chose_comes_first() -> None:
     plan = ramps(1)
     scores = scored(plan, rnn=off_by(plan, [2], [1]), gru=off_by(plan, [1], [9], reach=10))
-    rows = table_rows(scores.models | scores.baselines, scores.chosen, scores.chosen_by)
+    rows = rows_of(scores)
     assert [row["model"] for row in rows] == ["rnn", "gru *", *BASELINES]
     assert list(rows[0]) == ["model", "val RMSE", "RMSE", "sMAPE", "MASE", "cover 90 %", "width 90 %"]
     assert [float(rows[1][name]) for name in ("val RMSE", "RMSE", "width 90 %")] == [1, 9, 20]
@@ -246,7 +248,7 @@ def test_a_person_reads_the_coverage_in_percent() -> None:
     plan = ramps(1, 10)  # five origins of two steps each
     gru = off_by(plan, [0, 0], [3, 20], reach=5)
     scores = scored(plan, gru=gru, rnn=off_by(plan, [1, 1], [1, 1]))
-    rows = table_rows(scores.models | scores.baselines, "gru", None)
+    rows = rows_of(replace(scores, chosen_by=None))
     assert [row["cover 90 %"] for row in rows] == ["50.0 %", *["–"] * 4]
 
 
@@ -263,8 +265,10 @@ def test_what_is_said_counts_the_series_that_are_forecast_from() -> None:
         of = f" of {series} series" if series > 1 else ""
         told = f"{horizon} steps ahead from {origins} origin{'s' * (origins > 1)}{of}, in the series' own units; "
         assert describe_backtest(plan, scores) == f"{told}* has the lowest val_mase of the models."
-        summary = summarize("custom", "s", "0", scores, {"gru": ModelRun("1", 2.0, 3.0)}, plan, None, 9.0)
-        assert (summary["series"], summary["origins"]) == (series, origins)
+        timings, training = Timer(), {"gru": Training(None, {}, 2.0)}
+        timings.steps["forecast", "gru"] = 3.0
+        summary = summarize_backtest("custom", "s", "0", {"gru": "1"}, plan, training, scores, None, timings)
+        assert (summary["series"], summary["origins"], summary["models"]["gru"]["seconds"]) == (series, origins, 5.0)
         assert len(scores.by_series) == series * 4
         assert len(worst_series(scores)) == series
         assert len(plot_backtest.fn(plan, rolled, scores, 90)) == 3

@@ -104,10 +104,10 @@ def test_a_wave_goes_on_behind_its_last_point() -> None:
     step = 100 / 999
     np.testing.assert_allclose(wave_values(spec, 998, 4), np.sin(step * np.array([998, 999, 1000, 1001])), atol=1e-13)
     series = read_series.fn(spec)
-    truth = series.truth(np.array([990]), 20)
-    assert truth.shape == (1, 20)
-    np.testing.assert_allclose(truth[0, :10], series.panel.values[990:], atol=1e-13)
-    np.testing.assert_allclose(truth[0, 10:], np.sin(step * np.arange(1000, 1010)), atol=1e-13)
+    actual = series.actual_values_from(np.array([990]), 20)
+    assert actual.shape == (1, 20)
+    np.testing.assert_allclose(actual[0, :10], series.panel.values[990:], atol=1e-13)
+    np.testing.assert_allclose(actual[0, 10:], np.sin(step * np.arange(1000, 1010)), atol=1e-13)
 
 
 def test_a_waves_sha256_is_that_of_its_values() -> None:
@@ -127,7 +127,7 @@ def test_a_waves_season_is_its_period_in_points() -> None:
         ({}, "name a file with --series.path, or a wave with --series.wave"),
         ({"wave": "sine", "path": "a.csv"}, "both a wave (sine) and a file (a.csv)"),
         ({"wave": "sine", "start": 3, "stop": 3}, "--series.start and --series.stop are both 3"),
-        ({"wave": "sine", "start": -1.5e308, "stop": 1.5e308}, "from -1.5e+308 to 1.5e+308 is endless"),
+        ({"wave": "sine", "start": -1.5e308, "stop": 1.5e308}, "from -1.5e+308 to 1.5e+308 is too long"),
     ],
 )
 def test_no_series_or_two_of_them_are_refused(options: dict[str, Any], said: str) -> None:
@@ -187,11 +187,11 @@ def test_a_file_that_has_changed_is_read_again(csv: Write) -> None:
     assert read(csv("ds,y", "0,3", "1,4")).panel.values.tolist() == [3, 4]
 
 
-def test_the_truth_beyond_the_end_is_unknown_and_so_is_what_was_filled(csv: Write) -> None:
+def test_actual_values_beyond_the_end_and_filled_values_are_unknown(csv: Write) -> None:
     series = read(csv("unique_id,ds,y", "a,0,1", "a,1,", "a,2,3", "b,0,7", "b,1,8"))  # points 0 to 2, 3 and 4
     nan = float("nan")
-    np.testing.assert_array_equal(series.truth(np.array([1, 4]), 3), [[nan, 3, nan], [8, nan, nan]])
-    np.testing.assert_array_equal(series.truth(np.array([3, 5]), 2), [[nan, nan], [nan, nan]])
+    np.testing.assert_array_equal(series.actual_values_from(np.array([1, 4]), 3), [[nan, 3, nan], [8, nan, nan]])
+    np.testing.assert_array_equal(series.actual_values_from(np.array([3, 5]), 2), [[nan, nan], [nan, nan]])
 
 
 # CSV, as it comes
@@ -224,7 +224,7 @@ def test_ids_stay_as_they_are_written(csv: Write) -> None:
     [
         (["ds;y", "0;1"], "the header 'ds;y' has no commas"),
         (["ds\ty", "0\t1"], "has no commas"),
-        (["ds,y,y", "0,1,2"], "the column 'y' is there 2 times"),
+        (["ds,y,y", "0,1,2"], "there are 2 columns 'y'"),
         (["ds,y"], "a header but no rows"),
         (["a,b", "0,1"], "no column 'ds'; name the time column with --series.time, one of: 'a', 'b'"),
         ([" ds,y", "0,1"], "one of: ' ds', 'y'"),
@@ -242,7 +242,7 @@ def test_ids_stay_as_they_are_written(csv: Write) -> None:
         (["ds,y", "0,", "1,"], "series 'sales' has no value at all"),
         (["ds,y", ",1", "1,2"], "column 'ds' is empty in row 1"),
         (["ds,y", "True,1", "False,2"], "column 'ds' has True in row 1, which is neither a timestamp nor an integer"),
-        (["ds,y", "0.5,1", "1,2"], "column 'ds' has 0.5 in row 1: times are timestamps or integers"),
+        (["ds,y", "0.5,1", "1,2"], "column 'ds' has 0.5 in row 1, which is neither a timestamp nor an integer; number"),
         (["ds,y", "1e300,1", "2e300,2"], "column 'ds' has 1e+300 in row 1"),
         (["ds,y", "99999999999999999999,1"], "column 'ds' has 99999999999999999999 in row 1"),
         (["ds,y", "18446744073709551615,1"], "row 1: the time 18446744073709551615 is too far away"),
@@ -495,9 +495,9 @@ def test_a_covariate_may_be_called_what_the_table_calls_something_else(csv: Writ
     ("options", "said"),
     [
         ({"past": "wind"}, "no column 'wind'; name the past column with --series.past, one of: 'unique_id', 'ds'"),
-        ({"known": "y"}, "column 'y' cannot be two things at once; name another with --series.known"),
-        ({"static": "ds"}, "column 'ds' cannot be two things at once; name another with --series.static"),
-        ({"static": "unique_id"}, "column 'unique_id' cannot be two things at once"),
+        ({"known": "y"}, "column 'y' is used twice; name another one with --series.known"),
+        ({"static": "ds"}, "column 'ds' is used twice; name another one with --series.static"),
+        ({"static": "unique_id"}, "column 'unique_id' is used twice"),
         (
             {"past": "temp", "known": "temp"},
             "column 'temp' is named twice among the covariates; drop it from --series.",

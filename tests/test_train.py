@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 from flows.train import train
 from models.errors import InputError
 from models.specs import ElmanSpec, FitSpec, NumpyRNNSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec
-from tasks.report import worse_than_all
+from tasks.report import models_worse_than_baselines
 from tasks.tracking.tracker import connect
 
 EPOCHS = 6
@@ -91,8 +91,8 @@ def test_scores_can_be_computed_again_from_the_predictions(summary: dict[str, An
     for name, model in summary["models"].items():
         path = mlflow.artifacts.download_artifacts(run_id=model["run_id"], artifact_path=f"predictions/{name}.parquet")
         table = pd.read_parquet(path)
-        truth = two_series().rename(columns={"place": "unique_id", "hour": "ds"})
-        merged = table.merge(truth, on=["unique_id", "ds"])
+        actual = two_series().rename(columns={"place": "unique_id", "hour": "ds"})
+        merged = table.merge(actual, on=["unique_id", "ds"])
         assert len(merged) == len(table)
         np.testing.assert_allclose(merged["y"], merged["load"])  # so no filled value is a target
         assert (table["ds"] - table["cutoff"] == pd.Timedelta(1, "h")).all()
@@ -214,4 +214,4 @@ def test_a_model_that_diverges_is_told_and_kept_out_while_the_others_go_on(
     assert summary["chosen"] == "numpy_rnn"
     assert not summary["registered"]["champion"]
     assert connect().get_run(summary["parent_run_id"]).info.status == "FINISHED"
-    assert worse_than_all(summary)[0].startswith("Worse than every baseline: elman")
+    assert models_worse_than_baselines(summary)[0] == "elman"

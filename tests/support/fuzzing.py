@@ -50,7 +50,7 @@ def forecast(path: Path, options: dict[str, Any], number: int) -> None:
     if number % NETWORK_EVERY == 0:
         answers = _by_a_network(data)
     else:
-        scaling = fit_scaling(data.panel, data.parts.train, window)
+        scaling = fit_scaling(data.panel, data.split.train, window)
         scaling.scale(data.panel, steps=0)
         name, train = BASELINES[number % len(BASELINES)], data.origins["train"]
         baseline = fit_baseline(name, data.panel, train, window.length, window.horizon, data.season)
