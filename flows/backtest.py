@@ -28,6 +28,7 @@ from models.specs import (
     TestPoints,
     WindowSpec,
 )
+from tasks.timing import timer
 
 
 @flow(name="backtest", flow_run_name="{recipe}")
@@ -60,9 +61,8 @@ def backtest(
     networks = {"recurrent": recurrent, "fit": fit, "elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
     # These take seconds to import; options are read, and a server is started, without them.
     with quick_imports():
-        from models.baselines import BASELINES
         from tasks.backtest.drawing import plot_backtest
-        from tasks.backtest.forecasting import forecast_with_baseline, forecast_with_model
+        from tasks.backtest.forecasting import forecast_with_baselines, forecast_with_model
         from tasks.backtest.planning import direct_window, plan_backtest, with_test_points
         from tasks.backtest.recording import record_backtest, record_model, summarize_backtest
         from tasks.backtest.scoring import score_backtest
@@ -71,9 +71,8 @@ def backtest(
         from tasks.recording import experiment_name, record_data, run_tags
         from tasks.resuming.run_state import open_run_state
         from tasks.run_page import link_run
-        from tasks.timing import timer
         from tasks.tracking.runs import tracked_run
-        from tasks.training import choose_device, fit_model
+        from tasks.training import Training, choose_device, fit_model
 
     chosen_device, window = choose_device(device, models), direct_window(window, horizon)
     data = prepare_data(read_series(series), window, with_test_points(split, test), season, "test")
@@ -86,12 +85,12 @@ def backtest(
         link_run(run.id)
         record_data(run.id, data, settings)
         plan = plan_backtest(data, horizon, stride)
-        rolling, trainings = {name: forecast_with_baseline(name, plan) for name in BASELINES}, {}
+        rolling = forecast_with_baselines(plan)
+        trainings: dict[str, Training] = {}
         for name in models:
             spec = ModelSpec(model=name, window=window, season=data.season, **networks)
             with run.child(name) as run_id:
-                # No intervals from the training: those of a backtest come from the errors at its origins.
-                trainings[name] = fit_model(spec, data, None, run_id, chosen_device, run_state)
+                trainings[name] = fit_model(spec, data, None, run_id, chosen_device, run_state)  # no intervals yet
                 rolling[name] = forecast_with_model(trainings[name], plan, refit, intervals, chosen_device)
                 record_model(run_id, trainings[name], timings)
         scores = score_backtest(plan, rolling, intervals.level)

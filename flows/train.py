@@ -25,6 +25,7 @@ from models.specs import (
     SplitSpec,
     WindowSpec,
 )
+from tasks.timing import timer
 
 
 @flow(name="train", flow_run_name="{recipe}")
@@ -70,7 +71,6 @@ def train(
         )
         from tasks.resuming.run_state import open_run_state
         from tasks.run_page import link_run
-        from tasks.timing import timer
         from tasks.tracking.runs import tracked_run
         from tasks.training import choose_device, fit_model
 

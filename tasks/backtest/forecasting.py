@@ -8,7 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from threadpoolctl import threadpool_limits
 
-from models.baselines import fit_baseline
+from models.baselines import BASELINES, fit_baseline
 from models.data.windows import actual_values, origins_within
 from models.forecaster import Forecaster, build_network
 from models.intervals import Intervals, fixed_half_widths, rolling_half_widths
@@ -37,6 +37,11 @@ def forecast_with_baseline(name: str, plan: BacktestPlan) -> RollingForecasts:
         network = fit_baseline(name, data.panel, data.origins["train"], data.window.length, plan.horizon, data.season)
         with threadpool_limits(1, user_api="blas"):  # the products are small, and more threads would wait
             return RollingForecasts(_forecast_parts(network, plan), None)
+
+
+def forecast_with_baselines(plan: BacktestPlan) -> dict[str, RollingForecasts]:
+    """Forecast from all origins with every baseline."""
+    return {name: forecast_with_baseline(name, plan) for name in BASELINES}
 
 
 @task(task_run_name="forecast_with_model: {training.forecaster.spec.model}", cache_policy=NO_CACHE)
