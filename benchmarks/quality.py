@@ -32,6 +32,7 @@ from tasks.backtest.planning import BacktestPlan, direct_window, plan_backtest
 from tasks.backtest.scoring import score_backtest
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import read_series
+from tasks.timing import timer
 from tasks.training import Training, untrained
 
 FOLDER = "TIDECAST_DATA"
@@ -42,7 +43,7 @@ SCORED = 29
 def squared_error(plan: BacktestPlan, forecast: np.ndarray) -> float:
     """Mean squared error [1] of a forecast [M, S] in the deviation of each series' training part."""
     panel = plan.data.panel
-    bounds = zip(panel.starts, plan.data.parts.train, strict=True)
+    bounds = zip(panel.starts, plan.data.split.train, strict=True)
     deviations = np.array([panel.values[begin:end].std() for begin, end in bounds])  # [N]
     errors = (plan.actual["test"] - forecast) / deviations[plan.series("test"), None]
     return float(np.nanmean(errors**2))
@@ -114,14 +115,13 @@ def rows_of(case: Case, path: Path) -> list[dict[str, Any]]:
     """A line for each model and baseline of one recipe."""
     given = parameters(case.recipe, {**case.changes, "series": {"path": str(path)}})
     plan = planned(given)
-    rolled = {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
     seconds = {}
-    for name in given.models:
-        training = trained(name, given, plan.data)
-        rolled[name], seconds[name] = (
-            forecast_with_model.fn(training, plan, given.refit, given.intervals, "cpu"),
-            training.seconds,
-        )
+    with timer() as timings:
+        rolled = {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
+        for name in given.models:
+            training = trained(name, given, plan.data)
+            rolled[name] = forecast_with_model.fn(training, plan, given.refit, given.intervals, "cpu")
+            seconds[name] = training.seconds
     chosen = score_backtest.fn(plan, rolled, given.intervals.level).chosen
     return [
         {
@@ -133,7 +133,7 @@ def rows_of(case: Case, path: Path) -> list[dict[str, Any]]:
             "chosen": "yes" if name == chosen else "",
             **intervals_of(plan, rolled[name]),
             "train s": seconds.get(name, ""),
-            "forecast s": rolled[name].seconds,
+            "forecast s": timings.seconds("forecast", name),
         }
         for name in (*given.models, *BASELINES)
     ]

@@ -1,9 +1,9 @@
-"""How good a model would have been: forecasts from rolling origins over the test part, scored beside the baselines."""
+"""Test models on the past: forecasts from rolling origins over the test part, scored beside the baselines."""
 
-import time
 from typing import Any
 
 from prefect import flow
+from prefect.runtime import flow_run
 
 from flows.parameters import document_parameters
 from flows.startup import quick_imports
@@ -28,6 +28,7 @@ from models.specs import (
     TestPoints,
     WindowSpec,
 )
+from tasks.timing import timer
 
 
 @flow(name="backtest", flow_run_name="{recipe}")
@@ -56,44 +57,43 @@ def backtest(
 
     Returns the summary that `tidecast backtest --json` writes.
     """
-    settings, began = dict(locals()), time.perf_counter()
-    kinds = {"recurrent": recurrent, "fit": fit, "elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
-    # Imported here, since it takes seconds, so that options can be read and a server started without it.
+    settings = dict(flow_run.parameters)
+    networks = {"recurrent": recurrent, "fit": fit, "elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
+    # These take seconds to import; options are read, and a server is started, without them.
     with quick_imports():
-        from models.baselines import BASELINES
-        from tasks.backtest.forecasting import forecast_with_baseline, forecast_with_model
+        from tasks.backtest.drawing import plot_backtest
+        from tasks.backtest.forecasting import forecast_with_baselines, forecast_with_model
         from tasks.backtest.planning import direct_window, plan_backtest, with_test_points
-        from tasks.backtest.recording import record_backtest, record_model, summarize
-        from tasks.backtest.scoring import plot_backtest, score_backtest
+        from tasks.backtest.recording import record_backtest, record_model, summarize_backtest
+        from tasks.backtest.scoring import score_backtest
         from tasks.data.preparation import prepare_data
         from tasks.data.series import read_series
-        from tasks.recording import record_data, run_tags
+        from tasks.recording import experiment_name, record_data, run_tags
         from tasks.resuming.run_state import open_run_state
         from tasks.run_page import link_run
         from tasks.tracking.runs import tracked_run
-        from tasks.training import choose_device, fit_model
+        from tasks.training import Training, choose_device, fit_model
 
     chosen_device, window = choose_device(device, models), direct_window(window, horizon)
     data = prepare_data(read_series(series), window, with_test_points(split, test), season, "test")
-    experiment = f"{recipe if recipe != 'custom' else data.series.name} backtests"
-    tags = {**run_tags(data.series, chosen_device), "recipe": recipe}
+    experiment = f"{experiment_name(recipe, data.series)} backtests"
     with (
+        timer() as timings,
         open_run_state("backtest", settings, data.series.sha256, chosen_device) as run_state,
-        tracked_run(experiment, recipe, tags, models, run_state) as run,
+        tracked_run(experiment, recipe, run_tags(data.series, chosen_device, recipe), models, run_state) as run,
     ):
         link_run(run.id)
         record_data(run.id, data, settings)
         plan = plan_backtest(data, horizon, stride)
-        rolled, runs = {name: forecast_with_baseline(name, plan) for name in BASELINES}, {}
+        rolling = forecast_with_baselines(plan)
+        trainings: dict[str, Training] = {}
         for name in models:
-            spec = ModelSpec(model=name, window=window, season=data.season, **kinds)
+            spec = ModelSpec(model=name, window=window, season=data.season, **networks)
             with run.child(name) as run_id:
-                training = fit_model(
-                    spec, data, None, run_id, chosen_device, run_state
-                )  # the origins tell the intervals
-                rolled[name] = forecast_with_model(training, plan, refit, intervals, chosen_device)
-                runs[name] = record_model(run_id, training, rolled[name])
-        scores = score_backtest(plan, rolled, intervals.level)
-        figures = plot_backtest(plan, rolled, scores, intervals.level)
-        record_backtest(run.id, plan, rolled, scores, runs, figures, intervals.level, output)
-    return summarize(recipe, experiment, run.id, scores, runs, plan, output, time.perf_counter() - began)
+                trainings[name] = fit_model(spec, data, None, run_id, chosen_device, run_state)  # no intervals yet
+                rolling[name] = forecast_with_model(trainings[name], plan, refit, intervals, chosen_device)
+                record_model(run_id, trainings[name], timings)
+        scores = score_backtest(plan, rolling, intervals.level)
+        figures = plot_backtest(plan, rolling, scores, intervals.level)
+        record_backtest(run.id, run.children, plan, rolling, scores, figures, intervals.level, output)
+    return summarize_backtest(recipe, experiment, run.id, run.children, plan, trainings, scores, output, timings)

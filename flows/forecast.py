@@ -3,6 +3,7 @@
 from typing import Any
 
 from prefect import flow
+from prefect.runtime import flow_run
 
 from flows.parameters import document_parameters
 from flows.startup import quick_imports
@@ -17,14 +18,13 @@ def forecast(
     series: SeriesSpec = SeriesSpec(),
     output: Output = None,
 ) -> dict[str, Any]:
-    """Forecast with a registered model, beside the naive baselines; what was forecast is kept in MLflow.
+    """Forecast with a registered model, beside the naive baselines, and record the forecast in MLflow.
 
-    The rows are read afresh from where the model was trained, or from what `series` names instead.
+    The rows are read again from the source of the training, with the fields that `series` changes.
 
     Returns the summary that `tidecast forecast --json` writes.
     """
-    settings = dict(locals())
-    # Imported here, since it takes seconds, so that options can be read and a server started without it.
+    # These take seconds to import; options are read, and a server is started, without them.
     with quick_imports():
         from tasks.data.series import read_series
         from tasks.forecasting import (
@@ -34,7 +34,7 @@ def forecast(
             record_forecast,
             run_name,
             source_of,
-            summarize,
+            summarize_forecast,
             write_forecast,
         )
         from tasks.recording import run_tags
@@ -43,13 +43,13 @@ def forecast(
         from tasks.tracking.runs import tracked_run
 
     version = find_version(model)
-    settings["series"] = source_of(version, series)
-    fresh = read_series(settings["series"])
-    with tracked_run(experiment_of(version.name), run_name(version, fresh), run_tags(fresh, "cpu")) as run:
+    source = source_of(version, series)
+    latest = read_series(source)
+    with tracked_run(experiment_of(version.name), run_name(version, latest), run_tags(latest, "cpu")) as run:
         link_run(run.id)
-        found = make_forecast(version, fresh, horizon)
+        forecast = make_forecast(version, latest, horizon)
         if output:
-            write_forecast(found.table, output)
-        figure = plot_forecast(found, version, fresh)
-        record_forecast(run.id, found, figure, version, fresh, settings)
-    return summarize(run.id, version, found, output)
+            write_forecast(forecast.table, output)
+        figure = plot_forecast(forecast, version, latest)
+        record_forecast(run.id, forecast, figure, version, latest, {**flow_run.parameters, "series": source})
+    return summarize_forecast(run.id, version, forecast, output)

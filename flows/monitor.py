@@ -1,8 +1,9 @@
-"""Watch over a champion: score its past forecasts once the actual values have come."""
+"""Monitor a champion: score its past forecasts once the actual values are known."""
 
 from typing import Any
 
 from prefect import flow
+from prefect.runtime import flow_run
 
 from flows.parameters import document_parameters
 from flows.startup import quick_imports
@@ -18,17 +19,16 @@ def monitor(
     recent: RecentForecasts = 5,
     most: MostForecasts = 200,
 ) -> dict[str, Any]:
-    """Score the logged forecasts of a registered model against what came, and raise the alarm where it has degraded.
+    """Score the recorded forecasts of a registered model on the actual values, and raise an alarm if it has degraded.
 
-    Runs whose process was killed are closed on the way.
-
-    The actual values are read from where the model was trained, or from what `series` names instead. The alarm is the
+    The actual values are read from the source of the training, with the fields that `series` changes. The alarm is the
     event `tidecast.forecast.degraded`, for which a deployment that retrains has a trigger.
+
+    Runs left open by killed processes are closed as well.
 
     Returns the summary that `tidecast monitor --json` writes.
     """
-    settings = dict(locals())
-    # Imported here, since it takes seconds, so that options can be read and a server started without it.
+    # These take seconds to import; options are read, and a server is started, without them.
     with quick_imports():
         from tasks.data.series import read_series
         from tasks.forecasting import source_of
@@ -39,7 +39,7 @@ def monitor(
             read_forecasts,
             record_health,
             score_forecasts,
-            summarize,
+            summarize_monitoring,
         )
         from tasks.orphans import close_orphans
         from tasks.recording import run_tags
@@ -49,14 +49,14 @@ def monitor(
 
     close_orphans()
     champion = find_version(model)
-    settings["series"] = source_of(champion, series)
-    actuals = read_series(settings["series"])
+    source = source_of(champion, series)
+    actuals = read_series(source)
     scores = score_forecasts(read_forecasts(champion.name, most), actuals)
-    judgement = assess_health(scores, champion, bound, recent)
+    health = assess_health(scores, champion, bound, recent)
     with tracked_run(f"{champion.name} monitor", str(champion), run_tags(actuals, "cpu")) as run:
         link_run(run.id)
         figures = plot_scores(scores, champion, bound, actuals.unit)
-        record_health(run.id, scores, judgement, champion, figures, settings)
-        if judgement.health == "degraded":
-            ask_for_retraining(run.id, judgement, champion)
-    return summarize(run.id, champion, scores, judgement)
+        record_health(run.id, scores, health, champion, figures, {**flow_run.parameters, "series": source})
+        if health.state == "degraded":
+            ask_for_retraining(run.id, health, champion)
+    return summarize_monitoring(run.id, champion, scores, health)

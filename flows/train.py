@@ -1,9 +1,9 @@
-"""The main job: from a series to trained, scored, plotted, recorded and compared models."""
+"""The main job: train, score, draw, record and compare models of a series."""
 
-import time
 from typing import Any
 
 from prefect import flow
+from prefect.runtime import flow_run
 
 from flows.parameters import document_parameters
 from flows.startup import quick_imports
@@ -25,6 +25,7 @@ from models.specs import (
     SplitSpec,
     WindowSpec,
 )
+from tasks.timing import timer
 
 
 @flow(name="train", flow_run_name="{recipe}")
@@ -46,20 +47,28 @@ def train(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> dict[str, Any]:
-    """Train models on a series, compare them with the naive baselines, and register the best; all goes to MLflow.
+    """Train models on a series, compare them with the naive baselines, register the best, and record all in MLflow.
 
     Returns the summary that `tidecast train --json` writes.
     """
-    settings, began = dict(locals()), time.perf_counter()
-    kinds = {"recurrent": recurrent, "fit": fit, "elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
-    # Imported here, since it takes seconds, so that options can be read and a server started without it.
+    settings = dict(flow_run.parameters)
+    networks = {"recurrent": recurrent, "fit": fit, "elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
+    # These take seconds to import; options are read, and a server is started, without them.
     with quick_imports():
+        from tasks.comparison import choose_model
         from tasks.data.preparation import prepare_data
         from tasks.data.series import read_series
         from tasks.drawing import plot_model
-        from tasks.evaluation import ModelResult, choose_model, evaluate, evaluate_baselines
+        from tasks.evaluation import ModelResult, evaluate, evaluate_baselines
         from tasks.gate import pass_gate, register_model
-        from tasks.recording import record_comparison, record_data, record_model, run_tags, summarize
+        from tasks.recording import (
+            experiment_name,
+            record_comparison,
+            record_data,
+            record_model,
+            run_tags,
+            summarize_training,
+        )
         from tasks.resuming.run_state import open_run_state
         from tasks.run_page import link_run
         from tasks.tracking.runs import tracked_run
@@ -67,26 +76,26 @@ def train(
 
     chosen_device = choose_device(device, models)
     data = prepare_data(read_series(series), window, split, season, free_run)
-    experiment, tags = recipe if recipe != "custom" else data.series.name, run_tags(data.series, chosen_device)
+    experiment, tags = experiment_name(recipe, data.series), run_tags(data.series, chosen_device, recipe)
     with (
+        timer() as timings,
         open_run_state("train", settings, data.series.sha256, chosen_device) as run_state,
-        tracked_run(experiment, recipe, {**tags, "recipe": recipe}, models, run_state) as run,
+        tracked_run(experiment, recipe, tags, models, run_state) as run,
     ):
         link_run(run.id)
-        recording = record_data(run.id, data, settings)
+        record_data(run.id, data, settings)
         baselines = evaluate_baselines(data)
         results: dict[str, ModelResult] = {}
         for name in models:
-            spec = ModelSpec(model=name, window=window, season=data.season, **kinds)
+            spec = ModelSpec(model=name, window=window, season=data.season, **networks)
             with run.child(name) as run_id:
                 training = fit_model(spec, data, intervals, run_id, chosen_device, run_state)
                 evaluation = evaluate(name, training.forecaster, data)
                 figures = plot_model(training, evaluation, data)
-                recording += record_model(run_id, training, evaluation, data, figures)
+                record_model(run_id, training, evaluation, data, figures)
             results[name] = ModelResult(run_id, training, evaluation)
         chosen = choose_model({name: result.evaluation.scores for name, result in results.items()})
         version = register_model(recipe, results[chosen], data, series)
         verdict = pass_gate(version, results[chosen].evaluation, baselines, data, gate)
-        recording += record_comparison(run.id, results, baselines, chosen, verdict)
-    seconds = {"record": recording, "flow": time.perf_counter() - began}
-    return summarize(recipe, experiment, run.id, chosen, results, baselines, verdict, seconds)
+        record_comparison(run.id, results, baselines, chosen, verdict)
+    return summarize_training(recipe, experiment, run.id, chosen, results, baselines, verdict, timings)

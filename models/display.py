@@ -1,4 +1,6 @@
-"""Showing a text that came from outside, such as a name, a cell or a message."""
+"""Showing what came from outside, such as a name, a cell or a message, and numbers."""
+
+import math
 
 
 def printable(value: object, width: int = 60) -> str:
@@ -14,3 +16,11 @@ def printable(value: object, width: int = 60) -> str:
         return text
     tail = width // 3
     return f"{text[: width - tail - 3]}...{text[-tail:]}"
+
+
+def format_number(number: float) -> str:
+    """Format with three significant digits: 0.500, 12,300, 1.23e-12; NaN and infinity are a dash."""
+    if not math.isfinite(number):
+        return "–"
+    rounded = float(f"{number:.3g}")
+    return f"{rounded:,.0f}" if 1000 <= abs(rounded) < 1e6 or rounded == 0 else f"{number:#.3g}".rstrip(".")

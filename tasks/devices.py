@@ -1,4 +1,4 @@
-"""The machine's GPUs, and what a run says of the device that it ran on."""
+"""Find the GPUs of the machine, and describe the device that a run uses."""
 
 import os
 import platform
@@ -10,52 +10,52 @@ import pynvml
 
 
 def visible_gpus() -> list[str]:
-    """What to put into `CUDA_VISIBLE_DEVICES`, one for each GPU; empty without a GPU or its driver.
+    """Return a value of `CUDA_VISIBLE_DEVICES` for each GPU: an index, or the UUID of a MIG slice.
 
-    An index, or the UUID of a MIG slice. What `CUDA_VISIBLE_DEVICES` names already limits them.
+    Only GPUs that the variable allows now are listed. Without a GPU or its driver the list is empty.
     """
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
         return []
     try:
-        present = [name for index in range(pynvml.nvmlDeviceGetCount()) for name in _slices(index)]
+        installed = [name for index in range(pynvml.nvmlDeviceGetCount()) for name in _slices(index)]
     finally:
         pynvml.nvmlShutdown()
-    return allowed(present, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return limit_to_visible(installed, os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
-def allowed(present: list[str], visible: str | None) -> list[str]:
-    """Those of the GPUs that are present which `CUDA_VISIBLE_DEVICES` lets CUDA see.
+def limit_to_visible(installed: list[str], visible: str | None) -> list[str]:
+    """Return the installed GPUs that the value `visible` of `CUDA_VISIBLE_DEVICES` lets CUDA see.
 
-    As in CUDA, nothing behind an index that is no GPU's is seen. UUIDs are taken as they are.
+    As in CUDA, the list ends before the first invalid index. UUIDs are not checked.
     """
-    if visible is None or not present:
-        return present
+    if visible is None or not installed:
+        return installed
     names: list[str] = []
     for name in map(str.strip, visible.split(",")):
-        if not name.startswith(("GPU-", "MIG-")) and not (name.isdecimal() and int(name) < len(present)):
+        if not name.startswith(("GPU-", "MIG-")) and not (name.isdecimal() and int(name) < len(installed)):
             break
         names.append(name)
     return names
 
 
 def _slices(index: int) -> list[str]:
-    """A GPU's index, or the UUIDs of its MIG slices, where it is cut into such."""
+    """Return the index of a GPU, or the UUIDs of its MIG slices if it is divided into such."""
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-    found: list[str] = []
-    with suppress(pynvml.NVMLError):  # a GPU that cannot be cut says so
+    slices: list[str] = []
+    with suppress(pynvml.NVMLError):  # raised by a GPU that has no MIG mode
         if pynvml.nvmlDeviceGetMigMode(handle)[0] == pynvml.NVML_DEVICE_MIG_ENABLE:
             for slot in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
                 with suppress(pynvml.NVMLError):  # an empty slot
-                    found.append(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, slot)))
-    return found or [str(index)]
+                    slices.append(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, slot)))
+    return slices or [str(index)]
 
 
 def device_tags(device: str) -> dict[str, str]:
-    """A run's tags of its device: `cpu` or `cuda`, the name of the processor or GPU, and its memory in GiB."""
+    """Return tags for a device: `cpu` or `cuda`, the name of the processor or GPU, and its memory in GiB."""
     if device.startswith("cuda"):
-        import torch  # takes seconds, and is there by now
+        import torch  # takes seconds to import, but is imported by now
 
         properties = torch.cuda.get_device_properties(device)
         name, memory = properties.name, properties.total_memory
@@ -65,7 +65,7 @@ def device_tags(device: str) -> dict[str, str]:
 
 
 def processor_name() -> str:
-    """The processor as Linux names it, else its architecture."""
+    """Return the name of the processor under Linux, elsewhere its architecture."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

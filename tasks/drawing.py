@@ -1,4 +1,4 @@
-"""Which figures a run gets; how one looks is in `plots/`."""
+"""Draw the figures of a trained model; how each looks is defined in `tasks/plots`."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,12 +11,12 @@ from tasks.evaluation import Evaluation, free_run_scores
 from tasks.training import Training
 
 SHORTEST_CONTEXT = 20
-"""Points shown before a free run, where the model reads fewer."""
+"""Fewest points that are shown before a free run."""
 
 
 @task(task_run_name="plot_model: {training.forecaster.spec.model}", cache_policy=NO_CACHE)
 def plot_model(training: Training, evaluation: Evaluation, data: Dataset) -> dict[str, Figure]:
-    """The plots of one model, by file name. Of many series, the first is drawn, and the titles say so."""
+    """Draw the figures of one model, by file name. Of several series the first is drawn, as the titles say."""
     model, ids = training.forecaster.spec.model, data.panel.ids
     title = model if len(ids) == 1 else f"{model}, {ids[0]} (the first of {len(ids)} series)"
     parts = _first_series(evaluation, data)
@@ -26,35 +26,36 @@ def plot_model(training: Training, evaluation: Evaluation, data: Dataset) -> dic
     }
     if model == "elman":
         figures["scatter"] = plots.scatter(title, parts[0].times, parts[0].actual, parts[0].predicted)
-    if evaluation.truth.shape[1] > 0:
+    if evaluation.actual.shape[1] > 0:
         figures["free_run"] = _free_run(title, evaluation, data)
     return figures
 
 
 def _first_series(evaluation: Evaluation, data: Dataset) -> list[plots.PartForecast]:
-    """One step ahead, part by part; a value that was filled is a gap."""
+    """Return the forecasts one step ahead of the first series, part by part; filled values are gaps."""
     panel, times = data.panel, data.panel.times(0, 0, int(data.panel.ends[0]))
     parts = []
     for part, origins in data.origins.items():
-        own = origins <= panel.ends[0] - data.window.horizon  # the first series' points come first
-        at = origins[own]
-        actual = np.where(panel.observed[at], panel.values[at], np.nan)
-        parts.append(plots.PartForecast(part, times[at], actual, evaluation.forecasts[part][own, 0]))
+        in_first_series = origins <= panel.ends[0] - data.window.horizon  # its points come first in the panel
+        points = origins[in_first_series]
+        actual = np.where(panel.observed[points], panel.values[points], np.nan)
+        predicted = evaluation.forecasts[part][in_first_series, 0]
+        parts.append(plots.PartForecast(part, times[points], actual, predicted))
     return parts
 
 
 def _free_run(title: str, evaluation: Evaluation, data: Dataset) -> Figure:
-    """The first series' free run, and as much of the past as the model read."""
-    panel, begin, truth, path = data.panel, int(data.free_run[0]), evaluation.truth[0], evaluation.free_run[0]
+    """Draw the free run of the first series, after the values that the model read."""
+    panel, begin = data.panel, int(data.free_run[0])
+    actual, path = evaluation.actual[:1], evaluation.free_run[:1]  # [1, steps] each
     shown = min(begin, max(data.window.length, SHORTEST_CONTEXT))
-    scores = free_run_scores(evaluation.truth[:1], evaluation.free_run[:1])
     return plots.free_run(
         title,
         panel.times(0, begin - shown, shown),
         panel.values[begin - shown : begin],
-        panel.times(0, begin, len(truth)),
-        truth,
-        path,
-        scores,
+        panel.times(0, begin, actual.shape[1]),
+        actual[0],
+        path[0],
+        free_run_scores(actual, path),
         data.series.unit,
     )

@@ -1,6 +1,5 @@
-"""Score a forecaster on every part, and let it run free."""
+"""Score a forecaster on every part of the data, and in a free run on its own forecasts."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,17 +21,20 @@ LARGEST_TABLE = 5_000_000
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a forecaster came to: scores by name, forecasts [M, S] by part, and its free run [N, steps]."""
+    """A forecaster's scores by name, its forecasts [M, S] by part, and its free run [N, steps].
+
+    `actual` [N, steps] holds the actual values beside the free run; NaN where unknown.
+    """
 
     scores: dict[str, float]
     forecasts: dict[str, np.ndarray]
     free_run: np.ndarray
-    truth: np.ndarray
+    actual: np.ndarray
 
 
 @dataclass(frozen=True)
 class ModelResult:
-    """One model of a run: where it is recorded, how it was trained, what it scored."""
+    """One model of a run: the id of its MLflow run, its training and its scores."""
 
     run_id: str
     training: Training
@@ -41,75 +43,50 @@ class ModelResult:
 
 @task(task_run_name="evaluate: {name}", cache_policy=NO_CACHE)
 def evaluate(name: str, network: Network, data: Dataset) -> Evaluation:  # noqa: ARG001
-    """Scores in the series' own units, under the names that MLflow and the reports use; `name` names the task run."""
+    """Score a network in the units of the series; `name` is shown in Prefect only."""
     horizon = data.window.horizon
     forecasts = {part: network.predict(data.panel, origins) for part, origins in data.origins.items()}
     scores = {
         f"{part}_rmse": rmse(actual_values(data.panel, data.origins[part], horizon), forecast)
         for part, forecast in forecasts.items()
     }
-    truth = data.series.truth(data.free_run, FREE_RUN_STEPS[-1])  # [N, 1000]
-    known = last_known_step(truth)
-    if data.panel.covariates is not None:  # which are known no further than the shortest series goes
-        known = min(known, int((data.panel.ends - data.free_run).min()))
-    path = network.extend(data.panel, known, data.free_run)  # [N, known]
-    scores |= {f"free_run_rmse_{steps}": score for steps, score in free_run_scores(truth[:, :known], path).items()}
-    return Evaluation(scores, forecasts, path, truth[:, :known])
+    actual = data.series.actual_values_from(data.free_run, FREE_RUN_STEPS[-1])  # [N, 1000]
+    steps = last_known_step(actual)
+    if data.panel.covariates is not None:  # covariates end with the shortest series
+        steps = min(steps, int((data.panel.ends - data.free_run).min()))
+    path = network.extend(data.panel, steps, data.free_run)  # [N, steps]
+    actual = actual[:, :steps]  # [N, steps]
+    scores |= {f"free_run_rmse_{length}": score for length, score in free_run_scores(actual, path).items()}
+    return Evaluation(scores, forecasts, path, actual)
 
 
-def free_run_scores(truth: np.ndarray, path: np.ndarray) -> dict[int, float]:
-    """RMSE of free runs `path` [N, steps] by their first 100 and 1,000 steps, over the series known for so long.
+def free_run_scores(actual: np.ndarray, path: np.ndarray) -> dict[int, float]:
+    """Return the RMSE of free runs `path` [N, steps] over their first 100 and first 1,000 steps.
 
-    `truth` [N, steps] is NaN where unknown; a gap on the way is passed over.
+    `actual` [N, steps] is NaN where unknown. Gaps are skipped; a series whose values end before the last of these steps
+    is left out.
     """
-    there, scores = np.isfinite(truth), dict[int, float]()
+    known, scores = np.isfinite(actual), dict[int, float]()
     for steps in FREE_RUN_STEPS:
-        long = there[:, steps - 1 :].any(axis=1)  # [N]
-        if long.any():
-            counted = there[long, :steps]
-            scores[steps] = rmse(truth[long, :steps][counted], path[long, :steps][counted])
+        long_enough = known[:, steps - 1 :].any(axis=1)  # [N]
+        if long_enough.any():
+            counted = known[long_enough, :steps]
+            scores[steps] = rmse(actual[long_enough, :steps][counted], path[long_enough, :steps][counted])
     return scores
 
 
 @task(task_run_name="evaluate_baselines", cache_policy=NO_CACHE)
 def evaluate_baselines(data: Dataset) -> dict[str, Evaluation]:
-    """Every naive baseline, fitted on the training part and scored on the same windows as the models."""
-    window, found = data.window, {}
+    """Fit every baseline on the training part, and score it on the same windows as the models."""
+    window, evaluations = data.window, {}
     for name in BASELINES:
         network = fit_baseline(name, data.panel, data.origins["train"], window.length, window.horizon, data.season)
-        found[name] = evaluate.fn(name, network, data)
-    return found
-
-
-def choose_model(scores: dict[str, dict[str, float]]) -> str:
-    """The model with the lowest validation RMSE, or training RMSE where there is no validation part."""
-    found = {name: own[selection_metric(own)] for name, own in scores.items()}
-    return min(found, key=lambda name: found[name] if np.isfinite(found[name]) else np.inf)
-
-
-def selection_metric(scores: dict[str, float]) -> str:
-    """The score by which models of such scores are compared."""
-    return "val_rmse" if "val_rmse" in scores else "train_rmse"
-
-
-def comparison_metric(scores: Mapping[str, float]) -> str:
-    """The score by which a model is held against the baselines: that of the latest part there is."""
-    return "test_rmse" if "test_rmse" in scores else selection_metric(dict(scores))
-
-
-def beaten(scores: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """The baselines that do worse than a model, by RMSE on the latest part."""
-    measure = comparison_metric(scores)
-    return [name for name, own in baselines.items() if scores[measure] < own.get(measure, -np.inf)]
-
-
-def describe_beaten(scores: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]) -> str:
-    """The same for a tag."""
-    return ", ".join(beaten(scores, baselines)) or "no baseline"
+        evaluations[name] = evaluate.fn(name, network, data)
+    return evaluations
 
 
 def prediction_table(model: str, evaluation: Evaluation, data: Dataset) -> pd.DataFrame:
-    """Forecasts in long format: `part`, `unique_id`, `cutoff`, `ds`, `y` and the model's column."""
+    """Return the forecasts in long format: `part`, `unique_id`, `cutoff`, `ds`, `y` and a column for the model."""
     horizon = data.window.horizon
     parts = list(data.origins)
     if sum(len(data.origins[part]) for part in parts) * horizon > LARGEST_TABLE:

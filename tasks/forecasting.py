@@ -1,4 +1,4 @@
-"""Forecast with a registered model: beyond the last rows of a series, beside the naive baselines."""
+"""Forecast with a registered model beyond the last rows of a series, beside the naive baselines."""
 
 import io
 from dataclasses import dataclass
@@ -15,60 +15,68 @@ from prefect.cache_policies import NO_CACHE
 from models.baselines import NAIVE, SeasonalNaive
 from models.data.panel import Panel
 from models.data.windows import refuse_short_past
+from models.display import format_number
 from models.errors import InputError
 from models.files import write_atomically
 from models.forecaster import future_table
 from models.specs import SeriesSpec, change_source
 from tasks import plots
 from tasks.data.series import Series
-from tasks.report import format_number
 from tasks.run_page import show_table
 from tasks.tracking.entries import log_dataset, log_note, log_params, log_tags
 from tasks.tracking.files import log_files
 from tasks.tracking.registry import Version, load_version
 
-MOMENTS = (np.datetime64, pd.Timestamp)
-SHOWN = 3
-"""Times its own length that a forecast's past is drawn."""
+CONTEXT_HORIZONS, SHORTEST_CONTEXT = 3, 20
+"""The past that is drawn before a forecast: so many times its horizon, and at least so many points."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """A long table, `unique_id`, `cutoff`, `ds`, a column named after the `model`, and one a naive baseline."""
+    """A forecast as a long table: `unique_id`, `cutoff`, `ds`, the `model`'s columns, and one for each naive baseline.
+
+    The model has a column of its name, and two for the bounds of its interval where it has one.
+    """
 
     table: pd.DataFrame
     model: str
 
 
 def experiment_of(name: str) -> str:
-    """The experiment that holds the forecasts of a registered model."""
+    """Return the experiment that holds the forecasts of a registered model."""
     return f"{name} forecasts"
 
 
-def source_of(version: Version, given: SeriesSpec) -> SeriesSpec:
-    """Where a version's series comes from: where it came from in training, but for what is given."""
-    changes = given.model_dump(exclude_defaults=True)
-    return SeriesSpec.model_validate(change_source(version.trained_on["series"], changes))
+def source_of(version: Version, changes: SeriesSpec) -> SeriesSpec:
+    """Return where to read a version's series: where its training read it, with the fields that `changes` sets."""
+    changed = changes.model_dump(exclude_defaults=True)
+    return SeriesSpec.model_validate(change_source(version.trained_on["series"], changed))
 
 
-def format_time(moment: Any) -> str:
-    """A time as a person writes it: a midnight is a day."""
-    return str(pd.Timestamp(moment)).removesuffix(" 00:00:00") if isinstance(moment, MOMENTS) else str(moment)
+def format_time(time: Any) -> str:
+    """Format a timestamp or an integer time; midnight is left out of a timestamp."""
+    is_timestamp = isinstance(time, np.datetime64 | pd.Timestamp)
+    return str(pd.Timestamp(time)).removesuffix(" 00:00:00") if is_timestamp else str(time)
 
 
 def steps_ahead(version: Version, panel: Panel, horizon: int | None) -> int:
-    """How far to forecast: as asked, or as far as covariates are told, else a season or all that the model answers."""
-    told = panel.covariates
-    if horizon is None and told is not None and told.n_known > told.n_static and min(map(len, told.ahead)) > 0:
-        return min(map(len, told.ahead))
+    """Return how many steps to forecast, by default as far as the covariates known ahead reach in every series.
+
+    Without such covariates, it is a season or all steps of the model's head, whichever is more.
+    """
+    covariates = panel.covariates
+    if horizon is None and covariates is not None and covariates.n_known > covariates.n_static:
+        reach = min(map(len, covariates.ahead))
+        if reach > 0:
+            return reach
     return horizon or max(int(version.trained_on["season"]), int(version.trained_on["horizon"]))
 
 
 def refuse_missing_rows(version: Version, series: Series, horizon: int | None) -> None:
-    """Find what a forecast would lack.
+    """Check that a forecast has all the rows it needs.
 
-    **Raises:** `InputError` where a series has fewer values than the version reads, or covariates are not told as far
-    ahead as it needs them.
+    **Raises:** `InputError` where a series has fewer values than the version reads, or covariates known ahead have
+    too few future rows.
     """
     panel, steps = series.panel, steps_ahead(version, series.panel, horizon)
     if not version.trained_on["padded"]:
@@ -78,30 +86,30 @@ def refuse_missing_rows(version: Version, series: Series, horizon: int | None) -
 
 
 def run_name(version: Version, series: Series) -> str:
-    """What a forecast's run is called: the version, and the last time that it knows."""
+    """Return the name of a forecast's run: the version, and the last time of the rows."""
     return f"{version} from {format_time(max(series.panel.all_times()[series.panel.ends - 1]))}"
 
 
 @task(task_run_name="make_forecast", cache_policy=NO_CACHE)
 def make_forecast(version: Version, series: Series, horizon: int | None) -> Forecast:
-    """Forecast every series `horizon` steps beyond its last row, by default as `steps_ahead` says.
+    """Forecast every series `horizon` steps beyond its last row, by default as many as `steps_ahead` returns.
 
     **Raises:** `InputError` where a series is shorter than what the model reads.
     """
     forecaster, season = load_version(version), int(version.trained_on["season"])
     panel, steps = forecaster.pad_short_series(series.panel), steps_ahead(version, series.panel, horizon)
-    answers = forecaster.forecast_panel(panel, steps)  # [N, steps] each
+    columns = forecaster.forecast_panel(panel, steps)  # [N, S] each
     for name, period in zip(NAIVE, (1, season), strict=True):
-        answers[name] = SeasonalNaive(period, steps).extend(panel, steps)
-    return Forecast(future_table(panel, answers), forecaster.spec.model)
+        columns[name] = SeasonalNaive(period, steps).extend(panel, steps)  # [N, S]
+    return Forecast(future_table(panel, columns), forecaster.spec.model)
 
 
 @task(task_run_name="plot_forecast", cache_policy=NO_CACHE)
 def plot_forecast(forecast: Forecast, version: Version, series: Series) -> Figure:
-    """The first series: its last stretch, and what is forecast from there on."""
-    panel, own = series.panel, forecast.table[forecast.table["unique_id"] == series.panel.ids[0]]
+    """Draw the forecast of the first series after the end of its past."""
+    panel, rows = series.panel, forecast.table[forecast.table["unique_id"] == series.panel.ids[0]]
     end = int(panel.ends[0])
-    begin = max(0, end - max(SHOWN * len(own), 20))
+    begin = max(0, end - max(CONTEXT_HORIZONS * len(rows), SHORTEST_CONTEXT))
     title = f"{version.name}, version {version.number} ({forecast.model})"
     if len(panel.ids) > 1:
         title += f", {panel.ids[0]} (the first of {len(panel.ids)} series)"
@@ -109,15 +117,15 @@ def plot_forecast(forecast: Forecast, version: Version, series: Series) -> Figur
         title,
         panel.times(0, begin, end - begin),
         panel.values[begin:end],
-        own["ds"].to_numpy(),
-        {name: own[name].to_numpy() for name in (forecast.model, *NAIVE)},
+        rows["ds"].to_numpy(),
+        {name: rows[name].to_numpy() for name in (forecast.model, *NAIVE)},
         series.unit,
-        **band_of(forecast, own),
+        **interval_of(forecast, rows),
     )
 
 
-def band_of(forecast: Forecast, rows: pd.DataFrame) -> dict[str, Any]:
-    """The interval of some rows, as the plots take it; nothing where the model has none."""
+def interval_of(forecast: Forecast, rows: pd.DataFrame) -> dict[str, Any]:
+    """Return the interval of some rows as arguments of `plots.forecast`; empty where the model has none."""
     for name in map(str, rows):
         if name.startswith(f"{forecast.model}-lo-"):
             level = int(name.rsplit("-", 1)[1])
@@ -130,7 +138,7 @@ def band_of(forecast: Forecast, rows: pd.DataFrame) -> dict[str, Any]:
 def record_forecast(
     run_id: str, forecast: Forecast, figure: Figure, version: Version, series: Series, settings: dict[str, Any]
 ) -> None:
-    """Keep what was forecast, from what, and by which version; `monitor` reads it back when the actuals have come."""
+    """Record a forecast with its version, settings and data; `monitor` reads it back to score it."""
     log_params(run_id, settings)
     log_dataset(run_id, series)
     cutoff = format_time(forecast.table["cutoff"].max())
@@ -141,13 +149,13 @@ def record_forecast(
     log_note(
         run_id, f"{len(forecast.table):,} forecasts of {version.name} from {cutoff} on, by version {version.number}."
     )
-    show_table("forecast", forecast_rows(forecast), f"The first steps that {version} forecasts, beside the naive ones.")
+    show_table("forecast", forecast_rows(forecast), f"The first steps of the forecast by {version} and the baselines.")
     log_files(run_id, "forecast", {}, {"forecast": forecast.table})
     log_files(run_id, "plots", {"forecast": figure})
 
 
 def forecast_rows(forecast: Forecast, most: int = 20) -> list[dict[str, str]]:
-    """The first forecasts as a person reads them, a row a step."""
+    """Return the first rows of a forecast as texts."""
     return [
         {"unique_id": str(row["unique_id"]), "ds": format_time(row["ds"])}
         | {name: format_number(row[name]) for name in (forecast.model, *NAIVE)}
@@ -157,9 +165,9 @@ def forecast_rows(forecast: Forecast, most: int = 20) -> list[dict[str, str]]:
 
 @task(task_run_name="write_forecast", cache_policy=NO_CACHE)
 def write_forecast(table: pd.DataFrame, output: str) -> None:
-    """Write the table as Parquet or CSV, by the name's ending: to a path, or to a URL that fsspec knows.
+    """Write the table as Parquet or CSV, by the name's ending, to a path or to a URL that fsspec supports.
 
-    **Raises:** `InputError` where the place cannot be written to.
+    **Raises:** `InputError` where it cannot be written.
     """
     buffer = io.BytesIO()
     if output.endswith(".csv"):
@@ -176,8 +184,8 @@ def write_forecast(table: pd.DataFrame, output: str) -> None:
         raise InputError(f"--output {output} cannot be written: {error}") from error
 
 
-def summarize(run_id: str, version: Version, forecast: Forecast, output: str | None) -> dict[str, Any]:
-    """What was forecast, for scripts and for the screen."""
+def summarize_forecast(run_id: str, version: Version, forecast: Forecast, output: str | None) -> dict[str, Any]:
+    """Return the summary of a forecast, for scripts and for the terminal."""
     return {
         "model": version.name,
         "version": version.number,

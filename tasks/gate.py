@@ -1,4 +1,4 @@
-"""The gate: a new model becomes the champion of its series where it beats what there is, on data that none has seen."""
+"""The gate: a new model becomes the champion of its series if it beats its rivals on data that none has seen."""
 
 import json
 from collections.abc import Mapping
@@ -29,12 +29,10 @@ from tasks.tracking.registry import (
     tag_version,
 )
 
-DECISIONS = {True: "promoted", False: "kept out"}
-
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the challenger became the champion, why, and the RMSE of all that were compared, on the same points."""
+    """Whether the challenger was promoted to champion, the reason, and the RMSE of all compared, on the same points."""
 
     challenger: Version
     champion: Version | None
@@ -43,7 +41,7 @@ class Verdict:
     scores: dict[str, float]
 
     def __str__(self) -> str:
-        """The decision as a sentence."""
+        """Return the decision as a sentence."""
         name, number = self.challenger.name, self.challenger.number
         if self.promoted:
             return f"Version {number} is the new champion of {name}: {self.reason}."
@@ -51,15 +49,16 @@ class Verdict:
         return f"Version {number} of {name} is kept out, and {stays}: {self.reason}."
 
     def tags(self) -> dict[str, str]:
-        """The decision as tags of the run and of the version."""
+        """Return the decision as tags of the run and of the version."""
+        decision = "promoted" if self.promoted else "kept out"
         before = {"gate.champion_before": str(self.champion)} if self.champion else {}
-        return {"version": str(self.challenger), "gate": DECISIONS[self.promoted], "gate.reason": self.reason, **before}
+        return {"version": str(self.challenger), "gate": decision, "gate.reason": self.reason, **before}
 
 
 @task(task_run_name="register_model", cache_policy=NO_CACHE)
 def register_model(recipe: str, result: ModelResult, data: Dataset, source: SeriesSpec) -> Version:
-    """Register the chosen model under its series' name, with what a forecast and the next comparison need to know."""
-    model, measures = result.training.forecaster.spec.model, result.evaluation.scores
+    """Register the chosen model under its series' name, with what later forecasts and gates need to know."""
+    model, metrics = result.training.forecaster.spec.model, result.evaluation.scores
     if source.path:
         source = source.model_copy(update={"path": str(Path(source.path).absolute())})
     trained_on = {
@@ -69,29 +68,30 @@ def register_model(recipe: str, result: ModelResult, data: Dataset, source: Seri
         "window_length": data.window.length,
         "horizon": data.window.horizon,
         "padded": data.window.short == "pad",
-        "seen_until": seen_until(data),
+        "seen_until": last_time_seen(data),
     }
-    scores = {name: f"{score:.3g}" for name, score in measures.items() if name in ("val_rmse", "test_rmse")}
+    scores = {name: f"{score:.3g}" for name, score in metrics.items() if name in ("val_rmse", "test_rmse")}
     tags = {"recipe": recipe, "model": model, **scores, "trained_on": json.dumps(trained_on)}
-    told = ", ".join([*(f"{measure} {score}" for measure, score in scores.items()), model, f"recipe {recipe}"])
-    return register_version(registered_name(data.series.name), result.run_id, tags, told)
+    description = ", ".join([*(f"{name} {score}" for name, score in scores.items()), model, f"recipe {recipe}"])
+    return register_version(registered_name(data.series.name), result.run_id, tags, description)
 
 
-def seen_until(data: Dataset) -> str:
-    """The latest time that training or validation saw, in any series."""
-    return str(max(data.panel.all_times()[data.parts.validation - 1]))
+def last_time_seen(data: Dataset) -> str:
+    """Return the latest time in the training and validation parts of any series."""
+    return str(max(data.panel.all_times()[data.split.validation - 1]))
 
 
 @task(task_run_name="pass_gate", cache_policy=NO_CACHE)
 def pass_gate(
     challenger: Version, evaluation: Evaluation, baselines: Mapping[str, Evaluation], data: Dataset, gate: GateSpec
 ) -> Verdict:
-    """Compare the challenger with the champion and the baselines on one test part; it is promoted if it beats them."""
-    with locked("gate"):  # so that of two challengers the second meets the first
+    """Compare the challenger with the champion and the baselines on the test part; promote it if it beats them all."""
+    with locked("gate"):  # so that the second of two challengers is compared with the first
         verdict = compare(challenger, evaluation, baselines, data, gate)
-        while verdict.promoted and str(rival_of(challenger)) != str(verdict.champion):  # one elsewhere was faster
+        # A process on another machine may have promoted its challenger meanwhile.
+        while verdict.promoted and str(rival_of(challenger)) != str(verdict.champion):
             verdict = compare(challenger, evaluation, baselines, data, gate)
-        # Tagged first: a process that goes on for one which was killed in between has to come to the same.
+        # Tags come before the promotion: if the process is killed in between, a resumed run must decide the same.
         tag_version(challenger, {name: value for name, value in verdict.tags().items() if name != "version"})
         if verdict.promoted:
             promote(challenger)
@@ -99,7 +99,7 @@ def pass_gate(
 
 
 def rival_of(challenger: Version) -> Version | None:
-    """The champion that the challenger has to beat; where it is the champion already, the one before it."""
+    """Return the champion that the challenger has to beat; if the challenger is the champion, the one before it."""
     champion = champion_of(challenger.name)
     if str(champion) != str(challenger):
         return champion
@@ -110,10 +110,10 @@ def rival_of(challenger: Version) -> Version | None:
 def compare(
     challenger: Version, evaluation: Evaluation, baselines: Mapping[str, Evaluation], data: Dataset, gate: GateSpec
 ) -> Verdict:
-    """What the gate finds.
+    """Decide whether the challenger is to be promoted.
 
-    The champion is scored on the points behind what it has seen, and everyone else on the same; where forecasts reach
-    differently far, on the steps that all have.
+    All are scored on the same points: those of the test part that the champion has not seen, and the steps ahead that
+    all of them forecast.
     """
     champion = rival_of(challenger)
     if "test" not in data.origins:
@@ -121,18 +121,18 @@ def compare(
     forecasts = {"challenger": evaluation.forecasts["test"]} | {
         name: baseline.forecasts["test"] for name, baseline in baselines.items()
     }
-    origins, kept = data.origins["test"], np.arange(len(data.origins["test"]))
+    origins, rows = data.origins["test"], np.arange(len(data.origins["test"]))
     if champion:
         try:
-            kept, forecasts["champion"] = champion_forecasts(champion, data)
+            rows, forecasts["champion"] = champion_forecasts(champion, data)
         except InputError as error:
             return Verdict(
                 challenger, champion, False, f"the champion, version {champion.number}, cannot be compared: {error}", {}
             )
     steps = min(forecast.shape[1] for forecast in forecasts.values())
-    actual = actual_values(data.panel, origins[kept], steps)  # [m, steps]
+    actual = actual_values(data.panel, origins[rows], steps)  # [m, steps]
     scores = {
-        name: rmse(actual, (forecast if name == "champion" else forecast[kept])[:, :steps])
+        name: rmse(actual, (forecast if name == "champion" else forecast[rows])[:, :steps])
         for name, forecast in forecasts.items()
     }
     rivals = [*NAIVE, *(["linear_ar"] if gate.linear_ar else []), *(["champion"] if champion else [])]
@@ -141,27 +141,27 @@ def compare(
 
 
 def champion_forecasts(champion: Version, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """The champion's forecasts [m, S] of the part of the test part that it has not seen, and which of the origins, [m].
+    """Return the indices [m] of the test origins after all that the champion has seen, and its forecasts [m, S] there.
 
-    **Raises:** `InputError` that says why it cannot be compared.
+    **Raises:** `InputError` with the reason why the champion cannot be compared.
     """
     seen, forecaster = champion.trained_on["seen_until"], load_version(champion)
     panel, origins = data.panel, data.origins["test"]
     times = panel.all_times()[origins]
     if seen.lstrip("-").isdigit() != (times.dtype.kind == "i"):
-        raise InputError("it counts time in another way; give this series another name with --series.name")
-    behind = times > np.array(seen).astype(times.dtype)
-    kept = np.flatnonzero(behind & (origins - panel.starts[panel.series_of(origins)] >= forecaster.spec.window.length))
-    if len(kept) == 0:
+        raise InputError("its times are of another kind; give this series another name with --series.name")
+    unseen = times > np.array(seen).astype(times.dtype)
+    rows = np.flatnonzero(unseen & (origins - panel.starts[panel.series_of(origins)] >= forecaster.spec.window.length))
+    if len(rows) == 0:
         raise InputError("it has seen the whole test part; give newer rows, or another name with --series.name")
-    return kept, forecaster.predict(panel, origins[kept])
+    return rows, forecaster.predict(panel, origins[rows])
 
 
 def decide(scores: Mapping[str, float], rivals: list[str], margin: float) -> tuple[bool, str]:
-    """Whether the challenger's score is lower than every rival's by the margin, and that in words."""
-    own = scores["challenger"]
-    better = {rival: own < (1 - margin) * scores[rival] for rival in rivals}
-    won = all(better.values())
-    named = " and ".join(f"{rival} ({scores[rival]:.3g})" for rival in rivals if better[rival] == won)
-    by = f" by more than {100 * margin:.3g} %" if margin else ""
-    return won, f"the test RMSE of {own:.3g} {'beats' if won else 'does not beat'} {named}{by}"
+    """Return whether the challenger's score is lower than every rival's by the margin, and a reason in words."""
+    score = scores["challenger"]
+    beaten = {rival: score < (1 - margin) * scores[rival] for rival in rivals}
+    promoted = all(beaten.values())
+    decisive = " and ".join(f"{rival} ({scores[rival]:.3g})" for rival in rivals if beaten[rival] == promoted)
+    by_margin = f" by more than {100 * margin:.3g} %" if margin else ""
+    return promoted, f"the test RMSE of {score:.3g} {'beats' if promoted else 'does not beat'} {decisive}{by_margin}"

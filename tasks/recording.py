@@ -1,7 +1,6 @@
-"""What is kept of a run: settings, scores, plots, tables and models, and the summary of it all."""
+"""Record a training in MLflow: settings, scores, plots, tables and models; and summarize it."""
 
 import logging
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,15 +10,16 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_UI_URL
 
-from models.metrics import skill
 from tasks import plots
+from tasks.comparison import baseline_metrics, beaten_tag, skill_metrics
 from tasks.data.preparation import Dataset
 from tasks.data.series import Series
 from tasks.devices import device_tags
-from tasks.evaluation import Evaluation, ModelResult, describe_beaten, prediction_table
+from tasks.evaluation import Evaluation, ModelResult, prediction_table
 from tasks.gate import Verdict
-from tasks.report import comparison_rows, markdown_table
 from tasks.run_page import show_table
+from tasks.score_tables import markdown_table, score_rows, training_columns
+from tasks.timing import Timer, timed
 from tasks.tracking.entries import git_commit, log_dataset, log_note, log_params, log_scores, log_tags
 from tasks.tracking.files import log_files, log_json
 from tasks.tracking.forecasters import log_model
@@ -28,40 +28,44 @@ from tasks.training import Training
 log = logging.getLogger("tidecast")
 
 
-def run_tags(series: Series, device: str, **more: str) -> dict[str, str]:
-    """What every MLflow run of a flow run says of its origin."""
+def experiment_name(recipe: str, series: Series) -> str:
+    """Return the name of the experiment: the recipe's, or the series' where no recipe was named."""
+    return recipe if recipe != "custom" else series.name
+
+
+def run_tags(series: Series, device: str, recipe: str = "") -> dict[str, str]:
+    """Return the tags of every MLflow run of a flow run: its recipe, device, data, code and Prefect page."""
     tags = {
-        **more,
+        "recipe": recipe,
         **device_tags(device),
         "data.sha256": series.sha256,
         "mlflow.source.name": f"tidecast {flow_run.flow_name}" if flow_run.flow_name else "tidecast",
         "mlflow.source.git.commit": git_commit(),
         "prefect.flow_run_id": flow_run.id,
         "prefect.flow_run_name": flow_run.name,
-        "prefect.flow_run_url": flow_run.ui_url if PREFECT_UI_URL.value() else "",  # of a server that stays
+        "prefect.flow_run_url": flow_run.ui_url if PREFECT_UI_URL.value() else "",  # a temporary server has no pages
     }
     return {name: str(value) for name, value in tags.items() if value}
 
 
 @task(task_run_name="record_data", cache_policy=NO_CACHE)
-def record_data(run_id: str, data: Dataset, settings: Mapping[str, Any]) -> float:
-    """Record what a run starts from; returns the seconds that this took."""
-    began = time.perf_counter()
+@timed("record")
+def record_data(run_id: str, data: Dataset, settings: Mapping[str, Any]) -> None:
+    """Record the settings and the data of a run, and log what was changed on reading them."""
     log_params(run_id, settings)
     log_dataset(run_id, data.series)
     for note in data.series.notes:
         log.info("%s: %s", data.series.name, note)
     if data.series.notes:
         log_tags(run_id, {"data.notes": "; ".join(data.series.notes)})
-    return time.perf_counter() - began
 
 
 @task(task_run_name="record_model: {training.forecaster.spec.model}", cache_policy=NO_CACHE)
+@timed("record")
 def record_model(
     run_id: str, training: Training, evaluation: Evaluation, data: Dataset, figures: dict[str, Figure]
-) -> float:
-    """Record one trained model with its scores, plots, predictions and weights; returns the seconds that this took."""
-    began = time.perf_counter()
+) -> None:
+    """Record one trained model with its scores, plots, predictions and weights."""
     spec = training.forecaster.spec
     log_params(run_id, spec.model_dump(mode="json"))
     log_scores(run_id, {**evaluation.scores, "seconds": training.seconds})
@@ -71,40 +75,37 @@ def record_model(
     log_files(run_id, "predictions", {}, {spec.model: prediction_table(spec.model, evaluation, data)})
     log_json(run_id, "spec.json", spec.model_dump(mode="json"))
     log_model(run_id, training.forecaster, data.series)
-    return time.perf_counter() - began
 
 
 @task(task_run_name="record_comparison", cache_policy=NO_CACHE)
+@timed("record")
 def record_comparison(
     run_id: str, results: dict[str, ModelResult], baselines: dict[str, Evaluation], chosen: str, verdict: Verdict
-) -> float:
-    """Record how models and baselines compare, and what the gate decided; returns the seconds that this took."""
-    began = time.perf_counter()
-    best = results[chosen].evaluation.scores
-    scores = dict(best) | {f"gate/{name}_test_rmse": score for name, score in verdict.scores.items()}
-    for name, baseline in baselines.items():
-        for measure, value in baseline.scores.items():
-            scores[f"baseline_{name}_{measure}"] = value
-            if measure in best and value > 0:
-                scores[f"skill_{name}_{measure}"] = skill(best[measure], value)
-    log_scores(run_id, scores)
-    of_baselines = {name: baseline.scores for name, baseline in baselines.items()}
-    table = {name: result.evaluation.scores for name, result in results.items()}
-    table |= of_baselines
-    rows = comparison_rows(table, chosen)
-    for result in results.values():
-        log_tags(result.run_id, {"beats": describe_beaten(result.evaluation.scores, of_baselines)})
-    log_tags(run_id, {"chosen": chosen, "beats": describe_beaten(best, of_baselines), **verdict.tags()})
-    log_note(run_id, f"{verdict}\n\n{markdown_table(rows)}\n\nRMSE in the series' own units; * is the chosen model.")
-    figure = plots.comparison(table, list(results), list(baselines), chosen)
-    log_files(run_id, "plots", {"comparison": figure})
-    log_json(run_id, "comparison.json", table)
+) -> None:
+    """Record how models and baselines compare, and what the gate decided."""
+    model_scores = {name: result.evaluation.scores for name, result in results.items()}
+    baseline_scores = {name: baseline.scores for name, baseline in baselines.items()}
+    scores = model_scores | baseline_scores
+    log_scores(
+        run_id,
+        scores[chosen]
+        | {f"gate/{name}_test_rmse": score for name, score in verdict.scores.items()}
+        | baseline_metrics(baseline_scores)
+        | skill_metrics(scores[chosen], baseline_scores),
+    )
+    for name, result in results.items():
+        log_tags(result.run_id, {"beats": beaten_tag(scores[name], baseline_scores)})
+    log_tags(run_id, {"chosen": chosen, "beats": beaten_tag(scores[chosen], baseline_scores), **verdict.tags()})
+    rows = score_rows(scores, chosen, training_columns(scores))
+    caption = "RMSE in the series' own units; * is the chosen model."
+    log_note(run_id, f"{verdict}\n\n{markdown_table(rows)}\n\n{caption}")
+    log_files(run_id, "plots", {"comparison": plots.comparison(scores, list(results), list(baselines), chosen)})
+    log_json(run_id, "comparison.json", scores)
     log_json(run_id, "gate.json", {**verdict.tags(), "test_rmse": verdict.scores})
-    show_table("comparison", rows, f"{verdict} RMSE in the series' own units; * is the chosen model.")
-    return time.perf_counter() - began
+    show_table("comparison", rows, f"{verdict} {caption}")
 
 
-def summarize(
+def summarize_training(
     recipe: str,
     experiment: str,
     parent: str,
@@ -112,9 +113,9 @@ def summarize(
     results: dict[str, ModelResult],
     baselines: dict[str, Evaluation],
     verdict: Verdict,
-    seconds: dict[str, float],
+    timings: Timer,
 ) -> dict[str, Any]:
-    """The run in one JSON document."""
+    """Return the summary of a training, for scripts and for the terminal."""
     return {
         "recipe": recipe,
         "experiment": experiment,
@@ -131,5 +132,9 @@ def summarize(
             "champion": verdict.promoted,
             "reason": verdict.reason,
         },
-        "seconds": {"train": sum(result.training.seconds for result in results.values()), **seconds},
+        "seconds": {
+            "train": sum(result.training.seconds for result in results.values()),
+            "record": timings.seconds("record"),
+            "flow": timings.total.seconds,
+        },
     }

@@ -1,103 +1,126 @@
-"""What a person reads when a run is over."""
+"""What a command prints when its flow has ended: tables and text, from the summary of the flow."""
 
-import math
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 from rich.table import Table
 
+from tasks.comparison import beaten_baselines, selection_metric
 from tasks.credentials import without_password
-from tasks.evaluation import beaten, selection_metric
+from tasks.score_tables import TRAINING_COLUMNS, Rows, Scores, backtest_columns, score_rows, training_columns
 from tasks.tracking.files import artifact_folder, relative_to_here
 from tasks.tracking.tracker import DEFAULT_URI, TRACKER
 
-COLUMNS = {
-    "train_rmse": "training",
-    "val_rmse": "validation",
-    "test_rmse": "test",
-    "free_run_rmse_100": "free 100",
-    "free_run_rmse_1000": "free 1000",
-}
+Summary = Mapping[str, Any]
+Report = list[Table | str]
+"""What is printed, one below the other."""
 
 
-def comparison_rows(scores: Mapping[str, Mapping[str, float]], chosen: str) -> list[dict[str, str]]:
-    """Models and baselines with their RMSE, a row each, one step ahead and running free; a star marks the chosen.
-
-    A score that none has is left out, and so is the training part's where there is a later part.
-    """
-    columns = [column for column in COLUMNS if any(column in of_one for of_one in scores.values())]
-    if "val_rmse" in columns or "test_rmse" in columns:
-        columns.remove("train_rmse")
-    return [
-        {"model": f"{name} *" if name == chosen else name}
-        | {COLUMNS[column]: format_number(of_one.get(column, math.nan)) for column in columns}
-        for name, of_one in scores.items()
+def report_training(summary: Summary) -> Report:
+    """Return a table of the scores, and lines about the choice, the seconds and the files."""
+    seconds, metric = summary["seconds"], selection_metric(summary["models"][summary["chosen"]]["metrics"])
+    lines = [
+        f"* has the lowest {TRAINING_COLUMNS[metric]} RMSE of the models. {seconds['total']:.1f} s in all: "
+        f"start {seconds['start']:.1f}, training {seconds['train']:.1f}, recording {seconds['record']:.1f}.",
+        _describe_registration(summary["registered"]),
     ]
+    if worse := models_worse_than_baselines(summary):
+        lines.append(f"Worse than every baseline: {', '.join(worse)}.")
+    run_ids = {"comparison": summary["parent_run_id"]}
+    run_ids |= {name: model["run_id"] for name, model in summary["models"].items()}
+    lines += [
+        "",
+        f"Plots, predictions and forecasters, by run of the experiment {summary['experiment']}:",
+        *(f"  {name:<10}  {_folder(run_id)}" for name, run_id in run_ids.items()),
+        f"Curves, plots and models of all runs: {_where_runs_are_shown()}",
+    ]
+    return [training_table(summary), "\n".join(lines)]
 
 
-def markdown_table(rows: list[dict[str, str]]) -> str:
-    """Rows of one form as a table in Markdown, the numbers to the right."""
-    names = list(rows[0])
-    lines = [names, [":--", *["--:"] * (len(names) - 1)], *(row.values() for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def training_table(summary: Summary) -> Table:
+    """Return the RMSE of models and baselines, and the seconds of the models."""
+    scores = _scores(summary)
+    title = f"{summary['experiment']}: RMSE in the series' own units"
+    return _comparison_table(title, score_rows(scores, summary["chosen"], training_columns(scores)), summary["models"])
 
 
-def comparison_table(summary: dict[str, Any]) -> Table:
-    """The same as a table for the terminal, with the seconds that each training took."""
-    scores = {name: model["metrics"] for name, model in summary["models"].items()} | summary["baselines"]
-    rows = comparison_rows(scores, summary["chosen"])
-    table = Table(
-        title=f"{summary['experiment']}: RMSE in the series' own units",
-        title_justify="left",
-        header_style="bold",
-    )
-    for name in (*rows[0], "seconds"):
-        table.add_column(name, justify="left" if name == "model" else "right")
-    for name, row in zip(scores, rows, strict=True):
-        model = summary["models"].get(name)
+def report_backtest(summary: Summary) -> Report:
+    """Return a table of the scores, and lines about the seconds and the files."""
+    scores, seconds = _scores(summary), summary["seconds"]
+    title = f"{summary['experiment']}: {summary['description']}"
+    rows = score_rows(scores, summary["chosen"], backtest_columns(scores, summary["chosen_by"]))
+    lines = [
+        f"{seconds['total']:.1f} s in all: start {seconds['start']:.1f}, training {seconds['train']:.1f}, forecasting "
+        f"{seconds['forecast']:.1f}.",
+        f"Forecasts, scores by series and step, and plots: {_folder(summary['parent_run_id'])}",
+    ]
+    if summary["output"]:
+        lines.append(f"Forecasts written to {summary['output']}")
+    return [_comparison_table(title, rows, summary["models"]), "\n".join(lines)]
+
+
+def report_forecast(summary: Summary) -> Report:
+    """Return lines that say what was forecast, and where it is kept."""
+    steps = summary["rows"] // summary["series"]
+    of_each = f" of each of {summary['series']} series" if summary["series"] > 1 else ""
+    lines = [
+        f"{summary['model']}, version {summary['version']} ({summary['column']}): {steps} steps{of_each} beyond "
+        f"{summary['cutoff']}, up to {summary['last']}.",
+        f"  kept in    {_folder(summary['run_id'])}",
+    ]
+    if summary["output"]:
+        lines.append(f"  written to {summary['output']}")
+    return ["\n".join(lines)]
+
+
+def report_monitoring(summary: Summary) -> Report:
+    """Return a table of the latest scores where there are any, and lines about the model's health."""
+    text = f"{summary['model']}: {summary['health']}: {summary['reason']}.\n  kept in {_folder(summary['run_id'])}"
+    if not summary["forecasts"]:
+        return [text]
+    table = Table(title="RMSE of the latest forecasts, in the series' own units", title_justify="left")
+    for heading in summary["forecasts"][0]:
+        table.add_column(heading, justify="left" if heading == "cutoff" else "right")
+    for row in summary["forecasts"]:
+        table.add_row(*row.values())
+    return [table, text]
+
+
+def models_worse_than_baselines(summary: Summary) -> list[str]:
+    """Return the models that are worse than every baseline."""
+    models, baselines = summary["models"].items(), summary["baselines"]
+    return [name for name, model in models if not beaten_baselines(model["metrics"], baselines)]
+
+
+def _scores(summary: Summary) -> Scores:
+    """Return the scores of the models, and then of the baselines."""
+    return {name: model["metrics"] for name, model in summary["models"].items()} | summary["baselines"]
+
+
+def _comparison_table(title: str, rows: Rows, models: Summary) -> Table:
+    """Return the rows of models and then baselines as a table for the terminal, with the seconds of each model."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for heading in (*rows[0], "seconds"):
+        table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=heading == "model")
+    for row, model in zip_longest(rows, models.values()):
         table.add_row(*row.values(), f"{model['seconds']:.1f}" if model else "")
-        if name == list(summary["models"])[-1]:
-            table.add_section()
+    table.rows[len(models) - 1].end_section = True
     return table
 
 
-def format_number(score: float) -> str:
-    """Three significant digits, or a dash where there is no score."""
-    if not math.isfinite(score):
-        return "–"
-    rounded = float(f"{score:.3g}")
-    return f"{rounded:,.0f}" if 1000 <= abs(rounded) < 1e6 else f"{score:.3g}"
+def _describe_registration(registered: Mapping[str, Any]) -> str:
+    """Say under which name the model is registered, and whether it is the champion."""
+    name, decision = registered["name"], "the champion" if registered["champion"] else "not the champion"
+    return f"Registered as {name}/{registered['version']}, {decision}: {registered['reason']}."
 
 
-def told(registered: dict[str, Any]) -> str:
-    """What the registry and the gate made of the run."""
-    name, format_number = registered["name"], registered["version"]
-    decision = "the champion" if registered["champion"] else "not the champion"
-    return f"Registered as {name}/{format_number}, {decision}: {registered['reason']}."
+def _folder(run_id: str) -> str:
+    """Return the folder of a run's files, relative to the current one where it lies in it."""
+    return relative_to_here(artifact_folder(run_id))
 
 
-def worse_than_all(summary: dict[str, Any]) -> list[str]:
-    """A line for the models that are worse than every baseline, where there are any."""
-    found = [name for name, model in summary["models"].items() if not beaten(model["metrics"], summary["baselines"])]
-    return [f"Worse than every baseline: {', '.join(found)}."] if found else []
-
-
-def where_to_look(summary: dict[str, Any]) -> str:
-    """What was written, and the command that shows it."""
-    seconds, measure = summary["seconds"], selection_metric(summary["models"][summary["chosen"]]["metrics"])
-    lines = [
-        f"* has the lowest {COLUMNS[measure]} RMSE of the models. {seconds['total']:.1f} s in all: "
-        f"start {seconds['start']:.1f}, training {seconds['train']:.1f}, recording {seconds['record']:.1f}.",
-        told(summary["registered"]),
-        *worse_than_all(summary),
-        "",
-        f"Plots, predictions and forecasters, by run of the experiment {summary['experiment']}:",
-        f"  {'comparison':<10}  {relative_to_here(artifact_folder(summary['parent_run_id']))}",
-        *(
-            f"  {name:<10}  {relative_to_here(artifact_folder(model['run_id']))}"
-            for name, model in summary["models"].items()
-        ),
-    ]
+def _where_runs_are_shown() -> str:
+    """Return the command that opens MLflow's pages, or the address of its server."""
     uri = without_password(TRACKER.uri)
-    lines += [f"Curves, plots and models of all runs: {f'make ui (in {uri})' if uri == DEFAULT_URI else uri}"]
-    return "\n".join(lines)
+    return f"make ui (in {uri})" if uri == DEFAULT_URI else uri

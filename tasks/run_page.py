@@ -1,4 +1,4 @@
-"""What the page of a flow run shows in the Prefect UI beside its chain of tasks: a link, tables, bars."""
+"""Artifacts on the page of a flow run in the Prefect UI: links, tables and progress bars."""
 
 import time
 from typing import Any, cast
@@ -18,17 +18,17 @@ from tasks.tracking.pages import experiment_page, run_page
 
 
 def link_run(run_id: str) -> None:
-    """Links to the MLflow run and to all runs of its experiment, where MLflow has pages."""
-    here, all_runs = run_page(run_id), experiment_page(run_id, VIEW)
-    if flow_run.id and here and all_runs:
-        told = "Settings, scores, plots and the verdict of this flow run"
-        create_link_artifact(here, "This run in MLflow", key="mlflow-run", description=told)
-        told = "Every run of this kind with its scores"
-        create_link_artifact(all_runs, "All runs of the experiment in MLflow", key="mlflow-scores", description=told)
+    """Link to the MLflow run and to all runs of its experiment, where an MLflow server shows them."""
+    this_run, all_runs = run_page(run_id), experiment_page(run_id, VIEW)
+    if flow_run.id and this_run and all_runs:
+        description = "Settings, scores, plots and the verdict of this flow run"
+        create_link_artifact(this_run, "This run in MLflow", key="mlflow-run", description=description)
+        text, description = "All runs of the experiment in MLflow", "Every run of this kind with its scores"
+        create_link_artifact(all_runs, text, key="mlflow-scores", description=description)
 
 
 def show_table(key: str, rows: list[dict[str, Any]], description: str) -> None:
-    """A table, a row a dictionary; the key is lower case with dashes. Texts are cut to what a cell shows."""
+    """Show a table with a dictionary for each row, its texts shortened; the key is in lower case with dashes."""
     if flow_run.id:
         table = [
             {printable(name): printable(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
@@ -38,28 +38,28 @@ def show_table(key: str, rows: list[dict[str, Any]], description: str) -> None:
 
 
 class TrainingBar:
-    """A bar that fills while a model trains, about once a second."""
+    """A progress bar of a training in the Prefect UI, updated about once a second."""
 
     def __init__(self, model: str, epochs: int, interval: float = 1.0):
         self.model, self.epochs, self.interval = model, epochs, interval
         self.bar: UUID | None = None
-        self.waiting = (0, "")
+        self.latest = (0, "")
         if flow_run.id:
             key = f"training-{model.replace('_', '-')}"
-            told = f"{model}: epoch 0 of {epochs}"
-            self.bar = cast(UUID, create_progress_artifact(0.0, key=key, description=told))
+            description = f"{model}: epoch 0 of {epochs}"
+            self.bar = cast(UUID, create_progress_artifact(0.0, key=key, description=description))
         self.updated = time.monotonic()
 
-    def advance(self, epoch: int, told: str) -> None:
-        """Note an epoch and what is told of it."""
-        self.waiting = epoch, told
+    def advance(self, epoch: int, losses: str) -> None:
+        """Move on to an epoch, and show it if the last update is long enough ago."""
+        self.latest = epoch, losses
         if time.monotonic() - self.updated >= self.interval:
             self.show()
 
     def show(self) -> None:
-        """Fill the bar up to the last epoch that was noted."""
+        """Show the latest epoch."""
         if self.bar:
-            epoch, told = self.waiting
-            text = f"{self.model}: epoch {epoch} of {self.epochs}, {told}"
-            update_progress_artifact(self.bar, 100.0 * epoch / self.epochs, description=text)
+            epoch, losses = self.latest
+            description = f"{self.model}: epoch {epoch} of {self.epochs}, {losses}"
+            update_progress_artifact(self.bar, 100.0 * epoch / self.epochs, description=description)
         self.updated = time.monotonic()

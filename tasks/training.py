@@ -75,9 +75,9 @@ def untrained(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster
 
     **Raises:** `InputError` where the model cannot do what the spec asks of it.
     """
-    scaling = fit_scaling(data.panel, data.parts.train, spec.window)
+    scaling = fit_scaling(data.panel, data.split.train, spec.window)
     network = build_network(spec, device, layout_of(spec, data.panel))
-    measured = seasonal_change_scales(data.panel, data.parts.train, data.season)  # [N]
+    measured = seasonal_change_scales(data.panel, data.split.train, data.season)  # [N]
     scales = dict(zip(data.panel.ids, measured.tolist(), strict=True))
     return Forecaster(spec, scaling, network, data.series.fill, covariate_names_of(data.panel), interval_scales=scales)
 
@@ -87,10 +87,10 @@ def calibrate(forecaster: Forecaster, data: Dataset, level: int, steps: int) -> 
 
     A step with fewer than 10 errors has no interval.
     """
-    panel, parts = data.panel, data.parts
-    origins = origins_within(panel, parts.train, parts.validation, data.window.length, 1)  # [M]
+    panel, split = data.panel, data.split
+    origins = origins_within(panel, split.train, split.validation, data.window.length, 1)  # [M]
     origins = origins[:: -(-len(origins) // MOST_ORIGINS) or 1]
-    actual = actual_values(panel, origins, steps, parts.validation)  # [M, steps]
+    actual = actual_values(panel, origins, steps, split.validation)  # [M, steps]
     last = last_known_step(actual)
     if last == 0:
         return None

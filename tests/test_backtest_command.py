@@ -1,4 +1,4 @@
-"""The command `tidecast backtest` as a user runs it: what it shows, writes and records, and what it refuses."""
+"""The command `tidecast backtest` as a user runs it: what it prints, writes, records and refuses."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ BASELINES = ["last_value", "seasonal_naive", "linear_ar"]
 
 
 def loads() -> pd.DataFrame:
-    """Two noisy daily waves by the hour, the second two days shorter and much higher."""
+    """Return two noisy hourly waves with a daily season; the second is two days shorter and much higher."""
     random, tables = np.random.default_rng(0), []
     for name, points, level in (("north", 360, 20.0), ("south", 312, 500.0)):
         values = level + 5 * np.sin(np.arange(points) * np.pi / 12) + random.normal(0, 0.5, points)
@@ -34,7 +34,7 @@ def loads() -> pd.DataFrame:
 
 
 def backtest(line: str) -> str:
-    """Runs the command, which has to succeed: what it shows."""
+    """Run the command, which has to succeed; returns what it prints."""
     with contextlib.redirect_stdout(io.StringIO()) as screen, pytest.MonkeyPatch.context() as patch:
         patch.setenv("COLUMNS", "120")  # so that no heading is wrapped
         assert run(["backtest", *line.split()]) == 0
@@ -43,7 +43,7 @@ def backtest(line: str) -> str:
 
 @pytest.fixture(scope="module")
 def screen(prefect_server: None, mlflow_folder: Path) -> str:
-    """One backtest of the user's own file, twelve hours ahead by heads of six."""
+    """Run one backtest of a user's file, twelve hours ahead with heads of six."""
     loads().to_csv("loads.csv", index=False)
     return backtest(
         "--series.path loads.csv --series.id place --series.time hour --series.value load --models gru,rnn "
@@ -72,7 +72,9 @@ def artifact(run_id: str, path: str) -> Path:
     return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path))
 
 
-def test_the_screen_shows_every_model_and_baseline_and_what_lies_where(screen: str, summary: dict[str, Any]) -> None:
+def test_the_screen_shows_every_model_and_baseline_and_the_places_of_the_files(
+    screen: str, summary: dict[str, Any]
+) -> None:
     for name in (*MODELS, *BASELINES):
         assert name in screen
     assert f"{summary['chosen']} *" in screen
@@ -88,7 +90,7 @@ def test_the_screen_shows_every_model_and_baseline_and_what_lies_where(screen: s
     assert Path(folder, "backtest", "forecasts.parquet").is_file()
 
 
-def test_the_summary_tells_scripts_all_of_it(summary: dict[str, Any]) -> None:
+def test_the_summary_for_scripts_is_complete(summary: dict[str, Any]) -> None:
     assert (summary["recipe"], summary["experiment"]) == ("custom", "loads backtests")
     assert (summary["series"], summary["horizon"], summary["origins"]) == (2, HORIZON, 2 * ORIGINS)
     assert set(summary["models"]) == set(MODELS)
@@ -98,8 +100,8 @@ def test_the_summary_tells_scripts_all_of_it(summary: dict[str, Any]) -> None:
     for model in summary["models"].values():
         assert set(model) == {"run_id", "seconds", "metrics"}
         assert {"val_mase", "test_rmse", "test_mase", "test_coverage_80", "test_width_80"} <= set(model["metrics"])
-    spent = sum(model["seconds"] for model in summary["models"].values())
-    assert spent == pytest.approx(summary["seconds"]["train"] + summary["seconds"]["forecast"])
+    seconds = sum(model["seconds"] for model in summary["models"].values())
+    assert seconds == pytest.approx(summary["seconds"]["train"] + summary["seconds"]["forecast"])
 
 
 def test_the_model_is_chosen_by_its_validation_mase(summary: dict[str, Any]) -> None:
@@ -110,7 +112,7 @@ def test_the_model_is_chosen_by_its_validation_mase(summary: dict[str, Any]) -> 
     assert summary["skill"]["skill_seasonal_naive_test_mase"] == pytest.approx(expected)
 
 
-def test_the_forecasts_are_written_in_long_form(forecasts: pd.DataFrame) -> None:
+def test_the_forecasts_are_written_as_a_long_table(forecasts: pd.DataFrame) -> None:
     bounds = [[name, f"{name}-lo-80", f"{name}-hi-80"] for name in MODELS]
     assert list(forecasts) == ["unique_id", "cutoff", "ds", "y", *bounds[0], *bounds[1], *BASELINES]
     assert forecasts.groupby("unique_id").size().to_dict() == dict.fromkeys(("north", "south"), ORIGINS * HORIZON)
@@ -127,13 +129,13 @@ def test_the_forecasts_are_written_in_long_form(forecasts: pd.DataFrame) -> None
 
 
 def test_actuals_and_baselines_are_those_of_the_file(forecasts: pd.DataFrame) -> None:
-    truth = loads().rename(columns={"place": "unique_id", "hour": "ds"})
-    merged = forecasts.merge(truth, on=["unique_id", "ds"])
+    actual = loads().rename(columns={"place": "unique_id", "hour": "ds"})
+    merged = forecasts.merge(actual, on=["unique_id", "ds"])
     assert len(merged) == len(forecasts)
     np.testing.assert_allclose(merged["y"], merged["load"])
-    seen = truth.rename(columns={"ds": "cutoff", "load": "seen"})
-    np.testing.assert_allclose(forecasts["last_value"], forecasts.merge(seen, on=["unique_id", "cutoff"])["seen"])
-    day = truth.assign(ds=truth["ds"] + pd.Timedelta(24, "h")).rename(columns={"load": "before"})
+    last = actual.rename(columns={"ds": "cutoff", "load": "last"})
+    np.testing.assert_allclose(forecasts["last_value"], forecasts.merge(last, on=["unique_id", "cutoff"])["last"])
+    day = actual.assign(ds=actual["ds"] + pd.Timedelta(24, "h")).rename(columns={"load": "before"})
     np.testing.assert_allclose(forecasts["seasonal_naive"], forecasts.merge(day, on=["unique_id", "ds"])["before"])
 
 
@@ -142,8 +144,8 @@ def test_scores_can_be_computed_again_from_the_forecasts(forecasts: pd.DataFrame
     for name, own in scores.items():
         assert rmse(forecasts["y"].to_numpy(), forecasts[name].to_numpy()) == pytest.approx(own["test_rmse"])
     for name in MODELS:
-        held = forecasts["y"].between(forecasts[f"{name}-lo-80"], forecasts[f"{name}-hi-80"]).mean()
-        assert held == pytest.approx(scores[name]["test_coverage_80"])
+        covered = forecasts["y"].between(forecasts[f"{name}-lo-80"], forecasts[f"{name}-hi-80"]).mean()
+        assert covered == pytest.approx(scores[name]["test_coverage_80"])
 
 
 def test_the_parent_run_keeps_scores_plots_and_forecasts(
@@ -180,7 +182,7 @@ def test_scores_are_kept_by_series_and_by_step(parent: Run, summary: dict[str, A
     assert sorted(set(by_step["step"])) == [*range(1, HORIZON + 1)]
 
 
-def test_every_model_has_a_run_of_its_own_below(parent: Run, summary: dict[str, Any]) -> None:
+def test_every_model_has_a_child_run(parent: Run, summary: dict[str, Any]) -> None:
     for name, model in summary["models"].items():
         run = MlflowClient().get_run(model["run_id"])
         assert run.info.status == "FINISHED"
@@ -192,7 +194,7 @@ def test_every_model_has_a_run_of_its_own_below(parent: Run, summary: dict[str, 
         assert [metric.step for metric in epochs] == [1, 2, 3]
 
 
-def test_a_recipe_of_train_is_backtested_as_it_is(screen: str) -> None:
+def test_a_recipe_of_train_can_be_backtested(screen: str) -> None:
     shown = backtest("sine --models gru --fit.epochs 2 --split.validation 0 --output sine.csv --json sine.json")
     summary, table = json.loads(Path("sine.json").read_text()), pd.read_csv("sine.csv")
     assert (summary["recipe"], summary["experiment"]) == ("sine", "sine backtests")
@@ -206,7 +208,7 @@ def test_a_recipe_of_train_is_backtested_as_it_is(screen: str) -> None:
     assert plots == {"plots/error_by_step.png", "plots/forecasts.png"}
 
 
-def test_what_repeats_to_the_last_digit_has_no_mase_and_json_says_null(screen: str) -> None:
+def test_series_that_repeat_exactly_have_no_mase_which_is_null_in_json(screen: str) -> None:
     wave = np.tile([1.0, 2, 3, 4, 3, 2, 1, 0], 10)
     tables = [pd.DataFrame({"unique_id": f"s{n}", "ds": np.arange(80), "y": wave + 10 * n}) for n in range(2)]
     pd.concat(tables).to_csv("exact.csv", index=False)

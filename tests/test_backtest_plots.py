@@ -1,4 +1,4 @@
-"""The figures of a test part: error by step ahead, single forecasts beside what came, and intervals."""
+"""The figures of a test part: error by step ahead, single forecasts beside the actual values, and intervals."""
 
 import dataclasses
 import itertools
@@ -34,7 +34,7 @@ def make_steps(steps: int, **options: Any) -> Figure:
 
 
 def make_excerpt(label: str, known: int = 72, steps: int = 24, *, dated: bool = True, scale: float = 1) -> Excerpt:
-    """A daily season in hours, and a model 0.5 above it with an interval of 0.25 to either side."""
+    """Return hours with a daily season, and a model 0.5 above it with an interval of 0.25 to either side."""
     wave, ahead = scale * np.sin(np.arange(known + steps) * np.pi / 12), np.arange(known, known + steps)
     times = START + np.arange(known + steps) * np.timedelta64(1, "h") if dated else np.arange(known + steps)
     middle = wave[ahead] + 0.5 * scale
@@ -98,13 +98,13 @@ def bands(ax: Axes) -> list[Collection]:
 
 
 def band_points(ax: Axes) -> list[set[tuple[float, float]]]:
-    """The corners of every stretch of a band."""
+    """Return the corners of every stretch of a band."""
     (band,) = bands(ax)
     return [set(map(tuple, np.asarray(path.vertices).tolist())) for path in band.get_paths()]
 
 
 def bars(ax: Axes) -> list[list[list[float]]]:
-    """The ends of the bars of an interval."""
+    """Return the ends of the bars of an interval."""
     paths = [path for item in ax.collections if item not in bands(ax) for path in item.get_paths()]
     return [np.asarray(path.vertices).tolist() for path in paths]
 
@@ -120,7 +120,7 @@ def test_title_legend_panels_and_labels_lie_apart_and_inside_the_figure(figures:
         assert all(float(text.get_fontsize()) >= 11 for text in shown_texts(figure)), name
 
 
-def test_panels_keep_a_height_whatever_the_names(figures: dict[str, Figure]) -> None:
+def test_panels_keep_their_height_whatever_the_names(figures: dict[str, Figure]) -> None:
     for name, figure in figures.items():
         assert all(ax.get_window_extent().height > 1.2 * figure.dpi for ax in figure.axes), name
 
@@ -137,8 +137,8 @@ def test_tick_labels_do_not_overlap(figures: dict[str, Figure]) -> None:
 
 @pytest.mark.parametrize("seconds", [1, 60, 3600, 86_400, 604_800, 2_629_746])
 def test_dates_in_narrow_panels_do_not_overlap(seconds: int) -> None:
-    spread = START + np.arange(96) * np.timedelta64(seconds, "s")
-    excerpt = dataclasses.replace(make_excerpt("a"), context_times=spread[:72], times=spread[72:])
+    times = START + np.arange(96) * np.timedelta64(seconds, "s")
+    excerpt = dataclasses.replace(make_excerpt("a"), context_times=times[:72], times=times[72:])
     figures = {"narrow": make_excerpts(excerpt, excerpt)}
     test_tick_labels_do_not_overlap(draw(figures))
 
@@ -165,7 +165,7 @@ def test_errors_begin_at_step_1_and_the_title_names_the_measure() -> None:
     assert plots.error_by_step("co2", {}, [], "", "MASE").axes[0].get_ylabel() == "MASE"
 
 
-def test_models_are_strong_and_coloured_and_baselines_grey_thin_and_each_with_its_own_dashes() -> None:
+def test_models_are_thick_and_coloured_and_baselines_grey_thin_and_each_with_its_own_dashes() -> None:
     lines = make_steps(48).axes[0].lines
     assert [line.get_color() for line in lines] == [*COLOURS[:2], GREY, GREY, GREY]
     assert [line.get_linestyle() for line in lines[:2]] == ["-", "-"]
@@ -192,7 +192,7 @@ def test_an_error_axis_begins_at_zero() -> None:
     assert (ax.get_ylim()[0], ax.get_yscale(), ax.get_ylabel()) == (0, "linear", "RMSE (MW)")
 
 
-def test_lines_in_the_upper_third_of_that_axis_get_one_that_begins_above_0_and_says_so() -> None:
+def test_for_lines_in_its_upper_third_the_axis_begins_above_0_and_says_so() -> None:
     for lowest, begins_above in ((2.1, True), (1.9, False)):
         ax = plots.error_by_step("co2", {"gru": np.array([lowest, 3.0])}, ["gru"], "ppm").axes[0]
         assert (ax.get_ylim()[0] > 0) == begins_above
@@ -222,7 +222,7 @@ def test_no_tick_stands_at_step_0(figures: dict[str, Figure]) -> None:
         assert figures[name].axes[0].get_xlim()[0] > 0
 
 
-def test_what_came_continues_the_past_and_forecasts_begin_at_the_last_known_value() -> None:
+def test_actual_values_continue_the_past_and_forecasts_begin_at_the_last_known_value() -> None:
     past, ahead = np.array([1.0, 2.0, np.nan]), np.array([5.0, 6.0, 7.0])
     excerpt = Excerpt("a", np.arange(3), past, np.arange(3, 6), np.array([4.0, 5.0, np.nan]), ahead)
     figure = make_excerpts(excerpt)
@@ -265,9 +265,9 @@ def test_a_long_label_is_wrapped_and_shortened(figures: dict[str, Figure]) -> No
         assert ax.get_title(loc="left").endswith("…")
 
 
-def test_a_forecast_that_explodes_leaves_its_panel_and_does_not_flatten_what_is_known() -> None:
-    for far in (np.exp(np.arange(24.0)), np.full(24, 1e99), np.full(24, np.inf)):
-        figure = make_excerpts(dataclasses.replace(make_excerpt("a"), forecast=far, low=-far, high=far))
+def test_a_forecast_that_explodes_leaves_its_panel_and_does_not_flatten_the_known_values() -> None:
+    for extreme in (np.exp(np.arange(24.0)), np.full(24, 1e99), np.full(24, np.inf)):
+        figure = make_excerpts(dataclasses.replace(make_excerpt("a"), forecast=extreme, low=-extreme, high=extreme))
         draw({"explodes": figure})
         low, high = figure.axes[0].get_ylim()
         assert -10 <= low <= -1

@@ -1,4 +1,4 @@
-"""Forecasts from rolling origins: where they start, what they know, how they go on learning, and their intervals."""
+"""Forecasts from rolling origins: their origins and horizons, what they know, refits and intervals."""
 
 from dataclasses import replace
 from typing import Any
@@ -29,7 +29,7 @@ from tasks.backtest.forecasting import (
     forecast_with_baseline,
     forecast_with_model,
     interval_of,
-    train_again,
+    train_further,
 )
 from tasks.backtest.planning import BacktestPlan, direct_window, plan_backtest, with_test_points
 from tasks.data.preparation import Dataset, prepare_data
@@ -40,7 +40,7 @@ NEVER = RefitSpec()
 
 
 def waves(*lengths: int, noise: float = 0.2) -> pd.DataFrame:
-    """Series "a", "b" ... at the times 0, 1, ..., each a wave of 8 points with noise, the next one always higher."""
+    """Series "a", "b" ... at the times 0, 1, ..., each a noisy wave of 8 points, higher than the one before."""
     random, tables = np.random.default_rng(0), []
     for number, points in enumerate(lengths):
         values = 10 * number + np.sin(np.arange(points) * np.pi / 4) + random.normal(0, noise, points)
@@ -49,16 +49,16 @@ def waves(*lengths: int, noise: float = 0.2) -> pd.DataFrame:
 
 
 def prepared(
-    frame: pd.DataFrame, window: WindowSpec, split: SplitSpec, season: int = 8, columns: CovariateNames = NO_COVARIATES
+    frame: pd.DataFrame, window: WindowSpec, split: SplitSpec, season: int = 8, names: CovariateNames = NO_COVARIATES
 ) -> Dataset:
-    panel, _ = panel_from_frame(frame, "last", columns)
+    panel, _ = panel_from_frame(frame, "last", names)
     return prepare_data.fn(Series("s", panel, (), "", "y", "s"), window, split, season, "test")
 
 
 def ramp(
     *lengths: int, validation: int = 4, test: float = 6, missing: tuple[int, ...] = (), short: str = "error"
 ) -> Dataset:
-    """Series "s0", "s1" ... whose value at point p of the panel is p, but for those that are missing."""
+    """Series "s0", "s1" ... whose value at point p of the panel is p, or missing."""
     tables = [pd.DataFrame({"unique_id": f"s{n}", "ds": np.arange(points)}) for n, points in enumerate(lengths)]
     frame = pd.concat(tables, ignore_index=True)
     frame["y"] = np.arange(float(len(frame)))
@@ -68,7 +68,7 @@ def ramp(
 
 
 def trained(data: Dataset, model: str = "gru", **fit: Any) -> Training:
-    """A small network after two epochs."""
+    """Train a small network for two epochs."""
     spec = ModelSpec(
         model=model,
         window=data.window,
@@ -86,14 +86,14 @@ def trained(data: Dataset, model: str = "gru", **fit: Any) -> Training:
 
 
 def weights(training: Training) -> np.ndarray:
-    """All weights of a network, end to end."""
+    """Return all weights of a network as one array."""
     return np.concatenate([weight.ravel() for weight in training.forecaster.network.state().values()])
 
 
-# Where forecasts start
+# Origins
 
 
-def test_every_point_with_room_for_the_horizon_behind_it_is_an_origin() -> None:
+def test_every_point_with_room_for_the_horizon_after_it_is_an_origin() -> None:
     plan = plan_backtest.fn(ramp(20), None, 1)
     assert plan.horizon == 2
     assert plan.origins["test"].tolist() == [14, 15, 16, 17, 18]
@@ -142,8 +142,8 @@ def test_an_origin_with_nothing_observed_ahead_is_passed_over() -> None:
 
 
 NO_ROOM = (
-    r"^the test part of series '{}' has no room for {} steps ahead, or no value there; make --test larger or --horizon "
-    r"smaller, or see --window.short$"
+    r"^the test part of series '{}' has no room for {} steps ahead, or no observed value; make --test larger or "
+    r"--horizon smaller, or see --window.short$"
 )
 
 
@@ -192,7 +192,7 @@ def test_test_points_take_the_place_of_the_test_part_alone() -> None:
     assert with_test_points(split, None) == split
 
 
-# How far they reach
+# Horizons
 
 
 @pytest.mark.parametrize("horizon", [2, 3, 7])
@@ -200,10 +200,10 @@ def test_a_model_forecasts_as_far_as_it_is_asked(horizon: int) -> None:
     window = direct_window(WindowSpec(length=6, horizon=3), horizon)
     data = prepared(waves(80, 60), window, SplitSpec(validation=12, test=12))
     plan, training = plan_backtest.fn(data, horizon, 1), trained(data)
-    rolled = forecast_with_model.fn(training, plan, NEVER, IntervalSpec(), "cpu")
-    assert rolled.forecasts["test"].shape == plan.actual["test"].shape == (2 * (13 - horizon), horizon)
-    direct = training.forecaster.predict(data.panel, plan.origins["test"])  # the head's own steps
-    np.testing.assert_array_equal(rolled.forecasts["test"][:, : direct.shape[1]], direct)
+    rolling = forecast_with_model.fn(training, plan, NEVER, IntervalSpec(), "cpu")
+    assert rolling.forecasts["test"].shape == plan.actual["test"].shape == (2 * (13 - horizon), horizon)
+    direct = training.forecaster.predict(data.panel, plan.origins["test"])  # the steps of the head
+    np.testing.assert_array_equal(rolling.forecasts["test"][:, : direct.shape[1]], direct)
 
 
 def test_steps_beyond_the_head_come_from_the_models_own_forecasts() -> None:
@@ -248,7 +248,7 @@ def test_baselines_have_no_intervals() -> None:
     )
 
 
-# What they know
+# What forecasts know
 
 
 SPLIT = SplitSpec(validation=24, test=16)
@@ -259,23 +259,23 @@ AHEAD = 5
 def roll(
     data: Dataset, refit: RefitSpec, recent: int | None, model: str = "gru", **fit: Any
 ) -> tuple[BacktestPlan, dict[str, RollingForecasts]]:
-    """A whole backtest of one model and all baselines."""
+    """Run a whole backtest of one model and all baselines."""
     plan = plan_backtest.fn(data, AHEAD, 1)
-    rolled = {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
-    return plan, rolled | {
+    rolling = {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
+    return plan, rolling | {
         model: forecast_with_model.fn(trained(data, model, **fit), plan, refit, IntervalSpec(recent=recent), "cpu")
     }
 
 
 def spoilt(data: Dataset, point: int) -> Dataset:
-    """Every value of a series from a point on, moved by 100."""
+    """Add 100 to every value of a series from a point on."""
     values, end = data.panel.values.copy(), data.panel.ends[data.panel.series_of(np.array(point))]
     values[point:end] += 100
     return replace(data, series=replace(data.series, panel=data.panel.with_values(values)))
 
 
 def differs(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Which of the rows [M] changed by a single bit."""
+    """Return which rows [M] changed, even by a single bit."""
     return (before != after).any(axis=1)
 
 
@@ -283,7 +283,7 @@ def differs(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("recent", [None, 10])
 @pytest.mark.parametrize("number", [0, 5, 11])
 @pytest.mark.parametrize("scope", ["global", "local"])
-def test_what_comes_at_an_origin_or_later_changes_no_forecast_from_it_or_an_earlier_one(
+def test_values_from_an_origin_on_change_no_forecast_from_it_or_from_an_earlier_one(
     every: int, recent: int | None, number: int, scope: str
 ) -> None:
     refit = RefitSpec(every=every, epochs=1)
@@ -313,7 +313,7 @@ def overlapping() -> Dataset:
 @pytest.mark.parametrize("every", [0, 1, 4])
 @pytest.mark.parametrize("moment", [104, 105, 106, 109, 110, 113])
 @pytest.mark.parametrize("number", [0, 1])
-def test_with_refit_alone_a_series_learns_from_another_and_nothing_that_came_later(
+def test_only_with_refits_does_a_series_learn_from_another_and_never_from_later_values(
     number: int, moment: int, every: int, scope: str
 ) -> None:
     data, refit = overlapping(), RefitSpec(every=every, epochs=1)
@@ -346,7 +346,7 @@ def test_the_two_historical_networks_do_not_look_ahead_either(model: str, every:
     ids=lambda changes: ", ".join(changes.values()),
 )
 @pytest.mark.parametrize("horizon", [3, 5])
-def test_no_scaling_tells_what_is_to_come(changes: dict[str, str], horizon: int) -> None:
+def test_no_scaling_reveals_future_values(changes: dict[str, str], horizon: int) -> None:
     frame = waves(120, 100)
     frame["y"] += 5  # which has a logarithm
     frame.loc[[50, 51, 106], "y"] = np.nan
@@ -362,19 +362,19 @@ def test_no_scaling_tells_what_is_to_come(changes: dict[str, str], horizon: int)
 def test_covariates_of_the_past_are_not_known_ahead() -> None:
     frame = waves(120)
     frame["heat"] = np.cos(np.arange(120) * np.pi / 4)
-    data = prepared(frame, WINDOW, SPLIT, columns=CovariateNames(past=("heat",)))
+    data = prepared(frame, WINDOW, SPLIT, names=CovariateNames(past=("heat",)))
     plan, before = roll(data, NEVER, None)
     frame.loc[plan.origins["test"][5] :, "heat"] += 100
-    _, after = roll(prepared(frame, WINDOW, SPLIT, columns=CovariateNames(past=("heat",))), NEVER, None)
+    _, after = roll(prepared(frame, WINDOW, SPLIT, names=CovariateNames(past=("heat",))), NEVER, None)
     changed = differs(before["gru"].forecasts["test"], after["gru"].forecasts["test"])
     assert changed.tolist() == [False] * 6 + [True] * 6
 
 
-# Training again on the way
+# Refits
 
 
 @pytest.mark.parametrize("scope", ["global", "local"])
-def test_origins_are_grouped_by_their_times_and_share_one_training_on_what_was_known_before_the_first(
+def test_origins_are_grouped_by_their_times_and_share_a_refit_on_what_was_known_before_the_first(
     scope: str,
 ) -> None:
     # Points 0 to 39 and 40 to 59, both from time 0 on, of which the last 8 and 4 are tested one step ahead.
@@ -389,8 +389,8 @@ def test_origins_are_grouped_by_their_times_and_share_one_training_on_what_was_k
         ([5, 6, 7], [*range(4, 37), *range(44, 60)]),  # 37 to 39
     ]
     forecaster = training.forecaster
-    for rows, known in groups:
-        forecaster = train_again(forecaster, data, np.array(known), refit)
+    for rows, train in groups:
+        forecaster = train_further(forecaster, data, np.array(train), refit)
         expected = forecaster.extend(data.panel, 1, plan.origins["test"][rows])
         assert np.isfinite(expected).all()
         np.testing.assert_array_equal(found[rows], expected)
@@ -400,33 +400,33 @@ def test_origins_of_several_series_at_one_time_count_once() -> None:
     data = prepared(waves(40, 40), WindowSpec(length=4), SplitSpec(validation=8, test=4), 1)
     plan, refit, training = plan_backtest.fn(data, None, 1), RefitSpec(every=3, epochs=1), trained(data)
     found = forecast_with_model.fn(training, plan, refit, IntervalSpec(), "cpu").forecasts["test"]
-    first = train_again(training.forecaster, data, np.array([*range(4, 36), *range(44, 76)]), refit)
-    second = train_again(first, data, np.array([*range(4, 39), *range(44, 79)]), refit)
+    first = train_further(training.forecaster, data, np.array([*range(4, 36), *range(44, 76)]), refit)
+    second = train_further(first, data, np.array([*range(4, 39), *range(44, 79)]), refit)
     np.testing.assert_array_equal(
         found[[0, 1, 2, 4, 5, 6]], first.extend(data.panel, 1, plan.origins["test"])[[0, 1, 2, 4, 5, 6]]
     )
     np.testing.assert_array_equal(found[[3, 7]], second.extend(data.panel, 1, plan.origins["test"])[[3, 7]])
 
 
-def test_training_again_goes_on_from_the_weights_and_leaves_the_scaling() -> None:
+def test_a_refit_continues_from_the_weights_and_keeps_the_scaling() -> None:
     data = prepared(waves(80), WINDOW, SPLIT)
     training = trained(data)
-    before, known = weights(training), data.origins["train"]
-    hardly = train_again(training.forecaster, data, known, RefitSpec(every=1, epochs=1, learning_rate=1e-9))
-    fully = train_again(training.forecaster, data, known, RefitSpec(every=1, epochs=1))
-    np.testing.assert_allclose(weights(Training(hardly, {}, 0)), before, atol=1e-7)
-    assert np.abs(weights(Training(fully, {}, 0)) - before).max() > 1e-3
-    np.testing.assert_array_equal(weights(training), before)  # the first network is still what it was
-    assert fully.scaling is training.forecaster.scaling
+    before, train = weights(training), data.origins["train"]
+    slow = train_further(training.forecaster, data, train, RefitSpec(every=1, epochs=1, learning_rate=1e-9))
+    fast = train_further(training.forecaster, data, train, RefitSpec(every=1, epochs=1))
+    np.testing.assert_allclose(weights(Training(slow, {}, 0)), before, atol=1e-7)
+    assert np.abs(weights(Training(fast, {}, 0)) - before).max() > 1e-3
+    np.testing.assert_array_equal(weights(training), before)  # the first network has not changed
+    assert fast.scaling is training.forecaster.scaling
 
 
-def test_training_again_takes_the_epochs_and_the_learning_rate_of_the_refit() -> None:
+def test_a_refit_has_its_own_epochs_and_learning_rate() -> None:
     data = prepared(waves(80), WINDOW, SPLIT)
-    forecaster, known = trained(data, patience=1).forecaster, data.origins["train"]
-    again = train_again(forecaster, data, known, RefitSpec(every=1, epochs=7, learning_rate=0.001))
+    forecaster, train = trained(data, patience=1).forecaster, data.origins["train"]
+    again = train_further(forecaster, data, train, RefitSpec(every=1, epochs=7, learning_rate=0.001))
     assert (again.spec.fit.epochs, again.spec.fit.learning_rate, again.spec.fit.patience) == (7, 0.001, None)
     assert again.spec.elman.epochs == again.spec.numpy_rnn.epochs == 7
-    as_before = train_again(forecaster, data, known, RefitSpec(every=1))
+    as_before = train_further(forecaster, data, train, RefitSpec(every=1))
     assert (as_before.spec.fit.epochs, as_before.spec.fit.learning_rate) == (5, 0.02)
     assert as_before.spec.recurrent == forecaster.spec.recurrent
 
@@ -444,14 +444,14 @@ def test_the_first_forecasts_of_the_test_part_are_made_after_a_first_refit() -> 
 
 
 def off_by(plan: BacktestPlan, validation: float, test: float) -> dict[str, np.ndarray]:
-    """Forecasts of a ramp that are too low by so much."""
+    """Return forecasts of a ramp that are too low by these errors."""
     steps = np.arange(plan.horizon)
     errors = {"val": validation, "test": test}
     return {part: origins[:, None] + steps - errors[part] for part, origins in plan.origins.items()}
 
 
 def test_intervals_are_as_wide_as_the_errors_in_validation() -> None:
-    plan = plan_backtest.fn(ramp(60, validation=12), None, 1)  # a step of the ramp is the unit, 1
+    plan = plan_backtest.fn(ramp(60, validation=12), None, 1)  # the scale is a step of the ramp, 1
     forecasts = off_by(plan, validation=2, test=5)
     interval = interval_of(forecasts, plan, IntervalSpec())
     assert interval is not None
@@ -464,8 +464,8 @@ def test_intervals_of_recent_errors_follow_what_an_origin_knows() -> None:
     forecasts = off_by(plan, validation=2, test=5)
     interval = interval_of(forecasts, plan, IntervalSpec(recent=10))
     assert interval is not None
-    # Of the last 10 errors the largest counts. The first value of the test part is known to its second origin, and
-    # its second value, which tells of step 2, to the third.
+    # The largest of the last 10 errors counts. The second origin knows the first value of the test part, and the
+    # third origin its second value, on which step 2 is scored.
     reach = [[2, 2], [5, 2], [5, 5], [5, 5], [5, 5]]
     assert (interval[1] - forecasts["test"]).tolist() == reach
     assert (forecasts["test"] - interval[0]).tolist() == reach
@@ -480,7 +480,7 @@ def test_where_fewer_than_ten_errors_of_a_series_are_known_its_intervals_are_tho
     assert (interval[1] - forecasts["test"]).tolist() == [[2, 2], [2, 2], [5, 2], [5, 5], [5, 5]] * 2
 
 
-def test_where_fewer_than_ten_errors_are_known_there_either_there_is_no_interval_yet() -> None:
+def test_where_validation_has_fewer_than_ten_errors_too_there_is_no_interval_yet() -> None:
     plan = plan_backtest.fn(ramp(60, validation=8), None, 1)
     forecasts = off_by(plan, validation=2, test=5)
     interval = interval_of(forecasts, plan, IntervalSpec(recent=10))
@@ -500,48 +500,48 @@ def test_a_step_has_an_interval_from_ten_errors_in_validation_on() -> None:
     assert interval_of(off_by(plan, validation=2, test=5), plan, IntervalSpec()) is None
 
 
-def test_the_interval_of_a_series_counts_in_its_own_unit() -> None:
+def test_the_interval_of_a_series_has_the_scale_of_the_series() -> None:
     frame = pd.DataFrame({"unique_id": np.repeat(["s0", "s1"], 60), "ds": np.tile(np.arange(60), 2)})
     frame["y"] = np.concatenate([np.arange(60.0), 10 * np.arange(60.0)])
     plan = plan_backtest.fn(prepared(frame, WindowSpec(length=3), SplitSpec(validation=12, test=6), 1), None, 1)
-    unit = np.repeat([1.0, 10.0], 6)[:, None]
+    scale = np.repeat([1.0, 10.0], 6)[:, None]
     forecasts = {"val": plan.actual["val"] - 2 * np.repeat([1.0, 10.0], 12)[:, None], "test": plan.actual["test"]}
     interval = interval_of(forecasts, plan, IntervalSpec())
     assert interval is not None
-    np.testing.assert_allclose(interval[1] - interval[0], 4 * unit)
+    np.testing.assert_allclose(interval[1] - interval[0], 4 * scale)
 
 
 def test_without_a_validation_part_there_are_no_intervals() -> None:
     data = prepared(waves(80), WINDOW, SplitSpec(validation=0, test=16))
     plan = plan_backtest.fn(data, AHEAD, 1)
     assert set(plan.origins) == {"test"}
-    rolled = forecast_with_model.fn(trained(data), plan, RefitSpec(every=4, epochs=1), IntervalSpec(recent=10), "cpu")
-    assert rolled.interval is None
-    assert set(rolled.forecasts) == {"test"}
+    rolling = forecast_with_model.fn(trained(data), plan, RefitSpec(every=4, epochs=1), IntervalSpec(recent=10), "cpu")
+    assert rolling.interval is None
+    assert set(rolling.forecasts) == {"test"}
 
 
 @pytest.mark.parametrize("recent", [None, 200])
 @pytest.mark.parametrize("level", [50, 90])
-def test_intervals_hold_about_their_level_of_a_noisy_wave_and_always_the_forecast(
+def test_intervals_hold_about_their_level_of_a_noisy_wave_and_contain_the_forecast(
     level: int, recent: int | None
 ) -> None:
     data = prepared(waves(4000), WINDOW, SplitSpec(validation=1000, test=1000))
     plan = plan_backtest.fn(data, AHEAD, 1)
     training = trained(data, epochs=8)
-    rolled = forecast_with_model.fn(training, plan, NEVER, IntervalSpec(level=level, recent=recent), "cpu")
-    assert rolled.interval is not None
-    (low, high), forecast = rolled.interval, rolled.forecasts["test"]
+    rolling = forecast_with_model.fn(training, plan, NEVER, IntervalSpec(level=level, recent=recent), "cpu")
+    assert rolling.interval is not None
+    (low, high), forecast = rolling.interval, rolling.forecasts["test"]
     assert (low <= forecast).all()
     assert (forecast <= high).all()
     for step in range(AHEAD):
-        held = coverage(plan.actual["test"][:, step], low[:, step], high[:, step])
-        assert held == pytest.approx(level / 100, abs=0.07)
+        covered = coverage(plan.actual["test"][:, step], low[:, step], high[:, step])
+        assert covered == pytest.approx(level / 100, abs=0.07)
 
 
 # As a table
 
 
-def test_the_table_has_a_row_a_forecast_with_the_last_time_seen() -> None:
+def test_the_table_has_a_row_for_each_forecast_with_its_cutoff() -> None:
     plan = plan_backtest.fn(ramp(20, 15), None, 4)  # from the points 14 and 18 of the first, 9 and 13 of the second
     gru = np.arange(8.0).reshape(4, 2)
     table = forecast_table(plan, {"gru": gru, "gru-lo-90": gru - 1, "gru-hi-90": gru + 1, "last_value": -gru})
@@ -553,7 +553,7 @@ def test_the_table_has_a_row_a_forecast_with_the_last_time_seen() -> None:
     assert table["gru-hi-90"].tolist() == list(range(1, 9))
 
 
-def test_the_table_has_the_times_of_the_series_and_no_value_where_none_was() -> None:
+def test_the_table_has_the_times_of_the_series_and_no_value_in_gaps() -> None:
     days = pd.date_range("2024-01-01", periods=20, freq="D")
     frame = pd.DataFrame({"unique_id": "s", "ds": days, "y": np.arange(20.0)})
     frame.loc[15, "y"] = np.nan

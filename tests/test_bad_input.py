@@ -128,7 +128,7 @@ OPTIONS: dict[str, list[str]] = {
     "train sine --window.length 5000": ["too short", "--window.length"],
     "train sine --series.wave square": ["--series.wave", "square", "sine"],
     "train sine --series.points 2": ["--series.points"],
-    "train sine --series.stop 0": ["goes nowhere", "--series.stop"],
+    "train sine --series.stop 0": ["has no length", "--series.stop"],
     "train sine --series.stop nan": ["--series.stop", "finite"],
     "train sine --split.test 1.5": ["--split.test", "1.5", "whole number"],
     "train sine --device tpu": ["--device", "tpu"],

@@ -1,4 +1,4 @@
-"""What the machine offers, as workers and runs name it."""
+"""The devices of the machine, as workers and runs name them."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tasks import devices
-from tasks.devices import allowed, device_tags, visible_gpus
+from tasks.devices import device_tags, limit_to_visible, visible_gpus
 
 
 @pytest.mark.parametrize(
@@ -17,13 +17,13 @@ from tasks.devices import allowed, device_tags, visible_gpus
         (None, ["0", "1", "2"]),
         ("2, 0", ["2", "0"]),
         ("", []),
-        ("1,-1,0", ["1"]),  # as in CUDA, nothing behind what is no GPU
+        ("1,-1,0", ["1"]),  # as in CUDA, nothing after an invalid index
         ("3,0", []),
         ("GPU-8f6a,MIG-11b2", ["GPU-8f6a", "MIG-11b2"]),
     ],
 )
-def test_cuda_visible_devices_limits_what_workers_are_started_for(visible: str | None, names: list[str]) -> None:
-    assert allowed(["0", "1", "2"], visible) == names
+def test_cuda_visible_devices_limits_the_gpus_that_get_workers(visible: str | None, names: list[str]) -> None:
+    assert limit_to_visible(["0", "1", "2"], visible) == names
 
 
 def test_without_a_gpu_nothing_is_visible_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:

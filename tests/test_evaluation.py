@@ -1,4 +1,4 @@
-"""Scores and intervals: from what is known, and chosen on validation alone."""
+"""Scores, the choice of a model, and intervals: none uses values of the future."""
 
 from dataclasses import replace
 
@@ -13,9 +13,10 @@ from models.forecaster import Forecaster, seasonal_change_scales
 from models.intervals import Intervals
 from models.metrics import coverage, rmse, skill
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, SplitSpec, WindowSpec
+from tasks.comparison import choose_model
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import Series
-from tasks.evaluation import choose_model, evaluate, free_run_scores
+from tasks.evaluation import evaluate, free_run_scores
 from tasks.training import calibrate, untrained
 
 
@@ -29,46 +30,46 @@ def test_skill_is_the_share_of_error_taken_away() -> None:
     assert skill(8.0, 4.0) == -1
 
 
-def test_a_free_run_is_scored_over_the_series_known_for_long_enough() -> None:
-    truth = np.zeros((2, 120))
-    truth[0, 99:] = np.nan  # one point short of a hundred
+def test_a_free_run_is_scored_over_the_series_that_are_known_for_long_enough() -> None:
+    actual = np.zeros((2, 120))
+    actual[0, 99:] = np.nan  # one point short of a hundred
     path = np.stack([np.full(120, 5.0), np.full(120, 3.0)])
-    assert free_run_scores(truth, path) == {100: 3.0}
-    assert free_run_scores(truth[:1], path[:1]) == {}
+    assert free_run_scores(actual, path) == {100: 3.0}
+    assert free_run_scores(actual[:1], path[:1]) == {}
 
 
 def test_a_gap_within_a_free_run_is_passed_over() -> None:
-    truth, path = np.zeros((1, 1000)), np.ones((1, 1000))
-    truth[0, 40:60], path[0, 40:60] = np.nan, 100.0
-    assert free_run_scores(truth, path) == {100: 1.0, 1000: 1.0}
+    actual, path = np.zeros((1, 1000)), np.ones((1, 1000))
+    actual[0, 40:60], path[0, 40:60] = np.nan, 100.0
+    assert free_run_scores(actual, path) == {100: 1.0, 1000: 1.0}
 
 
-def test_the_model_is_chosen_by_validation_whatever_the_test_says() -> None:
+def test_the_model_is_chosen_by_validation_whatever_the_test_score_is() -> None:
     scores = {"rnn": {"val_rmse": 2.0, "test_rmse": 1.0}, "gru": {"val_rmse": 1.0, "test_rmse": 9.0}}
     assert choose_model(scores) == "gru"
     assert choose_model({"rnn": {"train_rmse": 1.0}, "gru": {"train_rmse": 2.0}}) == "rnn"
     assert choose_model({"rnn": {"val_rmse": np.nan}, "gru": {"val_rmse": 2.0}}) == "gru"
 
 
-def test_a_gap_in_the_truth_shortens_no_free_run() -> None:
+def test_a_gap_in_the_actual_values_does_not_shorten_a_free_run() -> None:
     values = np.sin(np.arange(400) / 5)
     panel = one_series("s", values)
     panel.observed[350] = False
     series = Series("s", panel, (), "", "s", "s")
     data = prepare_data.fn(series, WindowSpec(length=10), SplitSpec(test=110), None, "test")
-    found = evaluate.fn("last_value", SeasonalNaive(1, 1), data)
-    assert found.truth.shape == found.free_run.shape == (1, 110)
-    assert np.isnan(found.truth[0]).tolist() == [n == 60 for n in range(110)]
-    there = np.arange(100) != 60
-    expected = rmse(values[290:390][there], np.full(99, values[289]))
-    assert found.scores["free_run_rmse_100"] == pytest.approx(expected)
+    evaluation = evaluate.fn("last_value", SeasonalNaive(1, 1), data)
+    assert evaluation.actual.shape == evaluation.free_run.shape == (1, 110)
+    assert np.isnan(evaluation.actual[0]).tolist() == [n == 60 for n in range(110)]
+    observed = np.arange(100) != 60
+    expected = rmse(values[290:390][observed], np.full(99, values[289]))
+    assert evaluation.scores["free_run_rmse_100"] == pytest.approx(expected)
 
 
 # Intervals
 
 
 def noisy(points: int, validation: int, horizon: int = 3) -> Dataset:
-    """A sine of 21 points a turn with noise of a deviation of 0.2, of which the last 400 points at most are tested."""
+    """Return a sine of 21 points a turn with noise of deviation 0.2; at most the last 400 points are tested."""
     values = np.sin(np.arange(points) * 0.3) + np.random.default_rng(0).normal(0, 0.2, points)
     series = Series("s", one_series("s", values), (), "", "s", "s")
     split = SplitSpec(validation=validation, test=min(400, points // 4))
@@ -94,7 +95,7 @@ def test_intervals_hold_about_their_level_of_a_noisy_sine_at_every_step(level: i
     assert intervals.level == level
     assert len(intervals.half_widths) == 5
     origins = data.origins["test"]
-    unit = seasonal_change_scales(data.panel, data.parts.train, data.season).repeat(len(origins))
+    unit = seasonal_change_scales(data.panel, data.split.train, data.season).repeat(len(origins))
     low, high = intervals.around(forecaster.extend(data.panel, 5, origins), unit)
     for step in range(5):
         actual = actual_values(data.panel, origins, 5)[:, step]
@@ -108,14 +109,14 @@ def test_intervals_come_from_errors_within_the_validation_part_and_need_ten_a_st
     assert intervals is not None
     assert np.isnan(intervals.half_widths).tolist() == [False] * 3 + [True] * 3  # 12 errors one step ahead, 11, 10, 9
     spoilt = data.panel.values.copy()
-    spoilt[data.parts.validation[0] :] = 1e6
+    spoilt[data.split.validation[0] :] = 1e6
     series = replace(data.series, panel=data.panel.with_values(spoilt))
     again = calibrate(forecaster, replace(data, series=series), 90, 6)
     assert again is not None
     np.testing.assert_array_equal(again.half_widths, intervals.half_widths)
 
 
-def test_no_step_reaches_beyond_the_validation_part_and_without_ten_errors_at_any_there_is_no_interval() -> None:
+def test_intervals_end_with_the_validation_part_and_need_ten_errors_at_some_step() -> None:
     for validation, expected in ((12, 12), (10, 10), (9, None)):
         data = noisy(80, validation)
         forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
@@ -129,31 +130,31 @@ def test_without_a_validation_part_there_is_no_interval() -> None:
 
 
 def rows(name: str, values: np.ndarray) -> pd.DataFrame:
-    """A table of one series at the times 0, 1, ..."""
+    """Return a table of one series at the times 0, 1, ..."""
     return pd.DataFrame({"unique_id": name, "ds": np.arange(len(values)), "y": values})
 
 
 def widths(forecaster: Forecaster, table: pd.DataFrame) -> list[float]:
-    """Of the intervals of the next three steps."""
-    found = forecaster.forecast(table, 3)
-    return (found["gru-hi-90"] - found["gru-lo-90"]).tolist()
+    """Return the widths of the intervals of the next three steps."""
+    table = forecaster.forecast(table, 3)
+    return (table["gru-hi-90"] - table["gru-lo-90"]).tolist()
 
 
-def test_intervals_of_a_series_of_the_training_are_as_wide_whatever_rows_are_given() -> None:
+def test_intervals_of_a_trained_series_are_as_wide_whatever_its_latest_rows_are() -> None:
     data = noisy(80, 12)
     forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
-    (unit,) = seasonal_change_scales(data.panel, data.parts.train, 21)
+    (unit,) = seasonal_change_scales(data.panel, data.split.train, 21)
     assert forecaster.interval_scales == {"s": unit}  # 48 points are trained on
     changes = np.abs(data.panel.values[21:48] - data.panel.values[:27])
     assert unit == pytest.approx(changes.mean())
     forecaster.intervals = Intervals(90, np.array([1.0, 2.0, 3.0]))
     for points in (12, 30, 80):
-        found = widths(forecaster, rows("s", data.panel.values[-points:]))
-        assert found == pytest.approx([2 * unit, 4 * unit, 6 * unit])
-        assert widths(forecaster, rows("s", 100 * data.panel.values[-points:])) == pytest.approx(found)
+        expected = widths(forecaster, rows("s", data.panel.values[-points:]))
+        assert expected == pytest.approx([2 * unit, 4 * unit, 6 * unit])
+        assert widths(forecaster, rows("s", 100 * data.panel.values[-points:])) == pytest.approx(expected)
 
 
-def test_intervals_of_a_series_that_was_never_seen_count_in_what_its_own_rows_tell() -> None:
+def test_intervals_of_an_unknown_series_have_the_scale_of_its_rows() -> None:
     data = noisy(80, 12)
     forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
     forecaster.intervals = Intervals(90, np.array([1.0, 2.0, 3.0]))

@@ -20,7 +20,7 @@ VERSIONS = ["1"] * 10 + ["2"] * 12 + ["3"] + ["4"] * 17
 
 
 def make_forecast(known: int, steps: int, model: str = "gru", unit: str = "value") -> Figure:
-    """Hours with a daily season, and a model that lies 0.5 above the seasonal naive."""
+    """Draw hours with a daily season, and a model 0.5 above the seasonal naive."""
     wave, last = np.sin(np.arange(known + steps) * np.pi / 12), np.sin((known - 1) * np.pi / 12)
     paths = {model: wave[known:] + 0.5, "seasonal_naive": wave[known:], "last_value": np.full(steps, last)}
     times = HOURS[0] + np.arange(known + steps) * np.timedelta64(1, "h")
@@ -100,7 +100,7 @@ def test_forecasts_of_a_series_without_a_known_value_begin_at_their_first_step()
     assert points(line_of(figure, "gru")) == [(1, 5), (2, 6)]
 
 
-def test_the_model_is_blue_and_strong_and_baselines_are_grey_and_thin_each_with_its_own_dashes() -> None:
+def test_the_model_is_blue_and_thick_and_baselines_are_grey_and_thin_each_with_its_own_dashes() -> None:
     model, *baselines = make_forecast(96, 48).axes[0].lines[1:4]
     assert (model.get_color(), model.get_linestyle()) == (BLUE, "-")
     assert [line.get_color() for line in baselines] == [GREY, GREY]
@@ -108,7 +108,7 @@ def test_the_model_is_blue_and_strong_and_baselines_are_grey_and_thin_each_with_
     assert len({str(line._unscaled_dash_pattern) for line in baselines}) == 2  # type: ignore[attr-defined]
 
 
-def test_the_title_of_a_forecast_tells_its_steps() -> None:
+def test_the_title_of_a_forecast_has_the_number_of_steps() -> None:
     assert title_of(make_forecast(96, 48)).get_text() == "gru: 48 steps ahead"
     assert title_of(make_forecast(96, 1)).get_text() == "gru: 1 step ahead"
 
@@ -152,7 +152,7 @@ def test_skill_below_the_bound_is_orange_and_skill_at_the_bound_is_not() -> None
     assert heights(line_of(figure, "as good as the seasonal naive")) == [0, 0]
 
 
-def test_where_no_skill_is_below_the_bound_the_legend_does_not_speak_of_it() -> None:
+def test_where_no_skill_is_below_the_bound_the_legend_does_not_mention_it() -> None:
     figure = plots.skill("gru", np.arange(2), {"gru": np.ones(2), "seasonal_naive": np.full(2, 2.0)}, 0.5, "value")
     assert labels_of(figure) == ["gru", "seasonal_naive", "as good as the seasonal naive", "bound: 0.5"]
 
@@ -164,7 +164,7 @@ def test_a_new_version_is_a_dotted_line_midway_between_two_cutoffs() -> None:
     assert [text.get_text() for text in figure.axes[0].texts] == ["version 3", "version 2"]
 
 
-def test_without_versions_or_with_the_same_throughout_nothing_is_marked() -> None:
+def test_without_versions_or_with_a_single_one_nothing_is_marked() -> None:
     for versions in (None, ["7"] * 40):
         figure = make_skill(DAYS, versions=versions)
         assert not any(line.get_linestyle() == ":" for line in figure.axes[1].lines)

@@ -1,4 +1,4 @@
-"""From a champion to a forecast, and from a forecast to its score: flows, registry and files are real."""
+"""A champion's forecasts and their scores, with real flows, registry and files."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ HOURS = 400
 
 
 def loads(hours: int) -> pd.DataFrame:
-    """Two noisy daily waves."""
+    """Return two noisy daily waves."""
     random, tables = np.random.default_rng(0), []
     for name, level in (("north", 20.0), ("south", 500.0)):
         values = level + 5 * np.sin(np.arange(1000) * np.pi / 12) + random.normal(0, 1, 1000)
@@ -38,7 +38,7 @@ def loads(hours: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def trained(prefect_server: None, mlflow_folder: Path) -> dict[str, Any]:
-    """A champion of the series in `loads.csv`, which later rows are added to."""
+    """Train a champion of the series in `loads.csv`, to which rows are added later."""
     loads(HOURS).to_csv("loads.csv", index=False)
     return train(
         models=["gru"],
@@ -67,7 +67,7 @@ def test_the_chosen_model_is_registered_under_the_series_name(trained: dict[str,
     assert "| gru * |" in parent.data.tags["mlflow.note.content"]
 
 
-def test_a_forecast_goes_on_from_the_last_row_of_every_series(made: dict[str, Any]) -> None:
+def test_a_forecast_begins_after_the_last_row_of_every_series(made: dict[str, Any]) -> None:
     table = pd.read_csv("out.csv", parse_dates=["cutoff", "ds"])
     models = ["gru", "gru-lo-90", "gru-hi-90", "last_value", "seasonal_naive"]
     assert list(table.columns) == ["unique_id", "cutoff", "ds", *models]
@@ -76,25 +76,25 @@ def test_a_forecast_goes_on_from_the_last_row_of_every_series(made: dict[str, An
     assert (table["cutoff"] == last).all()
     assert table["ds"].min() == last + pd.Timedelta(1, "h")
     south = loads(HOURS).query("place == 'south'")["load"].to_numpy()
-    own = table[table["unique_id"] == "south"]
-    np.testing.assert_allclose(own["last_value"], south[-1])
-    np.testing.assert_allclose(own["seasonal_naive"][:24], south[-24:])
-    assert own["gru"].between(490, 510).all()
+    southern = table[table["unique_id"] == "south"]
+    np.testing.assert_allclose(southern["last_value"], south[-1])
+    np.testing.assert_allclose(southern["seasonal_naive"][:24], south[-24:])
+    assert southern["gru"].between(490, 510).all()
 
 
-def test_a_forecast_comes_with_intervals_for_a_season_that_hold_what_came(made: dict[str, Any]) -> None:
+def test_a_forecast_has_intervals_for_a_season_that_hold_the_actual_values(made: dict[str, Any]) -> None:
     table = pd.read_csv("out.csv", parse_dates=["ds"])
     bounded = table[table["gru-lo-90"].notna()]
     assert bounded.groupby("unique_id").size().to_dict() == {"north": 24, "south": 24}
-    came = loads(HOURS + 24).rename(columns={"place": "unique_id", "hour": "ds"})
-    both = bounded.merge(came, on=["unique_id", "ds"])
+    actual = loads(HOURS + 24).rename(columns={"place": "unique_id", "hour": "ds"})
+    both = bounded.merge(actual, on=["unique_id", "ds"])
     assert len(both) == 48
     assert both["load"].between(both["gru-lo-90"], both["gru-hi-90"]).mean() > 0.8
     assert both["gru"].to_numpy() == pytest.approx((both["gru-lo-90"] + both["gru-hi-90"]) / 2)
     assert (both["gru-hi-90"] - both["gru-lo-90"]).max() < 8  # noise of a deviation of 1 reaches over 3.3
 
 
-def test_what_was_forecast_is_kept_with_its_version_and_plot(made: dict[str, Any]) -> None:
+def test_a_forecast_is_recorded_with_its_version_and_plot(made: dict[str, Any]) -> None:
     client = MlflowClient()
     run_ = client.get_run(made["run_id"])
     assert client.get_experiment(run_.info.experiment_id).name == "loads forecasts"
@@ -105,22 +105,22 @@ def test_what_was_forecast_is_kept_with_its_version_and_plot(made: dict[str, Any
     assert [file.path for file in client.list_artifacts(made["run_id"], "plots")] == ["plots/forecast.png"]
 
 
-def test_a_forecast_is_a_season_long_where_nothing_else_is_said(trained: dict[str, Any]) -> None:
+def test_a_forecast_is_a_season_long_by_default(trained: dict[str, Any]) -> None:
     assert forecast(model="loads")["rows"] == 2 * 24
 
 
-def test_the_champion_answers_json_with_times_as_text(trained: dict[str, Any]) -> None:
-    """What MLflow's server does with a request; tests/test_docs.py sends one over HTTP."""
+def test_the_champion_forecasts_from_json_with_times_as_text(trained: dict[str, Any]) -> None:
+    """Call what MLflow's server calls for a request; tests/test_docs.py sends one over HTTP."""
     model = mlflow.pyfunc.load_model("models:/loads@champion")
     rows = loads(60).rename(columns={"place": "unique_id", "hour": "ds", "load": "y"}).astype({"ds": str})
-    asked = {"dataframe_records": rows.to_dict("records"), "params": {"horizon": 3}}
-    answer = invocations(json.dumps(asked), "application/json", model, model.metadata.get_input_schema())
-    predictions = json.loads(answer.response)["predictions"]
+    request = {"dataframe_records": rows.to_dict("records"), "params": {"horizon": 3}}
+    response = invocations(json.dumps(request), "application/json", model, model.metadata.get_input_schema())
+    predictions = json.loads(response.response)["predictions"]
     assert [row["ds"] for row in predictions[:3]] == [f"2024-01-03T{hour}:00:00" for hour in (12, 13, 14)]
     assert all(490 < row["gru"] < 510 for row in predictions if row["unique_id"] == "south")
 
 
-def test_a_forecast_goes_wherever_fsspec_leads(trained: dict[str, Any]) -> None:
+def test_a_forecast_is_written_to_any_url_of_fsspec(trained: dict[str, Any]) -> None:
     import fsspec
 
     forecast(horizon=2, model="loads/1", output="memory://forecasts/out.parquet")
@@ -128,7 +128,7 @@ def test_a_forecast_goes_wherever_fsspec_leads(trained: dict[str, Any]) -> None:
         assert len(pd.read_parquet(file)) == 4
 
 
-def test_monitor_scores_what_has_come_and_says_nothing_before(made: dict[str, Any]) -> None:
+def test_monitor_scores_actual_values_and_calls_the_health_unknown_before_there_are_any(made: dict[str, Any]) -> None:
     assert monitor(model="loads")["health"] == "unknown"
     loads(HOURS + 10).to_csv("loads.csv", index=False)
     summary = monitor(model="loads", bound=-10.0)
@@ -136,14 +136,14 @@ def test_monitor_scores_what_has_come_and_says_nothing_before(made: dict[str, An
     run_ = MlflowClient().get_run(summary["run_id"])
     assert run_.data.tags["health"] == "good"
     kept = pd.read_csv("out.csv", parse_dates=["ds"])
-    came = loads(HOURS + 10).rename(columns={"place": "unique_id", "hour": "ds"})
-    both = kept.merge(came, on=["unique_id", "ds"])
+    actual = loads(HOURS + 10).rename(columns={"place": "unique_id", "hour": "ds"})
+    both = kept.merge(actual, on=["unique_id", "ds"])
     assert len(both) == 20
     assert run_.data.metrics["rmse"] == pytest.approx(np.sqrt(((both["gru"] - both["load"]) ** 2).mean()))
     assert [file.path for file in MlflowClient().list_artifacts(summary["run_id"], "plots")] == ["plots/scores.png"]
 
 
-def test_the_series_comes_from_where_it_came_in_training_but_for_what_is_given() -> None:
+def test_the_series_is_read_from_the_source_of_the_training_with_the_given_changes() -> None:
     tags = {"trained_on": json.dumps({"format": 2, "series": {"path": "/a.csv", "time": "day", "value": "load"}})}
     version = Version("a", 1, "0", tags)
     assert source_of(version, SeriesSpec()) == SeriesSpec(path="/a.csv", time="day", value="load")
@@ -158,7 +158,7 @@ def test_a_file_takes_the_place_of_a_wave_and_the_reverse() -> None:
     assert change_source(wave, {"points": 70}) == {**wave, "points": 70}
 
 
-# How far
+# Horizon
 
 
 def version(**changes: Any) -> Version:
@@ -167,16 +167,16 @@ def version(**changes: Any) -> Version:
     return Version("days", 1, "0", {"trained_on": json.dumps(trained_on)})
 
 
-def days(columns: CovariateNames = NO_COVARIATES, ahead: tuple[int, int] = (3, 2), values: int = 4) -> Series:
-    """Series "a" and "b" of so many days, and further rows ahead that tell their covariates alone."""
+def days(names: CovariateNames = NO_COVARIATES, ahead: tuple[int, int] = (3, 2), values: int = 4) -> Series:
+    """Return series "a" and "b" of so many days, with further rows `ahead` that hold covariates only."""
     tables = [
-        pd.DataFrame({"unique_id": name, "ds": pd.date_range("2024-01-01", periods=values + more, freq="D")})
-        for name, more in zip("ab", ahead, strict=True)
+        pd.DataFrame({"unique_id": name, "ds": pd.date_range("2024-01-01", periods=values + extra, freq="D")})
+        for name, extra in zip("ab", ahead, strict=True)
     ]
     frame = pd.concat(tables, ignore_index=True)
     day = frame["ds"].dt.day
     frame = frame.assign(y=day.where(day <= values).astype(float), sale=day % 2.0, size=1.0)
-    return Series("days", panel_from_frame(frame, "last", columns)[0], (), "", "y", "s")
+    return Series("days", panel_from_frame(frame, "last", names)[0], (), "", "y", "s")
 
 
 SALE, SIZE = CovariateNames(known=("sale",)), CovariateNames(static=("size",))
@@ -201,22 +201,22 @@ def test_a_version_that_an_earlier_version_of_tidecast_registered_is_refused_in_
         )
 
 
-def test_a_horizon_left_out_is_a_season_or_all_that_the_model_answers() -> None:
+def test_the_default_horizon_is_a_season_or_that_of_the_model() -> None:
     plain = days(ahead=(0, 0)).panel
     assert steps_ahead(version(), plain, None) == 7
     assert steps_ahead(version(horizon=12), plain, None) == 12
     assert steps_ahead(version(horizon=12), plain, 5) == 5
 
 
-def test_a_horizon_left_out_is_as_far_as_known_covariates_are_told_of_every_series() -> None:
+def test_the_default_horizon_is_as_far_as_covariates_are_known_ahead_in_every_series() -> None:
     assert steps_ahead(version(), days(SALE).panel, None) == 2
     assert steps_ahead(version(), days(SALE, (9, 20)).panel, None) == 9
     assert steps_ahead(version(), days(SALE).panel, 3) == 3
 
 
-def test_covariates_that_need_no_telling_ahead_shorten_no_forecast() -> None:
-    for columns in (SIZE, CovariateNames(past=("sale",))):
-        series = days(columns, (0, 0))
+def test_past_and_static_covariates_do_not_shorten_a_forecast() -> None:
+    for names in (SIZE, CovariateNames(past=("sale",))):
+        series = days(names, (0, 0))
         assert steps_ahead(version(), series.panel, None) == 7
         refuse_missing_rows(version(), series, None)
 
@@ -230,26 +230,26 @@ def test_covariates_that_need_no_telling_ahead_shorten_no_forecast() -> None:
         ((0, 0), 1, "series 'a' has no 'sale' at 2024-01-05.*without a value but with 'sale'$"),
     ],
 )
-def test_covariates_that_are_not_told_far_enough_are_named(
+def test_covariates_that_are_not_known_far_enough_are_named(
     ahead: tuple[int, int], horizon: int | None, line: str
 ) -> None:
     with pytest.raises(InputError, match=line):
         refuse_missing_rows(version(), days(SALE, ahead), horizon)
 
 
-def test_what_is_told_far_enough_is_not_refused() -> None:
+def test_covariates_that_are_known_far_enough_are_accepted() -> None:
     refuse_missing_rows(version(), days(SALE), None)
     refuse_missing_rows(version(), days(SALE), 2)
 
 
-def test_a_series_shorter_than_what_a_model_reads_is_refused_unless_it_pads() -> None:
+def test_a_series_shorter_than_the_window_is_refused_unless_the_model_pads() -> None:
     series = days(ahead=(0, 0), values=2)
     with pytest.raises(InputError, match=r"series 'a' has 2 values, but the model reads the last 3"):
         refuse_missing_rows(version(), series, None)
     refuse_missing_rows(version(padded=True), series, None)
 
 
-def test_the_command_forecasts_as_far_as_covariates_are_told_and_says_where_they_are_missing(
+def test_the_command_forecasts_as_far_as_covariates_are_known_and_says_where_they_are_missing(
     trained: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     frame = loads(105)
@@ -270,12 +270,12 @@ def test_the_command_forecasts_as_far_as_covariates_are_told_and_says_where_they
     assert table.groupby("unique_id").size().to_dict() == {"north": 5, "south": 5}
     capsys.readouterr()
     assert run(["forecast", "--model", "sales/1", "--horizon", "6"]) == 2
-    (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith("tidecast: series 'north' has no 'sale' at 2024-01-05")
+    (message,) = capsys.readouterr().err.splitlines()
+    assert message.startswith("tidecast: series 'north' has no 'sale' at 2024-01-05")
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "reason"),
     [
         ("forecast --horizon 0", "--horizon"),
         ("forecast --horizon 5 --model tides", "'tides'; there is loads"),
@@ -289,13 +289,13 @@ def test_the_command_forecasts_as_far_as_covariates_are_told_and_says_where_they
     ],
 )
 def test_a_mistake_costs_one_line_and_no_flow_run(
-    line: str, told: str, made: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    line: str, reason: str, made: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     loads(20).to_csv("short.csv", index=False)
     assert run(line.split()) == 2
-    (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith("tidecast: ")
-    assert told in said
+    (message,) = capsys.readouterr().err.splitlines()
+    assert message.startswith("tidecast: ")
+    assert reason in message
 
 
 @pytest.mark.parametrize("line", ["forecast --horizon 5", "monitor"])

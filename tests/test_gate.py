@@ -1,4 +1,4 @@
-"""The gate to the championship: figures that can be checked by hand, and a registry that is real."""
+"""The gate: figures that can be checked by hand, and a real registry."""
 
 import json
 from dataclasses import replace
@@ -23,7 +23,7 @@ from tasks.training import Training, untrained
 
 
 def dataset(points: int = 60, name: str = "load", horizon: int = 1) -> Dataset:
-    """A noisy wave of 12 points a turn; the last ten points are the test part, the ten before the validation part."""
+    """Return a noisy wave of 12 points a turn; the last ten points are the test part, the ten before validation."""
     random = np.random.default_rng(0)
     values = np.sin(np.arange(points) * np.pi / 6) + random.normal(0, 0.3, points)
     series = Series(name, one_series(name, values), (), "0" * 64, name, "made here")
@@ -33,7 +33,7 @@ def dataset(points: int = 60, name: str = "load", horizon: int = 1) -> Dataset:
 
 
 def result(data: Dataset, seed: int = 0) -> ModelResult:
-    """An untrained network, recorded as `train` records one."""
+    """Record an untrained network as `train` records a trained one."""
     spec = ModelSpec(model="numpy_rnn", window=data.window, seed=seed)
     forecaster = untrained(spec, data)
     with tracked_run("gate", "numpy_rnn", {}) as run:
@@ -41,10 +41,10 @@ def result(data: Dataset, seed: int = 0) -> ModelResult:
     return ModelResult(run.id, Training(forecaster, {}, 0.0), evaluate.fn("numpy_rnn", forecaster, data))
 
 
-def good(data: Dataset, error: float) -> Evaluation:
-    """What a model that is always wrong by `error` would come to."""
-    truth = data.panel.values[data.origins["test"], None]
-    return Evaluation({}, {"test": truth + error}, np.empty((1, 0)), np.empty((1, 0)))
+def wrong_by(data: Dataset, error: float) -> Evaluation:
+    """Return the evaluation of a model that is always wrong by `error`."""
+    actual = data.panel.values[data.origins["test"], None]
+    return Evaluation({}, {"test": actual + error}, np.empty((1, 0)), np.empty((1, 0)))
 
 
 def test_all_rivals_must_be_beaten_by_the_margin() -> None:
@@ -65,7 +65,7 @@ def test_an_equal_score_an_exact_rival_and_no_score_are_not_beaten(rival: float)
     assert not decide({"challenger": float("nan"), "last_value": 0.5}, ["last_value"], 0.0)[0]
 
 
-def test_a_name_of_a_series_becomes_one_that_the_registry_holds() -> None:
+def test_the_name_of_a_series_becomes_one_that_the_registry_accepts() -> None:
     assert registered_name("co2") == "co2"
     assert registered_name("../../etc/x") == "etc-x"
     assert registered_name("a@b/c:d é") == "a-b-c-d-é"
@@ -75,16 +75,16 @@ def test_a_name_of_a_series_becomes_one_that_the_registry_holds() -> None:
 
 @pytest.fixture(scope="module")
 def history(mlflow_folder: Path) -> list[Verdict]:
-    """Four challengers, one after the other: bad, good, a little better, much better."""
+    """Pass four challengers one after the other: bad, good, a little better, much better."""
     data, verdicts = dataset(), []
     baselines = evaluate_baselines.fn(data)
     for error in (9.0, 0.2, 0.199, 0.1):
         version = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv", value="y"))
-        verdicts.append(pass_gate.fn(version, good(data, error), baselines, data, GateSpec(margin=0.01)))
+        verdicts.append(pass_gate.fn(version, wrong_by(data, error), baselines, data, GateSpec(margin=0.01)))
     return verdicts
 
 
-def test_only_the_naive_baselines_stand_before_the_first_champion(history: list[Verdict]) -> None:
+def test_the_first_champion_has_to_beat_the_naive_baselines_alone(history: list[Verdict]) -> None:
     bad, first, *_ = history
     assert not bad.promoted
     assert bad.champion is None
@@ -94,16 +94,16 @@ def test_only_the_naive_baselines_stand_before_the_first_champion(history: list[
     assert set(first.scores) == {"challenger", "last_value", "seasonal_naive", "linear_ar"}
 
 
-def test_later_challengers_also_face_the_champion_on_the_same_points(history: list[Verdict]) -> None:
+def test_later_challengers_have_to_beat_the_champion_on_the_same_points_as_well(history: list[Verdict]) -> None:
     _, first, second, third = history
     assert second.champion is not None
     assert second.champion.number == first.challenger.number == 2
-    # The champion in the registry is an untrained network: its own score counts, not that of its day of promotion.
+    # The champion in the registry is an untrained network: its score on these points counts, not that of its promotion.
     data = dataset()
-    kept, forecasts = champion_forecasts(second.champion, data)
-    assert len(kept) == 10
-    truth = data.panel.values[data.origins["test"], None]
-    assert second.scores["champion"] == pytest.approx(np.sqrt(np.mean((forecasts - truth) ** 2)))
+    rows, forecasts = champion_forecasts(second.champion, data)
+    assert len(rows) == 10
+    actual = data.panel.values[data.origins["test"], None]
+    assert second.scores["champion"] == pytest.approx(np.sqrt(np.mean((forecasts - actual) ** 2)))
     assert second.promoted
     assert third.promoted
 
@@ -129,14 +129,14 @@ def test_the_champion_is_loaded_as_it_was_trained(history: list[Verdict], mlflow
     )
 
 
-def test_the_linear_autoregression_counts_where_the_recipe_says_so(history: list[Verdict]) -> None:
+def test_the_linear_autoregression_is_a_rival_where_the_recipe_says_so(history: list[Verdict]) -> None:
     data = dataset(name="strict")
     baselines = evaluate_baselines.fn(data)
     bound = baselines["linear_ar"].forecasts["test"] - data.panel.values[data.origins["test"], None]
     worse = float(np.sqrt(np.mean(bound**2))) * 1.1
     version = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
-    lax = pass_gate.fn(version, good(data, worse), baselines, data, GateSpec())
-    strict = pass_gate.fn(version, good(data, worse), baselines, data, GateSpec(linear_ar=True))
+    lax = pass_gate.fn(version, wrong_by(data, worse), baselines, data, GateSpec())
+    strict = pass_gate.fn(version, wrong_by(data, worse), baselines, data, GateSpec(linear_ar=True))
     assert lax.promoted
     assert not strict.promoted
     assert "linear_ar" in strict.reason
@@ -146,39 +146,39 @@ def having_seen(version: Version, until: str) -> Version:
     return replace(version, tags={"trained_on": json.dumps({**version.trained_on, "seen_until": until})})
 
 
-def test_a_champion_is_compared_behind_what_it_has_seen(history: list[Verdict], mlflow_folder: Path) -> None:
+def test_a_champion_is_compared_after_the_times_that_it_has_seen(history: list[Verdict], mlflow_folder: Path) -> None:
     champion = champion_of("load")
     assert champion is not None
-    kept, forecasts = champion_forecasts(having_seen(champion, "55"), dataset())
-    assert kept.tolist() == [6, 7, 8, 9]  # the points 56 to 59 of a test part that begins at 50
+    rows, forecasts = champion_forecasts(having_seen(champion, "55"), dataset())
+    assert rows.tolist() == [6, 7, 8, 9]  # the points 56 to 59 of a test part that begins at 50
     assert forecasts.shape == (4, 1)
 
 
-@pytest.mark.parametrize(("seen", "told"), [("59", "whole test part"), ("2024-01-01T00:00", "counts time")])
+@pytest.mark.parametrize(("seen", "message"), [("59", "whole test part"), ("2024-01-01T00:00", "of another kind")])
 def test_a_champion_that_cannot_be_compared_says_why(
-    seen: str, told: str, history: list[Verdict], mlflow_folder: Path
+    seen: str, message: str, history: list[Verdict], mlflow_folder: Path
 ) -> None:
     champion = champion_of("load")
     assert champion is not None
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         champion_forecasts(having_seen(champion, seen), dataset())
 
 
-def test_forecasts_of_unequal_reach_are_compared_on_the_steps_that_all_have(
+def test_forecasts_of_different_horizons_are_compared_on_the_steps_that_all_have(
     history: list[Verdict], mlflow_folder: Path
 ) -> None:
     data = dataset(horizon=3)
     baselines = evaluate_baselines.fn(data)
     version = register_model.fn("made", result_of_three(data), data, SeriesSpec(path="load.csv"))
-    own = result_of_three(data).evaluation
-    verdict = pass_gate.fn(version, own, baselines, data, GateSpec())
-    truth = data.panel.values[data.origins["test"]]
+    evaluation = result_of_three(data).evaluation
+    verdict = pass_gate.fn(version, evaluation, baselines, data, GateSpec())
+    actual = data.panel.values[data.origins["test"]]
     first_step = baselines["last_value"].forecasts["test"][:, 0]
-    assert verdict.scores["last_value"] == pytest.approx(np.sqrt(np.mean((first_step - truth) ** 2)))
+    assert verdict.scores["last_value"] == pytest.approx(np.sqrt(np.mean((first_step - actual) ** 2)))
 
 
 def result_of_three(data: Dataset) -> ModelResult:
-    """A recurrent network that answers three steps at once, untrained."""
+    """Record an untrained recurrent network that forecasts three steps at once."""
     spec: Any = ModelSpec(model="gru", window=data.window)
     forecaster = untrained(spec, data)
     with tracked_run("gate", "gru", {}) as run:
@@ -196,7 +196,7 @@ def test_without_a_test_part_nobody_is_promoted(history: list[Verdict], mlflow_f
 
 
 @pytest.mark.parametrize(
-    ("reference", "told"),
+    ("reference", "message"),
     [
         ("nobody", "no model is registered as 'nobody'; there is load, short, strict"),
         ("short", "there is no short@champion; there is short@challenger, short/1 to short/1"),
@@ -206,26 +206,26 @@ def test_without_a_test_part_nobody_is_promoted(history: list[Verdict], mlflow_f
         (None, "there are 2 champions; name one with --model: load, strict"),
     ],
 )
-def test_a_model_that_is_not_there_is_refused_with_what_there_is(
-    reference: str | None, told: str, history: list[Verdict], mlflow_folder: Path
+def test_an_unknown_model_is_refused_with_a_list_of_those_that_exist(
+    reference: str | None, message: str, history: list[Verdict], mlflow_folder: Path
 ) -> None:
     with pytest.raises(InputError) as refused:
         find_version(reference)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_champion_whose_files_were_altered_is_neither_used_nor_beaten(history: list[Verdict]) -> None:
     data = dataset(name="altered")
     baselines = evaluate_baselines.fn(data)
     first = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
-    assert pass_gate.fn(first, good(data, 0.01), baselines, data, GateSpec()).promoted
+    assert pass_gate.fn(first, wrong_by(data, 0.01), baselines, data, GateSpec()).promoted
     model_id = TRACKER.client().get_run(first.run_id).data.tags[MODEL_ID]
     (weights,) = Path("artifacts").glob(f"**/{model_id}/**/weights.safetensors")
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     with pytest.raises(InputError, match=r"altered/1 is not used: weights\.safetensors was altered since it was saved"):
         load_version(first)
     second = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
-    verdict = pass_gate.fn(second, good(data, 0.001), baselines, data, GateSpec())
+    verdict = pass_gate.fn(second, wrong_by(data, 0.001), baselines, data, GateSpec())
     assert not verdict.promoted
     assert "take the alias champion from it in MLflow" in verdict.reason
     assert str(champion_of("altered")) == str(first)
@@ -237,11 +237,11 @@ def test_a_champion_that_an_earlier_version_of_tidecast_registered_is_neither_us
     data = dataset(name="older")
     baselines = evaluate_baselines.fn(data)
     first = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
-    assert pass_gate.fn(first, good(data, 0.01), baselines, data, GateSpec()).promoted
+    assert pass_gate.fn(first, wrong_by(data, 0.01), baselines, data, GateSpec()).promoted
     trained_on = {"series": {"path": "load.csv"}, "season": 12, "reads": 4, "answers": 1, "seen_until": "49"}
     tag_version(first, {"trained_on": json.dumps(trained_on)})
     second = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
-    verdict = pass_gate.fn(second, good(data, 0.001), baselines, data, GateSpec())
+    verdict = pass_gate.fn(second, wrong_by(data, 0.001), baselines, data, GateSpec())
     assert not verdict.promoted
     assert verdict.reason == (
         "the champion, version 1, cannot be compared: older/1 was registered by an earlier version of Tidecast; name "
@@ -250,13 +250,13 @@ def test_a_champion_that_an_earlier_version_of_tidecast_registered_is_neither_us
     assert str(champion_of("older")) == str(first)
 
 
-def test_a_gate_that_is_passed_again_comes_to_the_same(history: list[Verdict]) -> None:
+def test_a_gate_that_is_passed_again_decides_the_same(history: list[Verdict]) -> None:
     data = dataset(name="again")
     baselines = evaluate_baselines.fn(data)
     verdicts = []
     for error in (0.01, 0.001):
         version = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
-        verdicts += [pass_gate.fn(version, good(data, error), baselines, data, GateSpec()) for _ in range(2)]
+        verdicts += [pass_gate.fn(version, wrong_by(data, error), baselines, data, GateSpec()) for _ in range(2)]
     assert [verdict.promoted for verdict in verdicts] == [True] * 4
     assert [str(verdict.champion) for verdict in verdicts] == ["None", "None", "again/1", "again/1"]
     assert verdicts[2].reason == verdicts[3].reason

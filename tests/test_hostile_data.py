@@ -1,4 +1,4 @@
-"""Data is data: no name becomes a path or a command, no file more than it says, and nothing runs that was read."""
+"""Hostile data: no name becomes a path or a command, no file takes more memory than allowed, no data is executed."""
 
 import bz2
 import gzip
@@ -31,7 +31,7 @@ from tasks.data import formats
 from tasks.data.formats import LONGEST_LINE, MOST_COLUMNS, MOST_ROWS
 from tasks.data.series import read_series
 from tasks.forecasting import write_forecast
-from tasks.report import comparison_table
+from tasks.report import training_table
 from tasks.tracking.files import artifact_folder
 from tasks.tracking.registry import registered_name
 from tasks.tracking.runs import tracked_run
@@ -56,17 +56,17 @@ HOSTILE = {
 def refusal(path: Path, **options: object) -> str:
     with pytest.raises(InputError) as caught:
         read_series.fn(SeriesSpec.model_validate({"path": str(path), **options}))
-    said = str(caught.value)
-    assert said.isprintable()
-    assert len(said) <= LONGEST_MESSAGE
-    assert path.name in said
-    return said
+    message = str(caught.value)
+    assert message.isprintable()
+    assert len(message) <= LONGEST_MESSAGE
+    assert path.name in message
+    return message
 
 
 # Names
 
 
-def test_what_is_shown_is_one_printable_line_of_bounded_length() -> None:
+def test_shown_text_is_one_printable_line_of_bounded_length() -> None:
     for name in HOSTILE.values():
         assert printable(name).isprintable()
         assert len(printable(name)) <= 60
@@ -77,15 +77,15 @@ def test_what_is_shown_is_one_printable_line_of_bounded_length() -> None:
 
 
 def test_a_refusal_is_one_line_whatever_it_quotes() -> None:
-    said = str(InputError(f"series '{HOSTILE['ten thousand']}\n\x1b[2J' is odd; leave it out"))
-    assert said.isprintable()
-    assert len(said) <= LONGEST_MESSAGE
-    assert said.startswith("series 'xxx")
-    assert said.endswith("is odd; leave it out")
+    message = str(InputError(f"series '{HOSTILE['ten thousand']}\n\x1b[2J' is odd; leave it out"))
+    assert message.isprintable()
+    assert len(message) <= LONGEST_MESSAGE
+    assert message.startswith("series 'xxx")
+    assert message.endswith("is odd; leave it out")
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_a_given_name_is_cleaned_at_the_door(case: str) -> None:
+def test_the_name_of_a_series_is_cleaned_when_it_is_set(case: str) -> None:
     name = SeriesSpec(wave="sine", name=HOSTILE[case]).name
     assert name == printable(HOSTILE[case], LONGEST_NAME)
     with pytest.raises(ValueError, match="it should not be blank"):
@@ -129,12 +129,12 @@ def test_a_terminal_shows_any_experiment_as_it_is_called(case: str) -> None:
     summary = {"experiment": name, "chosen": "gru", "baselines": {}}
     summary |= {"models": {"gru": {"seconds": 1.0, "metrics": {"train_rmse": 0.5}}}}
     screen = Console(file=io.StringIO(), width=200, markup=False)
-    screen.print(comparison_table(summary))
+    screen.print(training_table(summary))
     title, _, _ = screen.file.getvalue().partition("┏")  # type: ignore[attr-defined]
     assert "".join(f"{name}: RMSE".split()) in "".join(title.split())
 
 
-def test_a_column_of_any_name_is_found_and_one_that_no_store_can_hold_is_refused(tmp_path: Path) -> None:
+def test_a_column_of_any_name_is_found_but_one_that_no_database_accepts_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "f.parquet"
     for name in HOSTILE.values():
         pq.write_table(pa.table({"ds": [0, 1], name: [1.0, 2.0]}), path)
@@ -151,7 +151,7 @@ def test_a_column_of_any_name_is_found_and_one_that_no_store_can_hold_is_refused
 
 @pytest.mark.parametrize("cell", ["=cmd()", "+1+1", "-2+3", "@SUM(A1)", "=HYPERLINK('x')", "\t=1"])
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
-def test_a_formula_stays_the_text_that_it_is(cell: str, ending: str, tmp_path: Path) -> None:
+def test_a_formula_remains_text(cell: str, ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"f{ending}"
     table = pd.DataFrame({"unique_id": cell, "ds": [0, 1, 2], "y": [1.0, 2.0, 3.0]})
     write_forecast.fn(table, str(path))
@@ -160,7 +160,7 @@ def test_a_formula_stays_the_text_that_it_is(cell: str, ending: str, tmp_path: P
         assert path.read_text().splitlines()[1] == f"{cell},0,1.0"
 
 
-def test_a_run_goes_through_with_the_worst_of_names(mlflow_folder: Path, prefect_server: None) -> None:
+def test_a_run_succeeds_with_the_worst_names(mlflow_folder: Path, prefect_server: None) -> None:
     values = np.sin(np.arange(60) / 3)
     ids = [HOSTILE["ten thousand"], "../../x\n\x1b[31m", "=cmd()\0"]
     column = HOSTILE["a terminal's colours"] + HOSTILE["ten thousand"][:5000]
@@ -183,7 +183,7 @@ def test_a_run_goes_through_with_the_worst_of_names(mlflow_folder: Path, prefect
     assert set(pd.read_parquet(mlflow_folder / "out.parquet")["unique_id"]) == set(ids)
 
 
-# Files larger than they look
+# Files that are larger than they seem
 
 
 REFUSE = """
@@ -248,14 +248,14 @@ def test_a_file_beyond_the_bounds_is_refused_before_it_takes_memory(case: str, t
     make(tmp_path / "bomb.file")
     command = [sys.executable, "-c", REFUSE, str(tmp_path / "bomb.file")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    megabytes, _, said = done.stdout.partition(" ")
+    megabytes, _, message = done.stdout.partition(" ")
     assert int(megabytes) < 200
-    assert said.count("\n") == 1
+    assert message.count("\n") == 1
     for words in ["bomb.file: ", *expected]:
-        assert words in said
+        assert words in message
 
 
-def test_texts_that_stand_in_the_file_one_by_one_are_counted_before_they_are_read(
+def test_texts_without_a_dictionary_are_counted_before_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(formats, "MOST_TEXT", 1 << 30)
@@ -263,17 +263,17 @@ def test_texts_that_stand_in_the_file_one_by_one_are_counted_before_they_are_rea
     with pq.ParquetWriter(tmp_path / "f.parquet", table.schema, use_dictionary=False) as writer:
         for _ in range(300):
             writer.write_table(table)
-    assert "column 'unique_id' takes 1.0 GiB when it is unpacked, more than 1 GiB" in refusal(tmp_path / "f.parquet")
+    assert "column 'unique_id' takes 1.0 GiB uncompressed, more than 1 GiB" in refusal(tmp_path / "f.parquet")
 
 
-def test_a_column_that_nobody_reads_is_not_unpacked(tmp_path: Path) -> None:
+def test_an_unused_column_is_not_read(tmp_path: Path) -> None:
     one_long_text(tmp_path / "f.parquet", "note")
     with pytest.raises(InputError, match="has no value at all"):
         read_series.fn(SeriesSpec(path=str(tmp_path / "f.parquet")))
 
 
 @pytest.mark.parametrize("kind", ["gzip", "zip", "bzip2", "xz", "zstd"])
-def test_a_compressed_csv_file_is_refused_by_what_it_is(kind: str, tmp_path: Path) -> None:
+def test_a_compressed_csv_file_is_refused_by_its_kind(kind: str, tmp_path: Path) -> None:
     text = b"ds,y\n0,1\n1,2\n"
     packed = io.BytesIO()
     if kind == "zip":
@@ -282,11 +282,11 @@ def test_a_compressed_csv_file_is_refused_by_what_it_is(kind: str, tmp_path: Pat
     packers = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "zstd": pa.Codec("zstd").compress}
     for name in (f"f.csv.{kind}", "f.csv"):
         (tmp_path / name).write_bytes(packed.getvalue() or packers[kind](text))
-        said = refusal(tmp_path / name)
-        assert f"it is compressed ({kind}); unpack it first, or write it as Parquet" in said
+        message = refusal(tmp_path / name)
+        assert f"it is compressed ({kind}); unpack it first, or write it as Parquet" in message
 
 
-def test_a_csv_file_is_not_unpacked_because_of_its_name(tmp_path: Path) -> None:
+def test_the_name_of_a_csv_file_does_not_mean_that_it_is_compressed(tmp_path: Path) -> None:
     for ending in ("gz", "zip", "bz2", "xz", "zst", "tar"):
         path = tmp_path / f"f.csv.{ending}"
         path.write_text("ds,y\n0,1\n1,2\n")
@@ -297,7 +297,7 @@ def test_a_csv_file_is_not_unpacked_because_of_its_name(tmp_path: Path) -> None:
 
 
 class Evil:
-    """Makes a folder where it is unpickled."""
+    """Makes a folder when it is unpickled."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -306,7 +306,7 @@ class Evil:
         return Path.mkdir, (self.folder,)
 
 
-def test_nothing_that_a_file_carries_is_unpickled(tmp_path: Path) -> None:
+def test_nothing_in_a_file_is_unpickled(tmp_path: Path) -> None:
     evil = pickle.dumps(Evil(tmp_path / "ran"))
     of_arrow = {"ARROW:extension:name": "arrow.py_extension_type", "ARROW:extension:metadata": evil}
     fields = [pa.field("ds", pa.int64(), metadata=of_arrow), pa.field("y", pa.float64(), metadata={"pickle": evil})]
@@ -331,13 +331,13 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("case", STRANGE)
-def test_what_is_no_value_a_row_is_refused_by_its_type(case: str, tmp_path: Path) -> None:
-    table, said = STRANGE[case]
+def test_columns_of_other_than_single_values_are_refused_by_type(case: str, tmp_path: Path) -> None:
+    table, message = STRANGE[case]
     table.to_parquet(tmp_path / "f.parquet")
-    assert said in refusal(tmp_path / "f.parquet")
+    assert message in refusal(tmp_path / "f.parquet")
 
 
-def test_no_room_loads_a_pickle_or_yaml_that_makes_objects() -> None:
+def test_no_code_loads_a_pickle_or_yaml_that_makes_objects() -> None:
     loads = re.compile(r"pickle|torch\.load|joblib|\bdill\b|allow_pickle|\bshelve\b|\bmarshal\b|yaml\.(?!safe_)\w*load")
     found = {
         f"{path.relative_to(ROOT)}: {line.strip()}"
@@ -349,7 +349,7 @@ def test_no_room_loads_a_pickle_or_yaml_that_makes_objects() -> None:
     assert found == set()
 
 
-def test_no_room_runs_text(mlflow_folder: Path) -> None:
+def test_no_code_executes_text(mlflow_folder: Path) -> None:
     assert isinstance(TRACKER.client(), MlflowClient)
     runs = re.compile(r"(?<![\w.])(eval|exec)\(|shell=True|os\.system")
     for room in ("flows", "tasks", "models"):

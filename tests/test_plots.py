@@ -1,4 +1,4 @@
-"""The figures: what they show, and that nothing in them hides anything else."""
+"""The figures: what they show, and that no part of them covers another."""
 
 import io
 import itertools
@@ -69,7 +69,7 @@ def make_all() -> dict[str, Figure]:
 
 
 def draw(figures: dict[str, Figure]) -> dict[str, Figure]:
-    """The figures, each drawn, so that all in them has its place."""
+    """Draw the figures, so that all their parts have a place."""
     for figure in figures.values():
         figure.canvas.draw()
     return figures
@@ -182,7 +182,7 @@ def test_a_single_epoch_is_a_visible_point_at_the_tick_1() -> None:
     assert [tick for tick in ax.get_xticks() if ax.get_xlim()[0] <= tick <= ax.get_xlim()[1]] == [1]
 
 
-def test_lower_panel_shows_actual_minus_predicted() -> None:
+def test_lower_panel_shows_actual_minus_forecast() -> None:
     actual, predicted = np.array([1.0, np.nan, 5.0]), np.array([0.5, 2.0, 7.0])
     figure = plots.predictions("gru", [PartForecast("test", np.arange(3), actual, predicted)], "value")
     assert [y for _, y in points(figure.axes[1].lines[0])] == pytest.approx([0.5, np.nan, -2.0], nan_ok=True)
@@ -206,7 +206,7 @@ def test_empty_parts_are_left_out() -> None:
     )
 
 
-def test_a_long_series_is_shown_in_excerpts_that_the_titles_name() -> None:
+def test_a_long_series_is_shown_in_extracts_that_the_titles_name() -> None:
     figure = plots.predictions("gru", make_parts(np.arange(20_000)), "value")
     shown = [[x for x, _ in points(ax.lines[0])] for ax in figure.axes[:3]]
     assert [(times[0], times[-1]) for times in shown] == [(15_400, 15_999), (16_000, 16_299), (18_000, 18_299)]
@@ -231,12 +231,12 @@ def test_free_run_titles_contain_the_rmse_of_their_steps() -> None:
 
 
 def test_free_run_begins_at_the_last_value_of_the_context() -> None:
-    truth, forecast, context = make_free_run(100).axes[0].lines[:3]
-    assert points(truth)[0] == points(forecast)[0] == points(context)[-1]
+    actual, forecast, context = make_free_run(100).axes[0].lines[:3]
+    assert points(actual)[0] == points(forecast)[0] == points(context)[-1]
     assert len(points(forecast)) == 101
 
 
-def test_a_forecast_that_explodes_does_not_flatten_the_truth() -> None:
+def test_a_forecast_that_explodes_does_not_flatten_the_actual_values() -> None:
     for predicted in (np.exp(np.arange(200.0)), np.full(200, np.inf), np.full(200, 1e300)):
         figure = make_free_run(200, predicted)
         figure.canvas.draw()
@@ -286,7 +286,7 @@ def test_printed_values_stand_in_their_own_row_and_apart(figures: dict[str, Figu
         assert [round(centre) for centre in centres] == [0, 1, 2, 3]
 
 
-def test_a_forecast_that_keeps_to_the_truth_fills_its_panel() -> None:
+def test_a_forecast_close_to_the_actual_values_fills_its_panel() -> None:
     low, high = make_free_run(100).axes[0].get_ylim()
     assert (low, high) == pytest.approx((-1.1, 1.1), abs=0.01)  # the sine and a margin
 
@@ -297,7 +297,7 @@ def test_a_comparison_without_any_score_can_be_drawn() -> None:
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["gru", "last_value"]
 
 
-def test_scatter_has_large_hollow_circles_for_actual_and_small_dots_for_predicted() -> None:
+def test_scatter_has_large_hollow_circles_for_actual_values_and_small_dots_for_forecasts() -> None:
     actual, predicted = plots.scatter("elman", np.arange(20), np.ones(20), np.ones(20)).axes[0].collections
     assert isinstance(actual, PathCollection)
     assert isinstance(predicted, PathCollection)

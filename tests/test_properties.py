@@ -284,16 +284,16 @@ def test_a_training_does_not_see_the_test_part(panel: Panel, values: list[float]
     spec = ModelSpec(model=model, window=window, recurrent=RecurrentSpec(hidden=2), season=3, **SMALL)
     prepared = dataset(panel, window)
     new = panel.values.copy()
-    for start, end in zip(prepared.parts.validation, prepared.parts.test, strict=True):
+    for start, end in zip(prepared.split.validation, prepared.split.test, strict=True):
         new[start:end] = np.resize(values, end - start)
-    forecasts = []
-    for one in (panel, panel.with_values(new)):
-        prepared_again = dataset(one, window)
-        forecaster = trained(spec, prepared_again)
-        forecaster.intervals = calibrate(forecaster, prepared_again, 90, 4)
-        forecasts.append(forecaster.forecast_panel(cut_short(one, prepared.parts.validation), 4))
-    for name in forecasts[0]:
-        np.testing.assert_array_equal(forecasts[0][name], forecasts[1][name], strict=True)
+    answers = []
+    for known in (panel, panel.with_values(new)):
+        data_now = dataset(known, window)
+        forecaster = trained(spec, data_now)
+        forecaster.intervals = calibrate(forecaster, data_now, 90, 4)
+        answers.append(forecaster.forecast_panel(cut_short(known, prepared.split.validation), 4))
+    for name in answers[0]:
+        np.testing.assert_array_equal(answers[0][name], answers[1][name], strict=True)
 
 
 @settings(repeatable, max_examples=25)

@@ -1,4 +1,4 @@
-"""The recipes reach what they promise, from the catalogue's own parameters."""
+"""The recipes reach their promised scores with the parameters of the catalogue."""
 
 import statistics
 from typing import Any
@@ -16,11 +16,13 @@ from tasks.training import untrained
 
 
 def scores(recipe: str, seed: int) -> dict[str, float]:
-    """Train a recipe's one model as the flow does, without a server, and score it."""
-    given: Any = options_of(train.fn).model_validate(recipe_parameters("train", recipe))
-    data = prepare_data.fn(read_series.fn(given.series), given.window, given.split, given.season, given.free_run)
-    settings = {name: getattr(given, name) for name in ("window", "recurrent", "fit", "elman", "numpy_rnn")}
-    spec = ModelSpec(model=given.models[0], season=data.season, seed=seed, **settings)
+    """Train the only model of a recipe as the flow does, but without a server, and score it."""
+    options: Any = options_of(train.fn).model_validate(recipe_parameters("train", recipe))
+    data = prepare_data.fn(
+        read_series.fn(options.series), options.window, options.split, options.season, options.free_run
+    )
+    settings = {name: getattr(options, name) for name in ("window", "recurrent", "fit", "elman", "numpy_rnn")}
+    spec = ModelSpec(model=options.models[0], season=data.season, seed=seed, **settings)
     forecaster = untrained(spec, data)
     scaled = forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins.get("val")):
@@ -39,6 +41,6 @@ def test_numpy_rnn_sine_reaches_0_01(seed: int) -> None:
 
 @pytest.mark.parametrize(("recipe", "seed"), [("gru-sine", 0), ("gru-sine", 1), ("gru-cosine", 0)])
 def test_the_gru_runs_free_for_a_thousand_steps(recipe: str, seed: int) -> None:
-    found = scores(recipe, seed)
-    assert found["free_run_rmse_100"] <= 0.002
-    assert found["free_run_rmse_1000"] <= 0.005
+    free_run = scores(recipe, seed)
+    assert free_run["free_run_rmse_100"] <= 0.002
+    assert free_run["free_run_rmse_1000"] <= 0.005

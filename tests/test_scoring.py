@@ -1,4 +1,6 @@
-"""The scores of a backtest: chosen by validation alone, on forecasts whose errors are known."""
+"""The scores of a backtest, on forecasts of known error, and the model that validation chooses."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -7,25 +9,20 @@ import pytest
 from models.baselines import BASELINES
 from models.data.panel import panel_from_frame
 from models.specs import SplitSpec, WindowSpec
+from tasks.backtest.drawing import evenly_spaced_origins, excerpt, plot_backtest, worst_series
 from tasks.backtest.forecasting import RollingForecasts, forecast_with_baseline
 from tasks.backtest.planning import BacktestPlan, plan_backtest
-from tasks.backtest.recording import ModelRun, describe_backtest, summarize
-from tasks.backtest.scoring import (
-    BacktestScores,
-    evenly_spaced_origins,
-    excerpt,
-    plot_backtest,
-    score_backtest,
-    skills,
-    table_rows,
-    worst_series,
-)
+from tasks.backtest.recording import describe_backtest, summarize_backtest
+from tasks.backtest.scoring import BacktestScores, score_backtest
 from tasks.data.preparation import prepare_data
 from tasks.data.series import Series
+from tasks.score_tables import backtest_columns, score_rows
+from tasks.timing import Timer
+from tasks.training import Training
 
 
 def ramps(*slopes: float, horizon: int | None = None, validation: int = 4, gap: int | None = None) -> BacktestPlan:
-    """Series "a", "b" ... of 24 points, which grow by a slope each: the last 6 are tested 2 steps ahead.
+    """Series "a", "b" ... of 24 points with a slope each; the last 6 are tested 2 steps ahead.
 
     With season 1 the slope is what MASE divides by.
     """
@@ -48,9 +45,9 @@ def planned(
 
 
 def seasonal(noise: float = 0.0) -> BacktestPlan:
-    """Ten times the same eight points as "a", and higher, and with noise, as "b": the last 16 are tested 2 ahead.
+    """Eight points ten times over as "a", and higher and with noise as "b"; the last 16 are tested 2 steps ahead.
 
-    What repeats to the last digit has no scale that MASE could divide by.
+    Without noise, a series repeats itself exactly and has no scale for MASE.
     """
     wave, random = np.tile([1.0, 2, 3, 4, 3, 2, 1, 0], 10), np.random.default_rng(0)
     tables = [
@@ -63,24 +60,29 @@ def seasonal(noise: float = 0.0) -> BacktestPlan:
 def off_by(
     plan: BacktestPlan, validation: list[float], test: list[float], reach: float | None = None
 ) -> RollingForecasts:
-    """Forecasts that are too high by so much, a number a series, with an interval that reaches so far."""
+    """Return forecasts that are too high by these errors, one for each series, with intervals of this half width."""
     panel, forecasts = plan.data.panel, {}
     errors = {"val": np.array(validation), "test": np.array(test)}
     for part, origins in plan.origins.items():
         points = np.minimum(origins[:, None] + np.arange(plan.horizon), len(panel.values) - 1)
         forecasts[part] = panel.values[points] + errors[part][plan.series(part), None]
     found = forecasts["test"]
-    return RollingForecasts(forecasts, None if reach is None else (found - reach, found + reach), 1.0)
+    return RollingForecasts(forecasts, None if reach is None else (found - reach, found + reach))
+
+
+def rows_of(scores: BacktestScores) -> list[dict[str, str]]:
+    """Return the rows of the table of scores."""
+    return score_rows(scores.all, scores.chosen, backtest_columns(scores.all, scores.chosen_by))
 
 
 def scored(plan: BacktestPlan, **models: RollingForecasts) -> BacktestScores:
     return score_backtest.fn(plan, models | {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}, 90)
 
 
-# Which model
+# Choice of the model
 
 
-def test_one_series_is_chosen_for_by_its_validation_error_whatever_the_test_says() -> None:
+def test_for_one_series_the_validation_error_chooses_whatever_the_test_error_is() -> None:
     plan = ramps(1)
     scores = scored(plan, rnn=off_by(plan, [2], [1]), gru=off_by(plan, [1], [9]))
     assert (scores.chosen, scores.chosen_by) == ("gru", "val_rmse")
@@ -89,7 +91,7 @@ def test_one_series_is_chosen_for_by_its_validation_error_whatever_the_test_says
     assert scores.models["rnn"]["test_rmse"] == pytest.approx(1)
 
 
-def test_of_several_series_each_counts_in_its_own_scale() -> None:
+def test_for_several_series_the_error_of_each_counts_in_its_own_scale() -> None:
     plan = ramps(1, 100)
     rnn = off_by(plan, [3, 100], [0, 0])  # MASE 3 and 1, RMSE about 71
     gru = off_by(plan, [1, 150], [9, 900])  # MASE 1 and 1.5, RMSE about 106
@@ -112,11 +114,11 @@ def test_without_a_validation_part_the_first_model_is_taken() -> None:
     scores = scored(plan, rnn=off_by(plan, [0], [2]), gru=off_by(plan, [0], [1]))
     assert (scores.chosen, scores.chosen_by) == ("rnn", None)
     assert {name.split("_")[0] for name in scores.models["rnn"]} == {"test"}
-    rows = table_rows(scores.models | scores.baselines, scores.chosen, scores.chosen_by)
+    rows = rows_of(scores)
     assert list(rows[0]) == ["model", "RMSE", "sMAPE", "MASE"]
 
 
-def test_what_went_wrong_is_not_chosen() -> None:
+def test_a_model_without_a_finite_score_is_not_chosen() -> None:
     plan = ramps(1)
     scores = scored(plan, rnn=off_by(plan, [np.nan], [0]), gru=off_by(plan, [5], [9]), lstm=off_by(plan, [6], [1]))
     assert (scores.chosen, scores.chosen_by) == ("gru", "val_rmse")
@@ -124,17 +126,19 @@ def test_what_went_wrong_is_not_chosen() -> None:
     assert (scores.chosen, scores.chosen_by) == ("rnn", None)
 
 
-def test_several_series_without_a_scale_choose_nothing_and_the_first_model_is_taken() -> None:
+def test_where_no_series_has_a_scale_the_first_model_is_taken() -> None:
     plan = seasonal()
     rnn, gru = off_by(plan, [2, 2], [2, 2], reach=5), off_by(plan, [1, 1], [1, 1], reach=5)
     scores = scored(plan, rnn=rnn, gru=gru)
     assert (scores.chosen, scores.chosen_by) == ("rnn", None)
-    assert np.isnan([own["val_mase"] for own in (scores.models | scores.baselines).values()]).all()
+    assert np.isnan([metrics["val_mase"] for metrics in scores.all.values()]).all()
     assert scores.models["gru"]["val_rmse"] == pytest.approx(1)
-    assert set(skills(scores)) >= {"skill_last_value_val_rmse", "skill_last_value_test_rmse"}
-    assert not any("mase" in name or "seasonal_naive" in name for name in skills(scores))  # which makes no error
+    assert set(scores.skills) >= {"skill_last_value_val_rmse", "skill_last_value_test_rmse"}
+    assert not any(
+        "mase" in name or "seasonal_naive" in name for name in scores.skills
+    )  # the seasonal naive makes no error
     assert "* is the first model" in describe_backtest(plan, scores)
-    rows = table_rows(scores.models | scores.baselines, scores.chosen, scores.chosen_by)
+    rows = rows_of(scores)
     assert list(rows[0]) == ["model", "RMSE", "sMAPE", "MASE", "cover 90 %", "width 90 %"]
     assert {row["MASE"] for row in rows} == {"–"}
 
@@ -144,11 +148,11 @@ def test_a_series_without_a_scale_leaves_the_choice_to_the_others() -> None:
     rnn, gru = off_by(plan, [1, 2], [2, 2]), off_by(plan, [9, 1], [1, 1])
     scores = scored(plan, rnn=rnn, gru=gru)
     assert (scores.chosen, scores.chosen_by) == ("gru", "val_mase")
-    assert scores.models["gru"]["val_mase"] == pytest.approx(1 / plan.scale()[1])
+    assert scores.models["gru"]["val_mase"] == pytest.approx(1 / plan.mase_scales()[1])
     assert list(worst_series(scores)) == ["b"]
 
 
-def test_validation_is_scored_at_the_origins_whose_every_step_it_holds() -> None:
+def test_validation_is_scored_at_the_origins_with_all_their_steps_inside_it() -> None:
     plan = ramps(1)
     gru = off_by(plan, [1], [1])
     gru.forecasts["val"][-1] += 1000  # the last origin, whose second step is in the test part
@@ -190,30 +194,30 @@ def test_intervals_are_scored_where_a_model_has_them() -> None:
     assert not any("coverage" in measure for measure in scores.models["rnn"] | scores.baselines["last_value"])
 
 
-def test_what_was_not_observed_is_not_scored() -> None:
+def test_gaps_are_not_scored() -> None:
     plan = ramps(1, gap=20)
     gru = off_by(plan, [1], [1])
     gru.forecasts["test"][plan.origins["test"][:, None] + np.arange(2) == 20] = 1e6
     assert scored(plan, gru=gru).models["gru"]["test_mae"] == pytest.approx(1)
 
 
-def test_errors_count_in_what_was_usual_before_the_test_part_and_intervals_in_what_was_in_training() -> None:
+def test_mase_is_scaled_by_all_changes_before_the_test_part_and_intervals_by_those_of_training() -> None:
     slopes = np.repeat([1.0, 3.0, 50.0], [13, 4, 6])  # from point to point, in training, validation and test
     frame = pd.DataFrame({"unique_id": "a", "ds": np.arange(24), "y": np.cumsum([0, *slopes])})
     series = Series("s", panel_from_frame(frame, "last")[0], (), "", "y", "s")
     data = prepare_data.fn(series, WindowSpec(length=3), SplitSpec(validation=4, test=6), 1, "test")
     plan = plan_backtest.fn(data, None, 1)
-    assert plan.scale().tolist() == pytest.approx([(13 * 1 + 4 * 3) / 17])
-    assert plan.units().tolist() == [1]
+    assert plan.mase_scales().tolist() == pytest.approx([(13 * 1 + 4 * 3) / 17])
+    assert plan.interval_scales().tolist() == [1]
     assert scored(plan, gru=off_by(plan, [5], [5])).models["gru"]["test_mase"] == pytest.approx(5 / (25 / 17))
 
 
-def test_skill_is_over_each_baseline_that_errs() -> None:
+def test_skill_is_over_each_baseline_with_an_error() -> None:
     baselines = {"last_value": {"val_rmse": 4.0, "test_rmse": 8.0, "test_mase": 2.0}, "linear_ar": {"test_rmse": 0.0}}
     chosen = {"val_rmse": 1.0, "test_rmse": 2.0, "test_mase": 3.0}
     models = {"gru": chosen, "rnn": {"val_rmse": 9.0, "test_rmse": 9.0, "test_mase": 9.0}}
     scores = BacktestScores(models, baselines, pd.DataFrame(), pd.DataFrame(), "gru", "val_rmse")
-    assert skills(scores) == {
+    assert scores.skills == {
         "skill_last_value_val_rmse": 0.75,
         "skill_last_value_test_rmse": 0.75,
         "skill_last_value_test_mase": -0.5,
@@ -229,13 +233,13 @@ def test_the_worst_series_of_the_chosen_model_come_first() -> None:
     assert list(worst.values()) == pytest.approx([9, 6, 5, 4, 3, 2])
 
 
-# What a person sees
+# What a person reads
 
 
 def test_a_star_marks_the_chosen_and_the_measure_that_chose_comes_first() -> None:
     plan = ramps(1)
     scores = scored(plan, rnn=off_by(plan, [2], [1]), gru=off_by(plan, [1], [9], reach=10))
-    rows = table_rows(scores.models | scores.baselines, scores.chosen, scores.chosen_by)
+    rows = rows_of(scores)
     assert [row["model"] for row in rows] == ["rnn", "gru *", *BASELINES]
     assert list(rows[0]) == ["model", "val RMSE", "RMSE", "sMAPE", "MASE", "cover 90 %", "width 90 %"]
     assert [float(rows[1][name]) for name in ("val RMSE", "RMSE", "width 90 %")] == [1, 9, 20]
@@ -246,11 +250,11 @@ def test_a_person_reads_the_coverage_in_percent() -> None:
     plan = ramps(1, 10)  # five origins of two steps each
     gru = off_by(plan, [0, 0], [3, 20], reach=5)
     scores = scored(plan, gru=gru, rnn=off_by(plan, [1, 1], [1, 1]))
-    rows = table_rows(scores.models | scores.baselines, "gru", None)
+    rows = rows_of(replace(scores, chosen_by=None))
     assert [row["cover 90 %"] for row in rows] == ["50.0 %", *["–"] * 4]
 
 
-def test_what_is_said_counts_the_series_that_are_forecast_from() -> None:
+def test_the_description_counts_the_series_with_an_origin() -> None:
     lengths = {"a": 40, "b": 20, "c": 36}  # of which 10, 5 and 9 are tested
     frame = pd.concat([pd.DataFrame({"unique_id": id_, "ds": np.arange(n)}) for id_, n in lengths.items()])
     window = WindowSpec(length=3, horizon=2, short="leave_out")
@@ -258,16 +262,20 @@ def test_what_is_said_counts_the_series_that_are_forecast_from() -> None:
     for horizon, origins, series in ((5, 6 + 1 + 5, 3), (6, 5 + 4, 2), (10, 1, 1)):
         plan = planned(frame.assign(y=frame["ds"] * 2.0), window, split, 1, horizon)
         gru = off_by(plan, [1, 1, 1], [1, 1, 1], reach=2)
-        rolled = {"gru": gru} | {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
-        scores = score_backtest.fn(plan, rolled, 90)
-        of = f" of {series} series" if series > 1 else ""
-        told = f"{horizon} steps ahead from {origins} origin{'s' * (origins > 1)}{of}, in the series' own units; "
-        assert describe_backtest(plan, scores) == f"{told}* has the lowest val_mase of the models."
-        summary = summarize("custom", "s", "0", scores, {"gru": ModelRun("1", 2.0, 3.0)}, plan, None, 9.0)
-        assert (summary["series"], summary["origins"]) == (series, origins)
+        rolling = {"gru": gru} | {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
+        scores = score_backtest.fn(plan, rolling, 90)
+        of_series = f" of {series} series" if series > 1 else ""
+        counts = (
+            f"{horizon} steps ahead from {origins} origin{'s' * (origins > 1)}{of_series}, in the series' own units; "
+        )
+        assert describe_backtest(plan, scores) == f"{counts}* has the lowest val_mase of the models."
+        timings, training = Timer(), {"gru": Training(None, {}, 2.0)}
+        timings.steps["forecast", "gru"] = 3.0
+        summary = summarize_backtest("custom", "s", "0", {"gru": "1"}, plan, training, scores, None, timings)
+        assert (summary["series"], summary["origins"], summary["models"]["gru"]["seconds"]) == (series, origins, 5.0)
         assert len(scores.by_series) == series * 4
         assert len(worst_series(scores)) == series
-        assert len(plot_backtest.fn(plan, rolled, scores, 90)) == 3
+        assert len(plot_backtest.fn(plan, rolling, scores, 90)) == 3
 
 
 def test_several_series_have_a_figure_of_the_worst_where_there_is_a_mase() -> None:
@@ -275,8 +283,8 @@ def test_several_series_have_a_figure_of_the_worst_where_there_is_a_mase() -> No
     for plan, expected in ((one, set()), (many, {"worst_series"}), (seasonal(), set())):
         count = len(plan.data.panel.ids)
         gru = off_by(plan, [1.0] * count, [1.0] * count, reach=2)
-        rolled = {"gru": gru} | {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
-        figures = plot_backtest.fn(plan, rolled, score_backtest.fn(plan, rolled, 90), 90)
+        rolling = {"gru": gru} | {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
+        figures = plot_backtest.fn(plan, rolling, score_backtest.fn(plan, rolling, 90), 90)
         assert set(figures) == {"error_by_step", "forecasts"} | expected
 
 
@@ -285,13 +293,13 @@ def test_the_forecasts_that_are_drawn_are_spread_over_the_test_part() -> None:
     assert evenly_spaced_origins(ramps(1, horizon=6)).tolist() == [0]
 
 
-def test_a_forecast_is_drawn_with_its_past_and_with_what_came() -> None:
+def test_a_forecast_is_drawn_with_its_past_and_the_actual_values() -> None:
     plan = ramps(1, 10, gap=17)
-    rolled = {
+    rolling = {
         "gru": off_by(plan, [0, 0], [1, 1], reach=2),
         "seasonal_naive": forecast_with_baseline.fn("seasonal_naive", plan),
     }
-    drawn = excerpt(plan, rolled, "gru", 5)  # the first of the second series, from time 18 on
+    drawn = excerpt(plan, rolling, "gru", 5)  # the first of the second series, from time 18 on
     assert drawn.label == "b, from 17"
     assert drawn.context_times.tolist() == list(range(18))
     np.testing.assert_array_equal(drawn.context, [*np.arange(0.0, 170, 10), np.nan])
@@ -300,4 +308,4 @@ def test_a_forecast_is_drawn_with_its_past_and_with_what_came() -> None:
     assert drawn.forecast.tolist() == [181, 191]
     assert drawn.low is not None
     assert drawn.low.tolist() == [179, 189]
-    assert drawn.baselines["seasonal_naive"].tolist() == [160, 160]  # the last value that was there
+    assert drawn.baselines["seasonal_naive"].tolist() == [160, 160]  # the last observed value

@@ -1,4 +1,4 @@
-"""Where series come from: waves, CSV and Parquet files, and what is refused of them."""
+"""Series from waves, CSV and Parquet files, and the mistakes in them that are refused."""
 
 import datetime as dt
 import hashlib
@@ -61,11 +61,11 @@ def read(path: Path, **options: Any) -> Series:
 def refusal(path: Path, **options: Any) -> str:
     with pytest.raises(InputError) as caught:
         read(path, **options)
-    said = str(caught.value)
-    assert "\n" not in said
-    assert len(said) < 1000
-    assert path.name in said
-    return said
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 1000
+    assert path.name in message
+    return message
 
 
 def read_or_refusal(path: Path) -> str:
@@ -76,7 +76,7 @@ def read_or_refusal(path: Path) -> str:
     return ""
 
 
-def same(first: Series, second: Series) -> bool:
+def equal(first: Series, second: Series) -> bool:
     one, other = first.panel, second.panel
     return (
         (one.ids, one.step, one.first) == (other.ids, other.step, other.first)
@@ -99,15 +99,15 @@ def test_a_wave_is_the_function_of_evenly_spaced_points(wave: Any, function: Cal
     assert series.notes == ()
 
 
-def test_a_wave_goes_on_behind_its_last_point() -> None:
+def test_a_wave_continues_beyond_its_last_point() -> None:
     spec = SeriesSpec(wave="sine", start=0, stop=100, points=1000)
     step = 100 / 999
     np.testing.assert_allclose(wave_values(spec, 998, 4), np.sin(step * np.array([998, 999, 1000, 1001])), atol=1e-13)
     series = read_series.fn(spec)
-    truth = series.truth(np.array([990]), 20)
-    assert truth.shape == (1, 20)
-    np.testing.assert_allclose(truth[0, :10], series.panel.values[990:], atol=1e-13)
-    np.testing.assert_allclose(truth[0, 10:], np.sin(step * np.arange(1000, 1010)), atol=1e-13)
+    actual = series.actual_values_from(np.array([990]), 20)
+    assert actual.shape == (1, 20)
+    np.testing.assert_allclose(actual[0, :10], series.panel.values[990:], atol=1e-13)
+    np.testing.assert_allclose(actual[0, 10:], np.sin(step * np.arange(1000, 1010)), atol=1e-13)
 
 
 def test_a_waves_sha256_is_that_of_its_values() -> None:
@@ -122,18 +122,18 @@ def test_a_waves_season_is_its_period_in_points() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({}, "name a file with --series.path, or a wave with --series.wave"),
         ({"wave": "sine", "path": "a.csv"}, "both a wave (sine) and a file (a.csv)"),
         ({"wave": "sine", "start": 3, "stop": 3}, "--series.start and --series.stop are both 3"),
-        ({"wave": "sine", "start": -1.5e308, "stop": 1.5e308}, "from -1.5e+308 to 1.5e+308 is endless"),
+        ({"wave": "sine", "start": -1.5e308, "stop": 1.5e308}, "from -1.5e+308 to 1.5e+308 is too long"),
     ],
 )
-def test_no_series_or_two_of_them_are_refused(options: dict[str, Any], said: str) -> None:
+def test_no_series_or_two_of_them_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
         read_series.fn(SeriesSpec(**options))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 # Files
@@ -158,7 +158,7 @@ def test_several_series_in_one_file_are_told_apart_by_their_id(csv: Write) -> No
     assert panel.first == (5, 0)
 
 
-def test_columns_go_by_the_names_that_are_given(csv: Write) -> None:
+def test_columns_are_found_by_the_names_of_the_options(csv: Write) -> None:
     path = csv("shop,when,sold,y", "n,0,1,9", "n,1,2,9", "s,0,3,9")
     panel = read(path, id="shop", time="when", value="sold").panel
     assert panel.ids == ("n", "s")
@@ -177,8 +177,8 @@ def test_csv_and_parquet_give_the_same_panel(csv: Write, tmp_path: Path) -> None
     assert first.panel.ids == ("1", "b")
     assert first.panel.values.tolist() == [7, 8, 1.25, 1.25, 1.25, 3]
     assert first.notes == ("filled 2 of 6 values that were missing with the last value before (series.fill=last)",)
-    assert same(first, second)
-    assert same(first, read(tmp_path / "indexed.parquet"))
+    assert equal(first, second)
+    assert equal(first, read(tmp_path / "indexed.parquet"))
     assert second.sha256 == hashlib.sha256((tmp_path / "sales.parquet").read_bytes()).hexdigest()
 
 
@@ -187,14 +187,14 @@ def test_a_file_that_has_changed_is_read_again(csv: Write) -> None:
     assert read(csv("ds,y", "0,3", "1,4")).panel.values.tolist() == [3, 4]
 
 
-def test_the_truth_beyond_the_end_is_unknown_and_so_is_what_was_filled(csv: Write) -> None:
+def test_actual_values_beyond_the_end_and_filled_values_are_unknown(csv: Write) -> None:
     series = read(csv("unique_id,ds,y", "a,0,1", "a,1,", "a,2,3", "b,0,7", "b,1,8"))  # points 0 to 2, 3 and 4
     nan = float("nan")
-    np.testing.assert_array_equal(series.truth(np.array([1, 4]), 3), [[nan, 3, nan], [8, nan, nan]])
-    np.testing.assert_array_equal(series.truth(np.array([3, 5]), 2), [[nan, nan], [nan, nan]])
+    np.testing.assert_array_equal(series.actual_values_from(np.array([1, 4]), 3), [[nan, 3, nan], [8, nan, nan]])
+    np.testing.assert_array_equal(series.actual_values_from(np.array([3, 5]), 2), [[nan, nan], [nan, nan]])
 
 
-# CSV, as it comes
+# CSV
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_name(csv: Write) -> None:
@@ -220,11 +220,11 @@ def test_ids_stay_as_they_are_written(csv: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "message"),
     [
         (["ds;y", "0;1"], "the header 'ds;y' has no commas"),
         (["ds\ty", "0\t1"], "has no commas"),
-        (["ds,y,y", "0,1,2"], "the column 'y' is there 2 times"),
+        (["ds,y,y", "0,1,2"], "there are 2 columns 'y'"),
         (["ds,y"], "a header but no rows"),
         (["a,b", "0,1"], "no column 'ds'; name the time column with --series.time, one of: 'a', 'b'"),
         ([" ds,y", "0,1"], "one of: ' ds', 'y'"),
@@ -242,7 +242,7 @@ def test_ids_stay_as_they_are_written(csv: Write) -> None:
         (["ds,y", "0,", "1,"], "series 'sales' has no value at all"),
         (["ds,y", ",1", "1,2"], "column 'ds' is empty in row 1"),
         (["ds,y", "True,1", "False,2"], "column 'ds' has True in row 1, which is neither a timestamp nor an integer"),
-        (["ds,y", "0.5,1", "1,2"], "column 'ds' has 0.5 in row 1: times are timestamps or integers"),
+        (["ds,y", "0.5,1", "1,2"], "column 'ds' has 0.5 in row 1, which is neither a timestamp nor an integer; number"),
         (["ds,y", "1e300,1", "2e300,2"], "column 'ds' has 1e+300 in row 1"),
         (["ds,y", "99999999999999999999,1"], "column 'ds' has 99999999999999999999 in row 1"),
         (["ds,y", "18446744073709551615,1"], "row 1: the time 18446744073709551615 is too far away"),
@@ -262,18 +262,18 @@ def test_ids_stay_as_they_are_written(csv: Write) -> None:
         ([",".join(f"column{n}" for n in range(3000)), ",".join("0" * 3000)], "one of: 'column0', 'column1'"),
     ],
 )
-def test_a_mistake_in_a_csv_file_is_refused_in_one_line(csv: Write, lines: list[str], said: str) -> None:
-    assert said in refusal(csv(*lines))
+def test_a_mistake_in_a_csv_file_is_refused_in_one_line(csv: Write, lines: list[str], message: str) -> None:
+    assert message in refusal(csv(*lines))
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xff\xfed\x00s\x00", bytes(range(256)), b"PAR1 and no more"])
-def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_bytes_that_are_no_table_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "strange.csv"
     path.write_bytes(content)
     assert "the file is empty" in refusal(path) or "neither a CSV file in UTF-8 nor Parquet" in refusal(path)
 
 
-def test_a_path_to_no_file_is_refused(tmp_path: Path) -> None:
+def test_a_path_without_a_file_is_refused(tmp_path: Path) -> None:
     assert "there is no file" in refusal(tmp_path / "none.csv")
     assert "is not a file" in refusal(tmp_path)
     with pytest.raises(InputError, match=r"too long; check --series\.path"):
@@ -291,7 +291,7 @@ TIMES = {
     "months": ("2020-01,2020-02,2020-03", "MS", "2020-01-01"),
     "quarters": ("2020Q1,2020Q2,2020Q3", "3MS", "2020-01-01"),
     "times": ("2020-01-01 00:00,2020-01-01 00:30,2020-01-01 01:00", "30min", "2020-01-01"),
-    "more or less exact": ("2020-01-01,2020-01-01 00:00:00.5,2020-01-01T00:00:01", "500ms", "2020-01-01"),
+    "of different precision": ("2020-01-01,2020-01-01 00:00:00.5,2020-01-01T00:00:01", "500ms", "2020-01-01"),
     "ISO 8601": ("2020-01-01T00:00:00Z,2020-01-01T01:00:00Z,2020-01-01T02:00:00Z", "h", "2020-01-01"),
     "year 1": ("0001-01-01,0001-01-02,0001-01-03", "D", "0001-01-01"),
     "year 1700": ("1700-01-01,1701-01-01,1702-01-01", "12MS", "1700-01-01"),
@@ -380,7 +380,7 @@ def test_parquets_ids_are_text_in_every_type(parquet: Write, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Int64", "Float64", "string", "category", "int64[pyarrow]", "double[pyarrow]"])
-def test_pandas_own_types_survive_a_parquet_file(tmp_path: Path, kind: str) -> None:
+def test_pandas_types_survive_a_parquet_file(tmp_path: Path, kind: str) -> None:
     numbers = pd.Series(["1", None, "3"] if kind in ("string", "category") else [1, None, 3]).astype(kind)
     path = tmp_path / "sales.parquet"
     pd.DataFrame({"ds": DAYS[:3], "y": numbers.array}, index=list("xyz")).to_parquet(path)
@@ -390,8 +390,8 @@ def test_pandas_own_types_survive_a_parquet_file(tmp_path: Path, kind: str) -> N
 
 
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
-    "truth": ({"ds": [0, 1], "y": [True, False]}, "column 'y' has 'True' in row 1, which is not a number"),
-    "truth and a gap": ({"ds": [0, 1], "y": [None, True]}, "column 'y' has 'True' in row 2"),
+    "booleans": ({"ds": [0, 1], "y": [True, False]}, "column 'y' has 'True' in row 1, which is not a number"),
+    "a boolean and a gap": ({"ds": [0, 1], "y": [None, True]}, "column 'y' has 'True' in row 2"),
     "text": ({"ds": [0, 1], "y": ["1", "x"]}, "column 'y' has 'x' in row 2, which is not a number"),
     "timestamps as values": ({"ds": [0, 1], "y": DAYS[:2]}, "column 'y' holds times or durations, not numbers"),
     "timestamps of no calendar": ({"ds": [0], "y": pa.array([2**60], pa.timestamp("us"))}, "times or durations, not"),
@@ -399,7 +399,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "lists": ({"ds": [0, 1], "y": [[1], [2]]}, "column 'y' holds list<element: int64>; write numbers"),
     "structures as times": ({"ds": [{"a": 1}], "y": [1]}, "column 'ds' holds struct<a: int64>; write numbers"),
     "lists as times": ({"ds": [[1], [2]], "y": [1, 2]}, "column 'ds' holds list<element: int64>; write numbers"),
-    "truth as times": ({"ds": [True, False], "y": [1, 2]}, "column 'ds' has True in row 1"),
+    "booleans as times": ({"ds": [True, False], "y": [1, 2]}, "column 'ds' has True in row 1"),
     "durations as times": ({"ds": pa.array([dt.timedelta(1)]), "y": [1]}, "column 'ds' has '1 days"),
     "no time": ({"ds": [0, None], "y": [1, 2]}, "column 'ds' is empty in row 2"),
     "no times": ({"ds": pa.nulls(2), "y": [1, 2]}, "column 'ds' is empty in row 1"),
@@ -407,7 +407,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "no values": ({"ds": [0, 1], "y": pa.nulls(2)}, "has no value at all"),
     "nanoseconds": ({"ds": pa.array([0, 100], pa.timestamp("ns")), "y": [1, 2]}, "too fine; round it"),
     "a wrong unit": ({"ds": pa.array([0, 2**60], pa.timestamp("us")), "y": [1, 2]}, "is too far away; check"),
-    "text that is none": (
+    "invalid text": (
         {"unique_id": pa.array([b"\xad"]).view(pa.string()), "ds": [0], "y": [1]},
         "it is neither a CSV file in UTF-8 nor Parquet (Column 0",
     ),
@@ -417,8 +417,8 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_mistake_in_a_parquet_file_is_refused_in_one_line(parquet: Write, case: str) -> None:
-    columns, said = BROKEN[case]
-    assert said in refusal(parquet(**columns))
+    columns, message = BROKEN[case]
+    assert message in refusal(parquet(**columns))
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -445,7 +445,7 @@ def test_any_text_at_all_is_read_or_refused_but_never_crashes(tmp_path: Path, ro
     assert "\n" not in read_or_refusal(path)
 
 
-def test_dates_with_the_day_first_are_read_where_they_cannot_be_anything_else(tmp_path: Path) -> None:
+def test_dates_with_the_day_first_are_read_where_no_other_order_fits(tmp_path: Path) -> None:
     path = tmp_path / "sales.csv"
     days = pd.date_range("2024-01-01", periods=31, freq="D")
     pd.DataFrame({"ds": days.strftime("%d.%m.%Y"), "y": np.arange(31.0)}).to_csv(path, index=False)
@@ -458,19 +458,19 @@ def test_dates_with_the_day_first_are_read_where_they_cannot_be_anything_else(tm
 
 
 def covariates_of(path: Path, **options: Any) -> Covariates:
-    found = read(path, **options).panel.covariates
-    assert found is not None
-    return found
+    covariates = read(path, **options).panel.covariates
+    assert covariates is not None
+    return covariates
 
 
 def test_covariates_are_read_beside_the_values(csv: Write) -> None:
     lines = ["shop,ds,y,temp,sale,size", "n,0,1,5,0,50", "n,1,2,,1,50", "n,2,,,0,50", "s,4,3,8,1,70", "s,5,4,9,0,"]
     series = read(csv(*lines), id="shop", past="temp", known="sale", static="size")
-    found = series.panel.covariates
-    assert found is not None
-    assert found.names == ("size", "sale", "temp")
-    assert found.values.tolist() == [[50, 0, 5], [50, 1, 5], [70, 1, 8], [70, 0, 9]]
-    np.testing.assert_array_equal(found.ahead[0], [[50, 0, float("nan")]])
+    covariates = series.panel.covariates
+    assert covariates is not None
+    assert covariates.names == ("size", "sale", "temp")
+    assert covariates.values.tolist() == [[50, 0, 5], [50, 1, 5], [70, 1, 8], [70, 0, 9]]
+    np.testing.assert_array_equal(covariates.ahead[0], [[50, 0, float("nan")]])
     assert series.panel.values.tolist() == [1, 2, 3, 4]
     assert series.notes[-1].startswith("filled 1 of 8 covariate numbers")
 
@@ -482,22 +482,22 @@ def test_csv_and_parquet_give_the_same_covariates(csv: Write, tmp_path: Path) ->
     assert first.values.tolist() == second.values.tolist() == [[0.5, 0], [0.5, 1], [7, 1]]
 
 
-def test_a_covariate_may_be_called_what_the_table_calls_something_else(csv: Write) -> None:
+def test_a_covariate_may_have_a_name_that_means_something_else_in_the_table(csv: Write) -> None:
     path = csv("shop,when,sold,unique_id,ds,y,y_", "n,0,1,10,20,30,40", "n,1,2,11,21,31,41")
     options = {"id": "shop", "time": "when", "value": "sold", "past": ("y", "y_", "ds"), "static": ()}
-    found = covariates_of(path, **options, known=("unique_id",))
-    assert found.names == ("unique_id_", "y__", "y_", "ds_")
-    assert found.values.tolist() == [[10, 30, 40, 20], [11, 31, 41, 21]]
+    covariates = covariates_of(path, **options, known=("unique_id",))
+    assert covariates.names == ("unique_id_", "y__", "y_", "ds_")
+    assert covariates.values.tolist() == [[10, 30, 40, 20], [11, 31, 41, 21]]
     assert read(path, **options).panel.values.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"past": "wind"}, "no column 'wind'; name the past column with --series.past, one of: 'unique_id', 'ds'"),
-        ({"known": "y"}, "column 'y' cannot be two things at once; name another with --series.known"),
-        ({"static": "ds"}, "column 'ds' cannot be two things at once; name another with --series.static"),
-        ({"static": "unique_id"}, "column 'unique_id' cannot be two things at once"),
+        ({"known": "y"}, "column 'y' is used twice; name another one with --series.known"),
+        ({"static": "ds"}, "column 'ds' is used twice; name another one with --series.static"),
+        ({"static": "unique_id"}, "column 'unique_id' is used twice"),
         (
             {"past": "temp", "known": "temp"},
             "column 'temp' is named twice among the covariates; drop it from --series.",
@@ -514,6 +514,6 @@ def test_a_covariate_may_be_called_what_the_table_calls_something_else(csv: Writ
         ({"past": "none"}, "series 'a' has no number in 'none' up to its last value"),
     ],
 )
-def test_a_mistake_with_covariates_is_refused_in_one_line(csv: Write, options: dict[str, Any], said: str) -> None:
+def test_a_mistake_with_covariates_is_refused_in_one_line(csv: Write, options: dict[str, Any], message: str) -> None:
     lines = ["unique_id,ds,y,temp,note,open,huge,none", "a,0,1,1,1,True,1,", "a,1,2,2,hot,False,inf,"]
-    assert said in refusal(csv(*lines), **options)
+    assert message in refusal(csv(*lines), **options)

@@ -1,4 +1,4 @@
-"""The main job, end to end: Prefect server, MLflow database, training, plots and models are all real."""
+"""The main job from end to end, with a real Prefect server, MLflow database, training, plots and models."""
 
 import json
 import time
@@ -14,14 +14,14 @@ from mlflow.tracking import MlflowClient
 from flows.train import train
 from models.errors import InputError
 from models.specs import ElmanSpec, FitSpec, NumpyRNNSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec
-from tasks.report import worse_than_all
+from tasks.report import models_worse_than_baselines
 from tasks.tracking.tracker import TRACKER
 
 EPOCHS = 6
 
 
 def two_series() -> pd.DataFrame:
-    """Two noisy waves by the hour, the second a day shorter, and a gap in the first."""
+    """Return two noisy hourly waves; the second is a day shorter, and the first has a gap."""
     random = np.random.default_rng(0)
     tables = []
     for name, points, level in (("north", 240, 20.0), ("south", 216, 500.0)):
@@ -42,7 +42,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def summary(prefect_server: None, mlflow_folder: Path, table: Path) -> dict[str, Any]:
-    """One run of the flow on the user's own file."""
+    """Run the flow once on a user's file."""
     return train(
         recipe="custom",
         models=["rnn", "gru"],
@@ -58,7 +58,7 @@ def client(summary: dict[str, Any]) -> MlflowClient:
     return MlflowClient()
 
 
-def test_the_parent_run_says_what_was_trained_on_what(summary: dict[str, Any], client: MlflowClient) -> None:
+def test_the_parent_run_records_settings_data_and_origin(summary: dict[str, Any], client: MlflowClient) -> None:
     run = client.get_run(summary["parent_run_id"])
     assert run.info.status == "FINISHED"
     assert client.get_experiment(run.info.experiment_id).name == summary["experiment"] == "loads"
@@ -83,16 +83,16 @@ def test_every_model_has_a_run_with_curves_scores_and_files(summary: dict[str, A
         for score, value in model["metrics"].items():
             assert run.data.metrics[score] == pytest.approx(value)
         files = {f.path for folder in ("plots", "predictions") for f in client.list_artifacts(model["run_id"], folder)}
-        drawn = {f"plots/{plot}.png" for plot in ("loss_curves", "predictions")}
-        assert drawn | {f"predictions/{name}.parquet"} <= files
+        expected = {f"plots/{plot}.png" for plot in ("loss_curves", "predictions")}
+        assert expected | {f"predictions/{name}.parquet"} <= files
 
 
 def test_scores_can_be_computed_again_from_the_predictions(summary: dict[str, Any]) -> None:
     for name, model in summary["models"].items():
         path = mlflow.artifacts.download_artifacts(run_id=model["run_id"], artifact_path=f"predictions/{name}.parquet")
         table = pd.read_parquet(path)
-        truth = two_series().rename(columns={"place": "unique_id", "hour": "ds"})
-        merged = table.merge(truth, on=["unique_id", "ds"])
+        actual = two_series().rename(columns={"place": "unique_id", "hour": "ds"})
+        merged = table.merge(actual, on=["unique_id", "ds"])
         assert len(merged) == len(table)
         np.testing.assert_allclose(merged["y"], merged["load"])  # so no filled value is a target
         assert (table["ds"] - table["cutoff"] == pd.Timedelta(1, "h")).all()
@@ -125,7 +125,7 @@ def test_the_logged_model_forecasts_from_raw_rows_without_a_pickle(
     assert list(forecast.columns) == ["unique_id", "cutoff", "ds", "gru", "gru-lo-90", "gru-hi-90"]
     assert forecast.groupby("unique_id")["gru"].count().to_dict() == {"north": 30, "south": 30}
     assert forecast["ds"].iloc[0] == pd.Timestamp("2024-01-11 00:00")
-    for name, level in (("north", 20), ("south", 500)):  # each comes back in its own scale
+    for name, level in (("north", 20), ("south", 500)):  # each in its own scale
         assert forecast.loc[forecast["unique_id"] == name, "gru"].between(level - 15, level + 15).all()
 
 
@@ -165,7 +165,7 @@ def test_the_same_seed_gives_the_same_scores(summary: dict[str, Any], table: Pat
     assert again["models"]["gru"]["metrics"] == summary["models"]["gru"]["metrics"]
 
 
-def test_without_other_parts_a_model_is_judged_on_training(prefect_server: None, mlflow_folder: Path) -> None:
+def test_without_other_parts_a_model_is_scored_on_training(prefect_server: None, mlflow_folder: Path) -> None:
     summary = train(
         recipe="elman",
         models=["elman"],
@@ -195,7 +195,7 @@ def test_a_run_that_fails_is_closed_as_failed_with_its_reason(prefect_server: No
     assert all("--window.horizon" in run.data.tags["reason"] for run in runs)
 
 
-def test_a_model_that_diverges_is_told_and_kept_out_while_the_others_go_on(
+def test_a_model_that_diverges_is_tagged_and_not_chosen_while_the_others_go_on(
     prefect_server: None, mlflow_folder: Path
 ) -> None:
     summary = train(
@@ -214,4 +214,4 @@ def test_a_model_that_diverges_is_told_and_kept_out_while_the_others_go_on(
     assert summary["chosen"] == "numpy_rnn"
     assert not summary["registered"]["champion"]
     assert TRACKER.client().get_run(summary["parent_run_id"]).info.status == "FINISHED"
-    assert worse_than_all(summary)[0].startswith("Worse than every baseline: elman")
+    assert models_worse_than_baselines(summary)[0] == "elman"

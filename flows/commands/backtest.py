@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from pydantic import BaseModel
 from rich.console import Console
-from rich.table import Table
 
 from flows.backtest import backtest as backtest_flow
 from flows.cli import STARTED
@@ -71,25 +70,8 @@ def refuse_mistakes(options: dict[str, Any]) -> None:
 
 def show(summary: dict[str, Any]) -> None:
     """Show the scores to who waits for them, and say what lies where."""
-    from tasks.backtest.scoring import table_rows
-    from tasks.tracking.files import artifact_folder, relative_to_here
+    from tasks.report import report_backtest
 
-    scores = {name: model["metrics"] for name, model in summary["models"].items()} | summary["baselines"]
-    rows = table_rows(scores, summary["chosen"], summary["chosen_by"])
-    table = Table(title=f"{summary['experiment']}: {summary['description']}", title_justify="left", header_style="bold")
-    for name in (*rows[0], "seconds"):
-        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=name == "model")
-    for name, row in zip(scores, rows, strict=True):
-        model = summary["models"].get(name)
-        table.add_row(*row.values(), f"{model['seconds']:.1f}" if model else "")
-        if name == list(summary["models"])[-1]:
-            table.add_section()
-    screen, seconds = Console(markup=False), summary["seconds"]
-    screen.print(table)
-    lines = [
-        f"{seconds['total']:.1f} s in all: start {seconds['start']:.1f}, training {seconds['train']:.1f}, forecasting "
-        f"{seconds['forecast']:.1f}.",
-        f"Forecasts, scores by series and step, and plots: {relative_to_here(artifact_folder(summary['parent_run_id']))}",
-        *([f"Forecasts written to {summary['output']}"] if summary["output"] else []),
-    ]
-    screen.print("\n".join(lines), highlight=False, soft_wrap=True)
+    screen = Console(markup=False)
+    for part in report_backtest(summary):
+        screen.print(part, highlight=False, soft_wrap=isinstance(part, str))

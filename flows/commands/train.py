@@ -86,8 +86,8 @@ def load_libraries(names: list[str]) -> None:
 
 def show(summary: dict[str, Any]) -> None:
     """Show the summary to who waits for it."""
-    from tasks.report import comparison_table, where_to_look
+    from tasks.report import report_training
 
     screen = Console(markup=False)
-    screen.print(comparison_table(summary))
-    screen.print(where_to_look(summary), highlight=False, soft_wrap=True)
+    for part in report_training(summary):
+        screen.print(part, highlight=False, soft_wrap=isinstance(part, str))

@@ -1,1 +1,1 @@
-"""Forecasts from rolling origins: planned, made, scored and recorded."""
+"""Forecasts from rolling origins: planned, made, scored, drawn and recorded."""

@@ -1,4 +1,4 @@
-"""What a backtest forecasts: from which origins, how far, and what came."""
+"""Plan a backtest: from which origins to forecast, how many steps, and what the actual values are."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,15 @@ from models.specs import SplitSpec, WindowSpec
 from tasks.data.preparation import Dataset
 
 MOST_ORIGINS = 50_000
-"""Origins of the validation part; of more, about so many are evenly drawn, and one of each series at least."""
+"""About the most origins of the validation part; of more, an even selection is taken, at least one of each series."""
 
 
 @dataclass(frozen=True)
 class BacktestPlan:
-    """What is forecast: `horizon` (S) steps from each origin, int64 [M], of "val", where there is one, and "test".
+    """The forecasts to make: `horizon` (S) steps from each of the `origins`, int64 [M], of "test" and, if any, "val".
 
-    `actual` [M, S] by part is NaN where nothing was observed, and in validation also behind that part.
+    `actual` holds the actual values [M, S] of each part. It is NaN where nothing was observed, and for "val" also
+    beyond the end of the validation part.
     """
 
     data: Dataset
@@ -30,57 +31,57 @@ class BacktestPlan:
     actual: dict[str, np.ndarray]
 
     def series(self, part: str) -> np.ndarray:
-        """The number of each origin's series, [M]."""
+        """Return the number of each origin's series, [M]."""
         return self.data.panel.series_of(self.origins[part] - 1)
 
-    def units(self) -> np.ndarray:
-        """What the intervals of each series count in, [N]."""
-        return seasonal_change_scales(self.data.panel, self.data.parts.train, self.data.season)
+    def interval_scales(self) -> np.ndarray:
+        """Return the scale of each series' intervals, [N], measured on its training part."""
+        return seasonal_change_scales(self.data.panel, self.data.split.train, self.data.season)
 
-    def scale(self) -> np.ndarray:
-        """What MASE divides by, [N]: the seasonal naive's error before the test part."""
-        return naive_scale(self.data.panel, self.data.parts.validation, self.data.season)
+    def mase_scales(self) -> np.ndarray:
+        """Return the scale of each series for MASE, [N]: the error of the seasonal naive before the test part."""
+        return naive_scale(self.data.panel, self.data.split.validation, self.data.season)
 
 
 def direct_window(window: WindowSpec, horizon: int | None) -> WindowSpec:
-    """The window with a head of no more steps than are asked for."""
+    """Return the window with a head of at most `horizon` steps: more steps than are asked for are not learned."""
     return window.model_copy(update={"horizon": min(window.horizon, horizon or window.horizon)})
 
 
 def with_test_points(split: SplitSpec, test: int | None) -> SplitSpec:
-    """The split with a test part of so many points, where they are told."""
+    """Return the split with a test part of `test` points, or as it is for None."""
     return split if test is None else split.model_copy(update={"test": float(test)})
 
 
 @task(task_run_name="plan_backtest", cache_policy=NO_CACHE)
 def plan_backtest(data: Dataset, horizon: int | None, stride: int) -> BacktestPlan:
-    """The origins of the test part, `stride` points apart from each series' first one on, and those of validation.
+    """List the origins of the test part, `stride` points apart in each series, and those of the validation part.
 
-    A series whose test part has no room for the horizon, or holds nothing but gaps, is an error, or has no origin where
-    `window.short` says that series may be left out or padded.
+    A test part that is shorter than the horizon, or has no observed value, is an error, unless `window.short` allows
+    short series: then the series has no origin.
 
     **Raises:** `InputError`.
     """
-    panel, parts, length = data.panel, data.parts, data.window.length
+    panel, split, length = data.panel, data.split, data.window.length
     steps = horizon or data.window.horizon
-    test = _every(data, origins_within(panel, parts.validation, parts.test, length, steps), stride)
+    test = _every_nth(data, origins_within(panel, split.validation, split.test, length, steps), stride)
     empty = np.setdiff1d(np.arange(len(panel.ids)), panel.series_of(test - 1))
     if len(test) == 0 or (len(empty) and data.window.short == "error"):
         raise InputError(
             f"the test part of series '{panel.ids[empty[0]]}' has no room for {steps} step{'s' * (steps > 1)} ahead, "
-            "or no value there; make --test larger or --horizon smaller, or see --window.short"
+            "or no observed value; make --test larger or --horizon smaller, or see --window.short"
         )
     origins, actual = {"test": test}, {"test": actual_values(panel, test, steps)}
     if "val" in data.origins:
-        # Those near the part's end tell of their first steps: a short part is then told by all its points.
-        found = origins_within(panel, parts.train, parts.validation, length, 1)
-        origins["val"] = _every(data, found, -(-len(found) // MOST_ORIGINS))
-        actual["val"] = actual_values(panel, origins["val"], steps, parts.validation)
+        # Origins near the end count for their first steps, so that a short part uses all its points.
+        validation = origins_within(panel, split.train, split.validation, length, 1)
+        origins["val"] = _every_nth(data, validation, -(-len(validation) // MOST_ORIGINS))
+        actual["val"] = actual_values(panel, origins["val"], steps, split.validation)
     return BacktestPlan(data, steps, origins, actual)
 
 
-def _every(data: Dataset, origins: np.ndarray, stride: int) -> np.ndarray:
-    """Every so many-th of each series' origins."""
+def _every_nth(data: Dataset, origins: np.ndarray, stride: int) -> np.ndarray:
+    """Take every `stride`-th origin of each series, from its first one on."""
     series = data.panel.series_of(origins - 1)
-    firsts = np.searchsorted(series, series)  # [M], where each one's series begins
+    firsts = np.searchsorted(series, series)  # [M], the index of the first origin of the same series
     return origins[(origins - origins[firsts]) % stride == 0]

@@ -1,6 +1,6 @@
-"""What is kept of a backtest: forecasts, scores by series and step, plots, and the summary of it all."""
+"""Record a backtest in MLflow: forecasts, scores by series and step, and plots; and summarize it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,106 +10,89 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.backtest.forecasting import RollingForecasts, forecast_table
 from tasks.backtest.planning import BacktestPlan
-from tasks.backtest.scoring import BacktestScores, skills, table_rows
-from tasks.evaluation import describe_beaten
+from tasks.backtest.scoring import BacktestScores
+from tasks.comparison import baseline_metrics, beaten_tag
 from tasks.forecasting import write_forecast
-from tasks.report import markdown_table
 from tasks.run_page import show_table
+from tasks.score_tables import backtest_columns, markdown_table, score_rows
+from tasks.timing import Timer
 from tasks.tracking.entries import log_note, log_params, log_scores, log_tags
 from tasks.tracking.files import log_files, log_json
 from tasks.training import Training
 
 
-@dataclass(frozen=True)
-class ModelRun:
-    """Where a model of a backtest is recorded, and the seconds that training and forecasting took."""
-
-    run_id: str
-    training: float
-    forecasting: float
-
-
-@task(task_run_name="record_rolled: {training.forecaster.spec.model}", cache_policy=NO_CACHE)
-def record_model(run_id: str, training: Training, rolled: RollingForecasts) -> ModelRun:
-    """Record how one model was made."""
+@task(task_run_name="record_model: {training.forecaster.spec.model}", cache_policy=NO_CACHE)
+def record_model(run_id: str, training: Training, timings: Timer) -> None:
+    """Record one model's settings, and the seconds that its training and forecasts took."""
     spec = training.forecaster.spec
     log_params(run_id, spec.model_dump(mode="json"))
     log_json(run_id, "spec.json", spec.model_dump(mode="json"))
     if training.divergence:
         log_tags(run_id, {"diverged": training.divergence})
-    run = ModelRun(run_id, training.seconds, rolled.seconds)
-    log_scores(run_id, {"seconds": run.training, "seconds_forecasting": run.forecasting})
-    return run
+    seconds = {"seconds": training.seconds, "seconds_forecasting": timings.seconds("forecast", spec.model)}
+    log_scores(run_id, seconds)
 
 
 @task(task_run_name="record_backtest", cache_policy=NO_CACHE)
 def record_backtest(
     run_id: str,
+    model_run_ids: Mapping[str, str],
     plan: BacktestPlan,
-    rolled: dict[str, RollingForecasts],
+    rolling: dict[str, RollingForecasts],
     scores: BacktestScores,
-    runs: dict[str, ModelRun],
     figures: dict[str, Figure],
     level: int,
     output: str | None,
 ) -> None:
-    """Record the forecasts and what they scored; they are written to `output` as well."""
+    """Record the forecasts and their scores, and write the forecasts to `output` where it is set."""
     columns = {}
-    for name in (*scores.models, *scores.baselines):
-        columns[name] = rolled[name].forecasts["test"]
-        if interval := rolled[name].interval:
+    for name in scores.all:
+        columns[name] = rolling[name].forecasts["test"]
+        if interval := rolling[name].interval:
             columns |= {f"{name}-lo-{level}": interval[0], f"{name}-hi-{level}": interval[1]}
     table = forecast_table(plan, columns)
     if output:
         write_forecast(table, output)
-    for name, run in runs.items():
-        log_scores(run.run_id, scores.models[name])
-        log_tags(run.run_id, {"beats": describe_beaten(scores.models[name], scores.baselines)})
-    log_scores(
-        run_id,
-        scores.models[scores.chosen]
-        | {f"baseline_{name}_{key}": score for name, own in scores.baselines.items() for key, score in own.items()}
-        | skills(scores),
-    )
+    for name, model_scores in scores.models.items():
+        log_scores(model_run_ids[name], model_scores)
+        log_tags(model_run_ids[name], {"beats": beaten_tag(model_scores, scores.baselines)})
+    log_scores(run_id, scores.models[scores.chosen] | baseline_metrics(scores.baselines) | scores.skills)
     log_tags(run_id, {"chosen": scores.chosen, "chosen_by": scores.chosen_by or "order"})
-    rows, said = (
-        table_rows(scores.models | scores.baselines, scores.chosen, scores.chosen_by),
-        describe_backtest(plan, scores),
-    )
-    log_note(run_id, f"{said}\n\n{markdown_table(rows)}")
+    rows = score_rows(scores.all, scores.chosen, backtest_columns(scores.all, scores.chosen_by))
+    description = describe_backtest(plan, scores)
+    log_note(run_id, f"{description}\n\n{markdown_table(rows)}")
     log_files(run_id, "plots", figures)
-    log_files(
-        run_id,
-        "backtest",
-        {},
-        {"forecasts": table, "scores_by_series": scores.by_series, "scores_by_step": scores.by_step},
-    )
-    log_json(run_id, "scores.json", scores.models | scores.baselines)
-    show_table("backtest", rows, said)
+    tables = {"forecasts": table, "scores_by_series": scores.by_series, "scores_by_step": scores.by_step}
+    log_files(run_id, "backtest", {}, tables)
+    log_json(run_id, "scores.json", scores.all)
+    show_table("backtest", rows, description)
 
 
 def describe_backtest(plan: BacktestPlan, scores: BacktestScores) -> str:
-    """What was forecast, in a sentence, and how the model was chosen."""
-    ids, count = len(np.unique(plan.series("test"))), len(plan.origins["test"])
-    of = f" of {ids:,} series" if ids > 1 else ""
-    chosen = f"has the lowest {scores.chosen_by} of the models" if scores.chosen_by else "is the first model"
+    """Say in a sentence what was forecast, and how the model was chosen."""
+    n_series, n_origins = len(np.unique(plan.series("test"))), len(plan.origins["test"])
+    of_series = f" of {n_series:,} series" if n_series > 1 else ""
+    choice = f"has the lowest {scores.chosen_by} of the models" if scores.chosen_by else "is the first model"
     return (
-        f"{plan.horizon:,} step{'s' * (plan.horizon > 1)} ahead from {count:,} origin{'s' * (count > 1)}{of}, in the "
-        f"series' own units; * {chosen}."
+        f"{plan.horizon:,} step{'s' * (plan.horizon > 1)} ahead from {n_origins:,} origin{'s' * (n_origins > 1)}"
+        f"{of_series}, in the series' own units; * {choice}."
     )
 
 
-def summarize(
+def summarize_backtest(
     recipe: str,
     experiment: str,
     parent: str,
-    scores: BacktestScores,
-    runs: dict[str, ModelRun],
+    model_run_ids: Mapping[str, str],
     plan: BacktestPlan,
+    trainings: dict[str, Training],
+    scores: BacktestScores,
     output: str | None,
-    flow: float,
+    timings: Timer,
 ) -> dict[str, Any]:
-    """The backtest in one JSON document."""
+    """Return the summary of a backtest, for scripts and for the terminal."""
+    training = {name: trained.seconds for name, trained in trainings.items()}
+    forecasting = {name: timings.seconds("forecast", name) for name in trainings}
     return {
         "recipe": recipe,
         "experiment": experiment,
@@ -117,19 +100,19 @@ def summarize(
         "chosen": scores.chosen,
         "chosen_by": scores.chosen_by,
         "models": {
-            name: {"run_id": run.run_id, "seconds": run.training + run.forecasting, "metrics": scores.models[name]}
-            for name, run in runs.items()
+            name: {"run_id": model_run_ids[name], "seconds": training[name] + forecasting[name], "metrics": metrics}
+            for name, metrics in scores.models.items()
         },
         "baselines": scores.baselines,
-        "skill": skills(scores),
+        "skill": scores.skills,
         "description": describe_backtest(plan, scores),
         "series": len(np.unique(plan.series("test"))),
         "horizon": plan.horizon,
         "origins": len(plan.origins["test"]),
         "output": output,
         "seconds": {
-            "train": sum(run.training for run in runs.values()),
-            "forecast": sum(run.forecasting for run in runs.values()),
-            "flow": flow,
+            "train": sum(training.values()),
+            "forecast": sum(forecasting.values()),
+            "flow": timings.total.seconds,
         },
     }

@@ -1,4 +1,4 @@
-"""From a series to what every model is trained, chosen and scored on."""
+"""Prepare the data set that every model is trained, chosen and scored on."""
 
 from dataclasses import dataclass, replace
 
@@ -17,22 +17,22 @@ from tasks.data.series import Series, wave_season
 
 @dataclass(frozen=True)
 class Dataset:
-    """A series cut into parts, with the origins of each part's windows, and where free runs start.
+    """A series split into parts, with the origins of the windows in each part and the starts of the free runs.
 
-    `origins` holds integers [M] under "train", "val" and "test", the last two only where there is such a part.
-    `free_run` is the point of each series, [N], from which a model is left to its own forecasts.
+    `origins` holds integers [M] for "train", "val" and "test"; the last two are left out where that part is empty.
+    `free_run` [N] is the point of each series from which a model runs on its own forecasts.
     """
 
     series: Series
     window: WindowSpec
-    parts: Split
+    split: Split
     origins: dict[str, np.ndarray]
     season: int
     free_run: np.ndarray
 
     @property
     def panel(self) -> Panel:
-        """The series' values."""
+        """The values of the series."""
         return self.series.panel
 
 
@@ -40,33 +40,33 @@ class Dataset:
 def prepare_data(
     series: Series, window: WindowSpec, split: SplitSpec, season: int | None, free_run: FreeRun
 ) -> Dataset:
-    """Split in time order, and index the windows of each part.
+    """Split the series in time order, and list the window origins of each part.
 
-    `free_run` starts from each series' first window, or from its test part.
+    Free runs start after the first window of each series (`free_run` "first"), or with its test part ("test").
 
-    **Raises:** `InputError` where a series has no room for one window in a part that was asked for, or does not vary,
-    unless `window.short` says what to do with it.
+    **Raises:** `InputError` where a series is constant, or has no room for a window in a requested part, and
+    `window.short` does not say what to do with it.
     """
-    panel, parts, notes = split_for_windows(series.panel, split, window)
+    panel, ends, notes = split_for_windows(series.panel, split, window)
     series = replace(series, panel=panel, notes=(*series.notes, *notes))
-    begins = {"train": panel.starts, "val": parts.train, "test": parts.validation}
-    ends = {"train": parts.train, "val": parts.validation, "test": parts.test}
-    wanted = {"train": True, "val": split.validation > 0, "test": split.test > 0}
+    bounds = {"train": (panel.starts, ends.train)}
+    if split.validation > 0:
+        bounds["val"] = ends.train, ends.validation
+    if split.test > 0:
+        bounds["test"] = ends.validation, ends.test
     origins = {
-        part: origins_within(panel, begins[part], ends[part], window.length, window.horizon)
-        for part in begins
-        if wanted[part]
+        part: origins_within(panel, begin, end, window.length, window.horizon) for part, (begin, end) in bounds.items()
     }
-    for part, found in origins.items():
-        if len(found) == 0:
+    for part, part_origins in origins.items():
+        if len(part_origins) == 0:
             raise InputError(
-                f"no window fits into the {FULL_NAMES[part]} part of any series, or every value to forecast there is "
-                "missing; make --window.horizon smaller or move the parts"
+                f"no window fits into the {PART_NAMES[part]} part of any series, or all values to forecast there are "
+                "missing; make --window.horizon smaller, or change --split"
             )
     if season is None:
         season = wave_season(series.wave) if series.wave else default_season(panel.step)
-    start = np.minimum(panel.starts + window.length, parts.test) if free_run == "first" else parts.validation
-    return Dataset(series, window, parts, origins, season, start)
+    start = np.minimum(panel.starts + window.length, ends.test) if free_run == "first" else ends.validation
+    return Dataset(series, window, ends, origins, season, start)
 
 
-FULL_NAMES = {"train": "training", "val": "validation", "test": "test"}
+PART_NAMES = {"train": "training", "val": "validation", "test": "test"}

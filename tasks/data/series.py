@@ -1,4 +1,4 @@
-"""Where series come from: generated waves and files."""
+"""Read a series from a file, or generate a wave."""
 
 import hashlib
 from collections.abc import Iterator
@@ -17,16 +17,18 @@ from models.data.windows import actual_values
 from models.display import printable
 from models.errors import InputError
 from models.specs import LONGEST_NAME, SeriesSpec
-from tasks.data.tables import covariate_names, read_table
+from tasks.data.tables import covariate_names, read_long_table
 
 WAVES = {"sine": np.sin, "cosine": np.cos}
 
 
 @dataclass(frozen=True)
 class Series:
-    """The series of a run: its panel, what was done to get it, the sha256 and name of its source, its values' name.
+    """The series of a run, read from a file or generated.
 
-    The names are fit to be shown; what tells series apart is in the panel, as it was given.
+    `panel` holds the values and the series' ids as they stand in the source. `name`, `unit` (the name of the values)
+    and `source` are for display. `notes` say what was changed on reading, such as filled gaps. `sha256` is that of the
+    file, or of a wave's values. `wave` is the spec of a generated wave.
     """
 
     name: str
@@ -38,8 +40,11 @@ class Series:
     wave: SeriesSpec | None = None
     fill: Fill = "last"
 
-    def truth(self, begin: np.ndarray, steps: int) -> np.ndarray:
-        """The values [N, steps] from each series' point `begin` [N] on, NaN where unknown; a wave is known for ever."""
+    def actual_values_from(self, begin: np.ndarray, steps: int) -> np.ndarray:
+        """Return the actual values [N, steps] from the point `begin` [N] of each series on; NaN where unknown.
+
+        A wave is known for any number of steps.
+        """
         if self.wave is not None:
             return wave_values(self.wave, int(begin[0]), steps)[None]
         return actual_values(self.panel, begin, steps)
@@ -50,7 +55,7 @@ _AT_HAND: ContextVar[tuple[SeriesSpec, Series] | None] = ContextVar("series at h
 
 @contextmanager
 def series_at_hand(spec: SeriesSpec, series: Series) -> Iterator[None]:
-    """While the block lasts, `read_series(spec)` returns this series: a command hands over what it has checked."""
+    """Let `read_series(spec)` return this series inside the block, so that a checked file is not read twice."""
     token = _AT_HAND.set((spec, series))
     try:
         yield
@@ -60,9 +65,9 @@ def series_at_hand(spec: SeriesSpec, series: Series) -> Iterator[None]:
 
 @task(task_run_name="read_series", cache_policy=NO_CACHE)
 def read_series(spec: SeriesSpec) -> Series:
-    """Generate the wave or read the file that `spec` names.
+    """Generate the wave, or read the file, that `spec` describes.
 
-    **Raises:** `InputError` with one line that names the file, the row or column, the value, and the way out.
+    **Raises:** `InputError` in one line with the file, the row or column, the value, and what to do.
     """
     if (at_hand := _AT_HAND.get()) and at_hand[0] == spec:
         return at_hand[1]
@@ -76,10 +81,10 @@ def read_series(spec: SeriesSpec) -> Series:
         raise InputError("no series is given; name a file with --series.path, or a wave with --series.wave")
     path = Path(spec.path)
     try:
-        there, is_file = path.exists(), path.is_file()
+        exists, is_file = path.exists(), path.is_file()
     except OSError as error:
         raise InputError(f"{printable(path, 400)} cannot be read: {error.strerror}; check --series.path") from error
-    if not there:
+    if not exists:
         raise InputError(f"there is no file {printable(path, 400)}; check --series.path")
     if not is_file:
         raise InputError(f"{path} is not a file; name one CSV or Parquet file with --series.path")
@@ -87,23 +92,23 @@ def read_series(spec: SeriesSpec) -> Series:
 
 
 def wave_values(spec: SeriesSpec, begin: int, count: int) -> np.ndarray:
-    """`count` values of the wave from its `begin`-th point on, also beyond its last."""
+    """Return `count` values of the wave from point `begin` on; they may lie beyond its last point."""
     step = (spec.stop - spec.start) / (spec.points - 1)
     return np.asarray(WAVES[spec.wave or "sine"](spec.start + step * np.arange(begin, begin + count)))
 
 
 def wave_season(spec: SeriesSpec) -> int:
-    """The whole number of points nearest to the wave's period."""
+    """Return the period of the wave in points, rounded."""
     step = abs(spec.stop - spec.start) / (spec.points - 1)
     return max(1, round(2 * np.pi / step))
 
 
 def _generate(spec: SeriesSpec) -> Series:
     if spec.start == spec.stop:
-        raise InputError(f"the wave goes nowhere: --series.start and --series.stop are both {spec.start:g}")
+        raise InputError(f"the wave has no length: --series.start and --series.stop are both {spec.start:g}")
     if not np.isfinite(spec.stop - spec.start):
         raise InputError(
-            f"a wave from {spec.start:g} to {spec.stop:g} is endless; make --series.start and --series.stop finite"
+            f"a wave from {spec.start:g} to {spec.stop:g} is too long; bring --series.start and --series.stop closer"
         )
     values = wave_values(spec, 0, spec.points)
     wave = str(spec.wave)
@@ -116,15 +121,13 @@ def _read_file(spec: SeriesSpec, path: Path) -> Series:
     try:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        panel, notes = panel_from_frame(read_table(path, spec), spec.fill, covariate_names(spec))
+        panel, notes = panel_from_frame(read_long_table(path, spec), spec.fill, covariate_names(spec))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {printable(error.strerror or error, 200)}") from error
-    except (ArrowException, MemoryError) as error:  # of damaged text, where it is first looked at
-        raise InputError(f"{path} is damaged: {printable(error, 200)}; write it again") from error
+    except (ArrowException, MemoryError) as error:  # damaged text is found only when it is used
+        raise InputError(f"{path} is damaged: {printable(error, 200)}; write the file again") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    name, unit = (
-        printable(spec.name or path.stem, LONGEST_NAME) or "series",
-        printable(spec.value or path.stem, LONGEST_NAME),
-    )
+    name = printable(spec.name or path.stem, LONGEST_NAME) or "series"
+    unit = printable(spec.value or path.stem, LONGEST_NAME)
     return Series(name, panel, tuple(notes), sha256, unit, str(path), fill=spec.fill)

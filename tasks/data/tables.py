@@ -1,4 +1,4 @@
-"""Tables of series in CSV and Parquet files: found by their columns, and checked cell by cell."""
+"""Read a table of series from a CSV or Parquet file, and check its columns cell by cell."""
 
 import warnings
 from collections.abc import Sequence
@@ -14,86 +14,86 @@ from models.errors import InputError
 from models.specs import SeriesSpec
 from tasks.data.formats import column_names, read_columns
 
-ROLES = {"id": "unique_id", "time": "ds", "value": "y"}
+USUAL_NAMES = {"id": "unique_id", "time": "ds", "value": "y"}
 
 
-def read_table(path: Path, spec: SeriesSpec) -> pd.DataFrame:
-    """The columns `unique_id`, `ds` and `y` of a file, row by row; without ids, all rows are named after the file.
+def read_long_table(path: Path, spec: SeriesSpec) -> pd.DataFrame:
+    """Read the columns `unique_id`, `ds` and `y`, and then the covariates as `covariate_names` calls them.
 
-    Behind them come the covariates, under the names that `covariate_names` gives them.
+    A file without ids holds one series, named after the file.
 
-    **Raises:** `InputError` with the row or column, the value, and the way out; `OSError` where it cannot be read.
+    **Raises:** `InputError` with the row or column, the value, and what to do; `OSError` if the file cannot be read.
     """
-    there = column_names(path)
-    name, time, value = (
-        _column(there, given, role) for role, given in (("id", spec.id), ("time", spec.time), ("value", spec.value))
+    names = column_names(path)
+    id_, time, value = (
+        _column(names, name, role) for role, name in (("id", spec.id), ("time", spec.time), ("value", spec.value))
     )
-    for role, column, other in (("value", value, time), ("id", name, time), ("id", name, value)):
+    for role, column, other in (("value", value, time), ("id", id_, time), ("id", id_, value)):
         if column == other:
-            raise InputError(f"column '{column}' cannot be two things at once; name another with --series.{role}")
-    covariates = _covariates(there, spec, {name, time, value})
-    used = [column for column in (name, time, value, *(column for _, column in covariates.values())) if column]
-    table = read_columns(path, used, as_text=name)
+            raise InputError(f"column '{column}' is used twice; name another one with --series.{role}")
+    covariates = _covariates(names, spec, {id_, time, value})
+    used = [column for column in (id_, time, value, *(column for _, column in covariates.values())) if column]
+    table = read_columns(path, used, as_text=id_)
     columns = {
-        "unique_id": _ids(table, name, path.stem),
+        "unique_id": _ids(table, id_, path.stem),
         "ds": _times(table, time),
         "y": _values(table, value, "value"),
     }
-    return pd.DataFrame(columns | {new: _values(table, column, role) for new, (role, column) in covariates.items()})
+    return pd.DataFrame(columns | {name: _values(table, column, role) for name, (role, column) in covariates.items()})
 
 
 def covariate_names(spec: SeriesSpec) -> CovariateNames:
-    """The covariates as `read_table` names them: as in the file, but with _ behind a name that means something else."""
-    given = {*spec.past, *spec.known, *spec.static}
+    """Return the covariates' names in the table: those of the file, with "_" added to `unique_id`, `ds` and `y`."""
+    columns = {*spec.past, *spec.known, *spec.static}
 
-    def free(name: str) -> str:
-        new = name
-        while new in ROLES.values() or (new != name and new in given):
-            new += "_"
-        return new
+    def rename(column: str) -> str:
+        name = column
+        while name in USUAL_NAMES.values() or (name != column and name in columns):
+            name += "_"
+        return name
 
-    past, known, static = (tuple(map(free, names)) for names in (spec.past, spec.known, spec.static))
+    past, known, static = (tuple(map(rename, names)) for names in (spec.past, spec.known, spec.static))
     return CovariateNames(past, known, static)
 
 
-def _covariates(there: Sequence[str], spec: SeriesSpec, taken: set[str | None]) -> dict[str, tuple[str, str]]:
-    """The role and the column of each covariate, by its name in the table of `read_table`."""
-    named = [(role, name) for role in CovariateNames._fields for name in getattr(spec, role)]
-    found = {}
-    for (role, name), new in zip(named, sum(covariate_names(spec), ()), strict=True):
-        if name in taken:
-            raise InputError(f"column '{name}' cannot be two things at once; name another with --series.{role}")
-        if new in found:
-            raise InputError(f"column '{name}' is named twice among the covariates; drop it from --series.{role}")
-        found[new] = role, str(_column(there, name, role))
-    return found
+def _covariates(columns: Sequence[str], spec: SeriesSpec, used: set[str | None]) -> dict[str, tuple[str, str]]:
+    """Return the role and the column of each covariate, by its name in the table."""
+    pairs = [(role, column) for role in CovariateNames._fields for column in getattr(spec, role)]
+    covariates = {}
+    for (role, column), name in zip(pairs, sum(covariate_names(spec), ()), strict=True):
+        if column in used:
+            raise InputError(f"column '{column}' is used twice; name another one with --series.{role}")
+        if name in covariates:
+            raise InputError(f"column '{column}' is named twice among the covariates; drop it from --series.{role}")
+        covariates[name] = role, str(_column(columns, column, role))
+    return covariates
 
 
-def _column(there: Sequence[str], given: str | None, role: str) -> str | None:
-    """The column for a role: the one given, else the customary one; for `id` there may be none."""
-    name = given or ROLES[role]
-    if name in there:
-        return name
-    if given is None and role == "id":
+def _column(columns: Sequence[str], name: str | None, role: str) -> str | None:
+    """Return the column for a role, by default the one with the usual name; None for ids that the file lacks."""
+    column = name or USUAL_NAMES[role]
+    if column in columns:
+        return column
+    if name is None and role == "id":
         return None
-    columns = printable(", ".join(f"'{column}'" for column in there), 500)
-    raise InputError(f"there is no column '{name}'; name the {role} column with --series.{role}, one of: {columns}")
+    choices = printable(", ".join(f"'{column}'" for column in columns), 500)
+    raise InputError(f"there is no column '{column}'; name the {role} column with --series.{role}, one of: {choices}")
 
 
 def _ids(table: pd.DataFrame, column: str | None, stem: str) -> pd.Series:
     if column is None:
         return pd.Series(stem, index=table.index)
     cells = table[column]
-    return _complete(cells.mask(cells == ""), column).astype(str)
+    return _refuse_empty_cells(cells.mask(cells == ""), column).astype(str)
 
 
 def _times(table: pd.DataFrame, column: str | None) -> pd.Series:
-    """The times as integers, or as timestamps without a zone, in UTC where they had one."""
-    cells = _complete(table[str(column)], str(column))
+    """Return times as integers, or as timestamps without a zone: UTC for those that had a zone."""
+    cells = _refuse_empty_cells(table[str(column)], str(column))
     if pd.api.types.infer_dtype(cells) == "boolean":
         raise InputError(f"column '{column}' has {cells.iloc[0]} in row 1, which is neither a timestamp nor an integer")
-    as_they_stand = pd.api.types.is_numeric_dtype(cells) or pd.api.types.is_datetime64_any_dtype(cells)
-    times = cells if as_they_stand else _parsed(cells.astype(str), str(column))
+    is_parsed = pd.api.types.is_numeric_dtype(cells) or pd.api.types.is_datetime64_any_dtype(cells)
+    times = cells if is_parsed else _parse_times(cells.astype(str), str(column))
     if pd.api.types.is_datetime64_any_dtype(times):
         return times.dt.tz_convert("UTC").dt.tz_localize(None) if times.dt.tz is not None else times
     if pd.api.types.is_integer_dtype(times):
@@ -102,21 +102,21 @@ def _times(table: pd.DataFrame, column: str | None) -> pd.Series:
     broken = np.flatnonzero((numbers != np.floor(numbers)) | (np.abs(numbers) >= LARGEST_TIME))
     if len(broken):
         raise InputError(
-            f"column '{column}' has {printable(cells.iloc[broken[0]])} in row {broken[0] + 1}: times are timestamps or "
-            "integers; number the rows, or give timestamps"
+            f"column '{column}' has {printable(cells.iloc[broken[0]])} in row {broken[0] + 1}, which is neither a "
+            "timestamp nor an integer; number the rows, or give timestamps"
         )
     return pd.Series(numbers.astype(np.int64), index=cells.index)
 
 
-def _parsed(text: pd.Series, column: str) -> pd.Series:
-    """Text as timestamps or as numbers, whichever fits more of it."""
+def _parse_times(text: pd.Series, column: str) -> pd.Series:
+    """Parse text as timestamps or as numbers, whichever reads more of the cells."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pandas tells how it guesses; what cannot be read is told below
-        times = _timestamps(text)
+        warnings.simplefilter("ignore")  # pandas warns about guessed formats; unreadable cells are refused below
+        timestamps = _parse_timestamps(text)
     numbers = pd.to_numeric(text, errors="coerce")
-    are_times = times.notna().sum() >= numbers.notna().sum()
-    reading, kind = (times, "a timestamp") if are_times else (numbers, "an integer")
-    broken, read = np.flatnonzero(reading.isna()), np.flatnonzero(reading.notna())
+    are_timestamps = timestamps.notna().sum() >= numbers.notna().sum()
+    times, kind = (timestamps, "a timestamp") if are_timestamps else (numbers, "an integer")
+    broken, read = np.flatnonzero(times.isna()), np.flatnonzero(times.notna())
     if len(broken):
         fault = "neither a timestamp nor an integer"
         if len(read):
@@ -125,39 +125,43 @@ def _parsed(text: pd.Series, column: str) -> pd.Series:
             f"column '{column}' has '{printable(text.iloc[broken[0]])}' in row {broken[0] + 1}, which is {fault}; "
             "write all times as in 2020-01-31, or all as in 2020-01-31 23:59:59"
         )
-    return reading
+    return times
 
 
-def _timestamps(text: pd.Series) -> pd.Series:
-    """All as the first one is written, or all in one of the forms of ISO 8601; NaT where they are not."""
+def _parse_timestamps(text: pd.Series) -> pd.Series:
+    """Parse all cells in the format of the first one, or as ISO 8601, whichever reads more; NaT where neither does."""
     zone = _has_zone(text)
     try:
-        alike = pd.to_datetime(text, errors="coerce", utc=zone)
-    except ValueError:  # they are in several zones, but the first one, which may be no time at all, is in none
+        times = pd.to_datetime(text, errors="coerce", utc=zone)
+    except ValueError:  # several zones, but the first cell has none or is not a time
         return pd.Series(pd.NaT, index=text.index)
     if not text.str.match(r"\d{4}").any():
-        alike = _day_or_month_first(text, alike, pd.to_datetime(text, errors="coerce", utc=zone, dayfirst=True))
-    if zone or alike.notna().all():
-        return alike
+        day_first = pd.to_datetime(text, errors="coerce", utc=zone, dayfirst=True)
+        times = _choose_day_or_month_first(text, times, day_first)
+    if zone or times.notna().all():
+        return times
     try:
-        free = pd.to_datetime(text, errors="coerce", format="ISO8601")
-    except ValueError:  # some have a zone, and some have none
-        return alike
-    return free if free.notna().sum() > alike.notna().sum() else alike
+        iso = pd.to_datetime(text, errors="coerce", format="ISO8601")
+    except ValueError:  # only some have a zone
+        return times
+    return iso if iso.notna().sum() > times.notna().sum() else times
 
 
-def _day_or_month_first(text: pd.Series, months: pd.Series, days: pd.Series) -> pd.Series:
-    """Of two readings, with months or with days first, the one that fits; where both do, nobody can tell."""
-    if not (months.notna().all() and days.notna().all()):
-        return days if days.notna().sum() > months.notna().sum() else months
-    unlike = np.flatnonzero(months != days)
-    if len(unlike):
-        n = unlike[0]
+def _choose_day_or_month_first(text: pd.Series, month_first: pd.Series, day_first: pd.Series) -> pd.Series:
+    """Choose the order of day and month that reads all cells.
+
+    **Raises:** `InputError` where both orders do and give different dates.
+    """
+    if not (month_first.notna().all() and day_first.notna().all()):
+        return day_first if day_first.notna().sum() > month_first.notna().sum() else month_first
+    ambiguous = np.flatnonzero(month_first != day_first)
+    if len(ambiguous):
+        n = ambiguous[0]
         raise InputError(
-            f"'{printable(text.iloc[n])}' in row {n + 1} may be {months.iloc[n]:%-d %B} or {days.iloc[n]:%-d %B}; "
-            "write times as in 2020-01-31"
+            f"'{printable(text.iloc[n])}' in row {n + 1} may be {month_first.iloc[n]:%-d %B} or "
+            f"{day_first.iloc[n]:%-d %B}; write times as in 2020-01-31"
         )
-    return months
+    return month_first
 
 
 def _has_zone(cells: pd.Series) -> bool:
@@ -172,17 +176,18 @@ def _values(table: pd.DataFrame, column: str | None, role: str) -> pd.Series:
             f"column '{column}' holds times or durations, not numbers; name another column with --series.{role}"
         )
     numbers = pd.to_numeric(cells, errors="coerce")
-    truth = pd.api.types.infer_dtype(cells) == "boolean"  # which can be converted, to what nobody means
-    broken = np.flatnonzero(cells.notna() & (numbers.isna() | truth))
+    boolean = pd.api.types.infer_dtype(cells) == "boolean"  # pandas would convert these to 0 and 1
+    broken = np.flatnonzero(cells.notna() & (numbers.isna() | boolean))
     if len(broken):
         raise InputError(
-            f"column '{column}' has '{printable(cells.iloc[broken[0]])}' in row {broken[0] + 1}, which is not a number; "
-            f"correct it, leave the cell empty if the value is missing, or name another column with --series.{role}"
+            f"column '{column}' has '{printable(cells.iloc[broken[0]])}' in row {broken[0] + 1}, which is not a "
+            "number; correct it, leave the cell empty if the value is missing, or name another column with "
+            f"--series.{role}"
         )
     return numbers.astype("float64")
 
 
-def _complete(cells: pd.Series, column: str) -> pd.Series:
+def _refuse_empty_cells(cells: pd.Series, column: str) -> pd.Series:
     missing = np.flatnonzero(cells.isna())
     if len(missing):
         raise InputError(f"column '{column}' is empty in row {missing[0] + 1}; fill it in or remove the row")

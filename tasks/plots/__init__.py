@@ -1,7 +1,7 @@
-"""The figures of a run in one house style. Each function returns a figure of its own, which the caller saves.
+"""The figures of a run in one style. Each function returns a new figure, which the caller saves.
 
-There is no pyplot and no global state, so that threads may draw. Mathematical text is off: matplotlib has one parser
-for all threads, and names may hold a dollar sign. Times are datetime64 or integers; a NaN is a gap.
+Pyplot and its global state are not used, so that threads may draw. Mathematical text is off: matplotlib shares one
+parser among threads, and names may hold a dollar sign. Times are datetime64 or integers; a NaN is a gap.
 """
 
 from tasks.plots.comparison import comparison

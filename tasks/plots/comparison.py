@@ -1,4 +1,4 @@
-"""RMSE of models and baselines, a row each."""
+"""RMSE of models and baselines side by side."""
 
 import math
 
@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, StrMethodFormatter
 
-from tasks.plots.style import BAND, BLUE, GREY, LARGEST, digits, finish, panels, wrap
+from models.display import format_number
+from tasks.plots.style import BAND, BLUE, GREY, LARGEST, finish, panels, wrap
 
 METRICS = {
     "train_rmse": "training",
@@ -20,7 +21,7 @@ METRICS = {
 def comparison(
     scores: dict[str, dict[str, float]], models: list[str], baselines: list[str], chosen: str | None
 ) -> Figure:
-    """RMSE of models and baselines in the order given: a column for a metric that any has, a dash if one lacks it."""
+    """Draw the RMSE of models and baselines: a row for each of them, a column for each metric with any score."""
     names = [*models, *baselines]
     table = {metric: [scores.get(name, {}).get(metric, np.nan) for name in names] for metric in METRICS}
     table = {metric: column for metric, column in table.items() if not np.isnan(column).all()}
@@ -36,7 +37,7 @@ def comparison(
                 ax.plot([value], [row], "o", ms=9, color=colour)
                 at, frame, place = (value, row), ax.transData, (math.log10(value) - low) / (high - low)
                 side, shift = ("left", -4) if place < 0.3 else ("right", 4) if place > 0.7 else ("center", 0)
-            text = ax.annotate("–" if np.isnan(value) else digits(value), at, (shift, 6), frame, "offset points")
+            text = ax.annotate(format_number(value), at, (shift, 6), frame, "offset points")
             text.set(ha=side, fontsize=11, color=colour, weight=weight)
             if name == chosen:
                 ax.axhspan(row - 0.5, row + 0.5, color=BAND, lw=0, zorder=0)

@@ -1,17 +1,17 @@
-"""Loss by epoch."""
+"""Training and validation loss by epoch."""
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-from tasks.plots.style import BLACK, BLUE, LARGEST, ORANGE, digits, finish, line, numbers, panels, time_axis
+from models.display import format_number
+from tasks.plots.style import BLACK, BLUE, LARGEST, ORANGE, finish, line, numbers, panels, time_axis
 
 
 def loss_curves(model: str, losses: dict[str, list[float]]) -> Figure:
-    """Loss by epoch in training and, where there is one, in validation, with its lowest value marked.
+    """Draw the losses by epoch, one list under `train_loss` and one under `val_loss`; mark the lowest validation loss.
 
-    `losses` has one value an epoch under `train_loss` and `val_loss`. The axis is logarithmic where all losses are
-    positive and span more than a decade.
+    The axis is logarithmic where all losses are positive and span more than a decade.
     """
     figure, ((ax,),) = panels(1, 1)
     for key, name, colour in (("train_loss", "training", BLUE), ("val_loss", "validation", ORANGE)):
@@ -20,12 +20,12 @@ def loss_curves(model: str, losses: dict[str, list[float]]) -> Figure:
     validation = numbers(losses.get("val_loss", []))
     if np.isfinite(validation).any():
         best = int(np.nanargmin(validation))
-        label = f"lowest validation loss: {digits(validation[best])} in epoch {best + 1:,}"
+        label = f"lowest validation loss: {format_number(validation[best])} in epoch {best + 1:,}"
         ax.plot(best + 1, validation[best], "o", mfc="none", mec=BLACK, mew=2, ms=13, zorder=5, label=label)
-    known = [loss for values in losses.values() for loss in values if abs(loss) < LARGEST]
-    if known and min(known) > 0 and max(known) > 10 * min(known):
+    finite = [loss for values in losses.values() for loss in values if abs(loss) < LARGEST]
+    if finite and min(finite) > 0 and max(finite) > 10 * min(finite):
         ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(known) < 300 * min(known) else (1,), numticks=9))
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(finite) < 300 * min(finite) else (1,), numticks=9))
         ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         ax.minorticks_off()
     ax.set_ylabel("loss (log scale)" if ax.get_yscale() == "log" else "loss")

@@ -1,4 +1,4 @@
-"""Forecasts one step ahead, and their errors, part by part."""
+"""Forecasts one step ahead and their errors, part by part."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from tasks.plots.style import BAND, BLACK, BLUE, ORANGE, PALE, Array, finish, li
 
 PARTS = {"train": ("training", "white"), "test": ("test", "#E6F2FA")}
 PARTS |= dict.fromkeys(("val", "validation"), ("validation", BAND))
-LONGEST = 3000  # points shown whole
+LONGEST = 3000  # points; longer series are shown in extracts
 
 
 @dataclass(frozen=True)
 class PartForecast:
-    """Forecasts one step ahead [M] and actual values [M] (NaN: missing) in `train`, `val` (`validation`) or `test`."""
+    """Forecasts one step ahead [M] and actual values [M] (NaN: missing) of `train`, `val` (`validation`) or `test`."""
 
     part: str
     times: Array
@@ -23,7 +23,7 @@ class PartForecast:
 
 
 def predictions(model: str, parts: list[PartForecast], unit: str) -> Figure:
-    """Forecasts one step ahead over the actual values, a column a part in the order given; their errors below.
+    """Draw forecasts one step ahead over the actual values, one column for each part, and the errors below.
 
     `unit` labels the values. Of more than 3,000 points, the last 600 of training and the first 300 of the other parts
     are shown, and the titles say so.
@@ -39,7 +39,7 @@ def predictions(model: str, parts: list[PartForecast], unit: str) -> Figure:
     for (top, low), part, cut, share in zip(axes.T, parts, cuts, shares, strict=False):
         times, actual, predicted = part.times[cut], numbers(part.actual[cut]), numbers(part.predicted[cut])
         line(top, times, actual, PALE, 4, "actual")
-        line(top, times, predicted, BLUE, 1.5, "predicted")
+        line(top, times, predicted, BLUE, 1.5, "forecast")
         line(low, times, actual - predicted, ORANGE, 1.2)
         low.axhline(0, color=BLACK, lw=1)
         title, tint = PARTS[part.part]
@@ -50,6 +50,6 @@ def predictions(model: str, parts: list[PartForecast], unit: str) -> Figure:
         low.set_facecolor(tint)
         time_axis(low, times, max(4, round(9 * share)))
     axes[0, 0].set_ylabel(wrap(unit, 28), parse_math=False)
-    axes[1, 0].set_ylabel("error: actual\n− predicted")
+    axes[1, 0].set_ylabel("error: actual\n− forecast")
     extent = f", {counts.sum():,} of {total:,} points" if total > LONGEST else "" if parts else ": there are none"
     return finish(figure, f"{model}: forecasts one step ahead{extent}")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from tasks.plots import style
 from tasks.plots.style import BLACK, BLUE, ORANGE, Array, numbers, wrap
 
-FEW = 100  # scores that get a dot each
+MOST_DOTS = 100  # of more scores, only the line is drawn
 
 
 def skill(
@@ -21,14 +21,15 @@ def skill(
     unit: str,
     versions: Sequence[str] | None = None,
 ) -> Figure:
-    """RMSE [n] by cutoff [n], and below it the model's skill over the seasonal naive: 1 - RMSE / RMSE of the naive.
+    """Draw the RMSE of past forecasts by cutoff, and below it the skill over the seasonal naive: 1 - RMSE / its RMSE.
 
-    `rmse` has the model first, then `seasonal_naive` and perhaps other baselines, in `unit`. NaN is a gap, and so is
-    the skill over a baseline without error. Skill below `bound` is orange. Where the model's `versions` [n] change, a
-    dotted line stands midway between two cutoffs, labelled where there is room.
+    `rmse` holds the model first, then `seasonal_naive` and perhaps other baselines, in `unit`, with a value for each of
+    the `cutoffs`. NaN is a gap, and so is the skill over a baseline without error. Skill below `bound` is orange. Where
+    the model's version, one of `versions` for each cutoff, changes, a dotted line marks the middle between two cutoffs;
+    it is labelled where there is room.
     """
     figure, ((top,), (low,)) = style.panels(2, 1, height=6.5, sharex=True)
-    dots = len(cutoffs) <= FEW
+    dots = len(cutoffs) <= MOST_DOTS
     style.model_and_baselines(top, cutoffs, rmse, dots)
     top.axhline(0, color=BLACK, lw=1)
     top.set_ylim(0, None)
@@ -53,17 +54,17 @@ def skill(
 
 
 def _mark_versions(top: Axes, low: Axes, cutoffs: Array, versions: Sequence[str]) -> None:
-    """Dotted lines through both panels where the version changes; of labels that would collide, the newest stays."""
+    """Draw dotted lines through both panels where the version changes; where labels would overlap, the newest stays."""
     places: Array = top.convert_xunits(cutoffs)  # type: ignore[no-untyped-call]
     left, right = top.get_xlim()
-    free = np.inf
+    room_until = np.inf  # the left end of the label to the right
     for (before, old), (after, new) in reversed([*itertools.pairwise(zip(places, versions, strict=True))]):
         if old != new:
             at, label = (before + after) / 2, wrap(f"version {new}", 24)
-            half = 0.006 * min(len(label), 24) * (right - left)  # of the label's width, roughly
+            half = 0.006 * min(len(label), 24) * (right - left)  # half of the label's width, roughly
             for ax in (top, low):
                 ax.axvline(at, color=BLACK, lw=1, ls=":")
-            if at + half < free:
+            if at + half < room_until:
                 frame = top.get_xaxis_transform()
                 top.text(at, 1.02, label, ha="center", va="bottom", fontsize=11, transform=frame, parse_math=False)
-                free = at - half
+                room_until = at - half

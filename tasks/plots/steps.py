@@ -1,4 +1,4 @@
-"""Error against step ahead."""
+"""Error by step ahead."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -7,37 +7,37 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from tasks.plots.style import COLOURS, DASHES, GREY, PALE, Array, entry, finish, fit, line, numbers, panels, time_axis
 
-MANY = 1000  # steps, of which thick lines would be a mass
-TOP, BOTTOM = 2 / 3, 0.1  # shares of an axis from 0: lines all above the one, or one of them below the other
+MANY = 1000  # steps; of more, the lines are thinner
+TOP, BOTTOM = 2 / 3, 0.1  # shares of the height of an axis from 0, above or below which lines are squeezed
 
 
 def error_by_step(title: str, errors: dict[str, Array], models: list[str], unit: str, measure: str = "RMSE") -> Figure:
-    """Error [S] by name at 1 to S steps ahead (NaN: a gap), in `unit`: `models` strong and coloured, the others grey.
+    """Draw the error [S] at 1 to S steps ahead (NaN: a gap) of `models`, thick and coloured, and of baselines, grey.
 
-    The axis begins at 0, so that twice the height is twice the error. Where this would press all lines into its upper
-    third, it begins above 0; where it would press one into its lowest tenth, it is logarithmic. Its label says so.
-    One step is a row of dots side by side.
+    The axis begins at 0, so that twice the height is twice the error. Where all lines would lie in its upper third, it
+    begins above 0; where one would lie in its lowest tenth, it is logarithmic. The label says so. `unit` is that of the
+    errors. A single step is drawn as dots side by side.
     """
     figure, ((ax,),) = panels(1, 1)
-    found = {name: numbers(values) for name, values in errors.items()}
-    baselines = [name for name in found if name not in models]
-    shown = [*(name for name in models if name in found), *baselines]
-    steps = max((len(values) for values in found.values()), default=0)
-    strong, thin = (2.5, 1.5) if steps <= MANY else (1.2, 1.0)
+    lines = {name: numbers(values) for name, values in errors.items()}
+    baselines = [name for name in lines if name not in models]
+    shown = [*(name for name in models if name in lines), *baselines]
+    steps = max((len(values) for values in lines.values()), default=0)
+    thick, thin = (2.5, 1.5) if steps <= MANY else (1.2, 1.0)
     for place, name in enumerate(shown):
         if name in models:
             turn, rank = divmod(models.index(name), len(COLOURS))
-            colour, dash, mark, width = COLOURS[rank], ["-", *DASHES][turn % 5], "oPX*p"[turn % 5], strong
+            colour, dash, mark, width = COLOURS[rank], ["-", *DASHES][turn % 5], "oPX*p"[turn % 5], thick
         else:
             turn, rank = divmod(baselines.index(name), len(DASHES))
             colour, dash, mark, width = (GREY, PALE)[turn % 2], DASHES[rank], "s^Dv"[rank], thin
-        at = np.arange(1.0, len(found[name]) + 1)  # [S]
+        at = np.arange(1.0, len(lines[name]) + 1)  # [S]
         if steps == 1:
             at += (place - (len(shown) - 1) / 2) * min(0.05, 0.9 / len(shown))
-        line(ax, at, found[name], colour, width, entry(name), dash)
+        line(ax, at, lines[name], colour, width, entry(name), dash)
         if steps == 1:
             ax.lines[-1].set(marker=mark, markersize=9, linestyle="")
-    note = _set_heights(ax, [values for name in shown if np.isfinite(values := found[name]).any()])
+    note = _set_heights(ax, [lines[name] for name in shown if np.isfinite(lines[name]).any()])
     fit(ax.yaxis.label, f"{measure} ({unit})" if unit else measure, 28, 0.5 * figure.bbox.height, 3)
     ax.set_ylabel(ax.get_ylabel() + note, parse_math=False)
     time_axis(ax, np.array([1]), 10, "step ahead")
@@ -47,12 +47,12 @@ def error_by_step(title: str, errors: dict[str, Array], models: list[str], unit:
     return finish(figure, f"{title}: {measure} by step ahead")
 
 
-def _set_heights(ax: Axes, found: list[Array]) -> str:
-    """Choose the axis on which no line is squeezed, and say what is unusual about it."""
-    if not found:
+def _set_heights(ax: Axes, lines: list[Array]) -> str:
+    """Choose limits and scale of the axis so that no line is squeezed; returns a note for its label."""
+    if not lines:
         return ""
-    lowest, highest = min(np.nanmin(values) for values in found), max(np.nanmax(values) for values in found)
-    if lowest > 0 and min(np.nanmax(values) for values in found) < BOTTOM * highest:
+    lowest, highest = min(np.nanmin(values) for values in lines), max(np.nanmax(values) for values in lines)
+    if lowest > 0 and min(np.nanmax(values) for values in lines) < BOTTOM * highest:
         ax.set_yscale("log")
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if highest < 300 * lowest else (1,), numticks=9))
         ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

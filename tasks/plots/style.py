@@ -1,4 +1,4 @@
-"""The house style: colours, panels, titles and legends, lines, time axes, numbers in words."""
+"""The style that all figures share: colours, panels, titles, legends, lines and time axes."""
 
 import textwrap
 from typing import Any
@@ -16,17 +16,22 @@ from models.display import printable
 
 Array = npt.NDArray[Any]
 
-# Okabe and Ito's colours, which people with any colour vision can tell apart, and greys.
+# The colours of Okabe and Ito, which can be told apart with any colour vision, and greys.
 BLUE, ORANGE, BLACK, GREY, PALE, BAND = "#0072B2", "#D55E00", "#222222", "#6E6E6E", "#ABABAB", "#FDF3DC"
-COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")  # of models side by side
-LARGEST = 1e100  # what an axis holds
-LONGEST = 300  # characters of a title or a label
-HEAD = 2.0  # inches; a figure grows by what its title and legend need beyond them
-DASHES = ((0, (6, 2)), (0, (2, 2)), (0, (8, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))  # lengths on and off, in widths
+COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")  # of several models
+LARGEST = 1e100  # larger values cannot be drawn
+LONGEST_LABEL = 300  # characters of a title or a label
+HEAD = 2.0  # inches; a figure grows where its title and legend need more
+DASHES = (
+    (0, (6, 2)),
+    (0, (2, 2)),
+    (0, (8, 2, 1, 2)),
+    (0, (3, 1, 1, 1, 1, 1)),
+)  # lengths of dashes and gaps, in line widths
 
 
 def panels(rows: int, columns: int, height: float = 5.5, **options: Any) -> tuple[Figure, Array]:
-    """A figure 10 inches wide, and its empty axes [rows, columns] in the house style."""
+    """Return a figure 10 inches wide, and its empty axes [rows, columns]."""
     figure = Figure(figsize=(10, height), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False, **options)
@@ -46,9 +51,9 @@ def panels(rows: int, columns: int, height: float = 5.5, **options: Any) -> tupl
 
 
 def finish(figure: Figure, title: str) -> Figure:
-    """Put the title, and one legend for all axes, into a head of their own, and fit the axes below it.
+    """Add the title and one legend for all axes at the top, and fit the axes below them.
 
-    A figure grows by the height of a head of many long names.
+    Where many long names need more room, the figure becomes higher.
     """
     entries: dict[str, Any] = {}
     for ax in figure.axes:
@@ -89,7 +94,7 @@ def line(
     dash: Any = "-",
     dots: bool = False,
 ) -> None:
-    """A line, with dots if asked for and where a point may stand alone."""
+    """Draw a line; with dots if asked for, and where gaps may leave a point without neighbours."""
     values = numbers(values)
     marker = "o" if dots or len(values) == 1 or np.isnan(values).any() else ""
     look: dict[str, Any] = {"ls": dash, "marker": marker, "ms": width + 3 * (len(values) <= 100), "mew": 0}
@@ -97,12 +102,12 @@ def line(
 
 
 def band(ax: Axes, times: Array, low: Any, high: Any, label: str) -> None:
-    """What lies between `low` and `high`, pale blue; a bar where a point stands alone."""
+    """Fill the area between `low` and `high` in pale blue; a point without neighbours gets a bar."""
     low, high = numbers(low), numbers(high)
-    known = np.isfinite(low) & np.isfinite(high)
-    alone = known & ~np.append(False, known[:-1]) & ~np.append(known[1:], False)
+    bounded = np.isfinite(low) & np.isfinite(high)
+    alone = bounded & ~np.append(False, bounded[:-1]) & ~np.append(bounded[1:], False)
     look: dict[str, Any] = {"color": BLUE, "alpha": 0.2}
-    ax.fill_between(times, low, high, where=(known & ~alone).tolist(), lw=0, label=label, **look)
+    ax.fill_between(times, low, high, where=(bounded & ~alone).tolist(), lw=0, label=label, **look)
     if alone.any():
         ax.vlines(times[alone], low[alone], high[alone], lw=6, **look)
 
@@ -110,10 +115,10 @@ def band(ax: Axes, times: Array, low: Any, high: Any, label: str) -> None:
 def model_and_baselines(
     ax: Axes, times: Array, paths: dict[str, Any], dots: bool, interval: tuple[Any, Any, str] | None = None
 ) -> None:
-    """The first of `paths`, the model, is blue and strong; over it lie the others, baselines, grey, thin and dashed.
+    """Draw the first of `paths`, the model, as a thick blue line, and the others, baselines, thin, grey and dashed.
 
-    None in place of a path stands for a baseline that other axes of the figure have. `interval` is the model's: its
-    ends, and its name in the legend.
+    A path of None is not drawn, but keeps its dashes for a baseline that only other axes show. `interval` holds the
+    model's bounds and their name in the legend.
     """
     for rank, (name, values) in enumerate(paths.items()):
         colour, width, dash = (GREY, 1.5, DASHES[(rank - 1) % len(DASHES)]) if rank else (BLUE, 2.5, "-")
@@ -124,17 +129,17 @@ def model_and_baselines(
 
 
 def interval_name(level: float | None) -> str:
-    """0.9 is a 90 % interval."""
+    """Return the name of an interval in the legend: 0.9 gives "90 % interval"."""
     return "interval" if level is None else f"{100 * level:g} % interval"
 
 
 def entry(name: str) -> str:
-    """A name as an entry of a legend, which would leave out one that begins with an underscore."""
+    """Return a name for the legend; with a space before an underscore, since matplotlib would hide it."""
     return " " * name.startswith("_") + wrap(name, 40)
 
 
 def time_axis(ax: Axes, times: Array, most: int, name: str = "time step") -> None:
-    """At most about `most` ticks, at calendar dates or at whole numbers, and one label for the figure."""
+    """Set about `most` ticks at most, at calendar dates or whole numbers, and one axis label for the figure."""
     if np.issubdtype(times.dtype, np.datetime64):
         limits = {YEARLY: most} | dict.fromkeys((MONTHLY, DAILY, HOURLY, MINUTELY, SECONDLY), max(most, 6))
         locator = AutoDateLocator(minticks=2, maxticks=limits)  # type: ignore[no-untyped-call]
@@ -148,20 +153,14 @@ def time_axis(ax: Axes, times: Array, most: int, name: str = "time step") -> Non
 
 
 def numbers(values: Any) -> npt.NDArray[np.float64]:
-    """Values as floats; what no axis can hold becomes a gap."""
+    """Return values as floats; those too large to draw become gaps, NaN."""
     numbers = np.asarray(values, np.float64)
     return np.where(np.abs(numbers) < LARGEST, numbers, np.nan)
 
 
-def digits(value: float) -> str:
-    """Three significant digits: 0.500, 12,300, 1.23e-12."""
-    value = float(f"{value:.3g}")
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 or value == 0 else f"{value:#.3g}".rstrip(".")
-
-
 def wrap(text: str, width: int, most: int | None = None) -> str:
-    """Lines of about `width` characters, broken at spaces and underscores where there are any; at most `most` lines."""
-    text = printable(text, LONGEST)
+    """Wrap a text to lines of about `width` characters, at spaces and underscores; cut it after `most` lines."""
+    text = printable(text, LONGEST_LABEL)
     lines = [line.replace("_ ", "_") for line in textwrap.wrap(text.replace("_", "_ "), width)]
     if most is not None and len(lines) > most:
         lines[most - 1 :] = [lines[most - 1][: width - 1].rstrip() + "…"]
@@ -169,9 +168,9 @@ def wrap(text: str, width: int, most: int | None = None) -> str:
 
 
 def fit(text: Text, words: str, width: int, room: float, most: int | None = None) -> None:
-    """Set `words` in lines of `width` characters, or of fewer where they are longer than `room` pixels."""
+    """Set the text to `words` in lines of `width` characters, or in shorter lines until it fits into `room` pixels."""
     text.set_parse_math(False)
     for fewer in range(width, 7, -4):
         text.set_text(wrap(words, fewer, most))
-        if max(text.get_window_extent().size) <= room:  # upright texts, too
+        if max(text.get_window_extent().size) <= room:  # the larger side, since a label may be vertical
             break

@@ -1,4 +1,4 @@
-"""The files of the fuzz test: random tables as CSV and as Parquet, many of them with bytes broken on the way."""
+"""The files of the fuzz test: random tables as CSV and Parquet, many of them with damaged bytes."""
 
 import csv
 import io
@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-CovariateNames = dict[str, list[Any]]
+Columns = dict[str, list[Any]]
+"""The cells of each column of a table."""
 
 NAMES = ["a", "b", "01", "1", "NA", "=cmd()", "+1", "@x", "-1", "../../etc/x", "", " ", "naïve", "名", "a\nb", "a\rb"]
 NAMES += ["\x1b[31mred", "a,b", 'a"b', "nul\0", "\u202etxt", "x" * 10_000, "[/bold]", "$x$", "True", "1e5", "None"]
@@ -69,17 +70,17 @@ BYTES += [cell.encode() for cell in CELLS]
 
 
 def make_file(seed: int, number: int) -> tuple[str, bytes]:
-    """The name and the bytes of one file; of even numbers it is CSV, of odd ones Parquet."""
+    """Return the name and the bytes of a file: CSV for even numbers, Parquet for odd ones."""
     random = Random(f"{seed} {number} file")  # noqa: S311
     kind, write = ("csv", csv_bytes) if number % 2 == 0 else ("parquet", parquet_bytes)
     content = write(random, make_table(random))
     if random.random() < 0.4:
-        content = broken(random, content, lambda: write(random, make_table(random)))
+        content = damage(random, content, lambda: write(random, make_table(random)))
     return f"input.{kind}", content
 
 
 def make_options(seed: int, number: int) -> dict[str, Any]:
-    """What a run is told: about the file's columns, windows, parts and scales."""
+    """Return the options of a run: columns, windows, parts and scales."""
     random = Random(f"{seed} {number} options")  # noqa: S311
     role = random.choice(["past", "known", "static", *["none"] * 9])
     return {
@@ -99,10 +100,10 @@ def make_options(seed: int, number: int) -> dict[str, Any]:
     }
 
 
-def make_table(random: Random) -> CovariateNames:
-    """A long table of one to three series that is well formed, but for what a few of its cells say."""
+def make_table(random: Random) -> Columns:
+    """Return a long table of one to three series, which is well formed except for a few cells."""
     ids, times, values = [], [], []
-    moment = random.choice(MOMENTS)
+    time_of = random.choice(TIMES)
     for name in random.sample(NAMES if random.random() < 0.5 else ["a", "b", "c"], random.choice([1, 1, 2, 3])):
         rows = list(range(random.choice([1, 5, 20, 60, 60, 60, 60, 60])))
         if random.random() < 0.1:
@@ -111,11 +112,11 @@ def make_table(random: Random) -> CovariateNames:
             random.shuffle(rows)
         if random.random() < 0.05 and rows:
             rows.append(random.choice(rows))
-        value = random.choice(VALUES)
+        value_of = random.choice(VALUES)
         ids += [name] * len(rows)
-        times += [moment(row) for row in rows]
-        values += [value(row, random) for row in rows]
-    table: CovariateNames = {"unique_id": ids, "ds": times, "y": values}
+        times += [time_of(row) for row in rows]
+        values += [value_of(row, random) for row in rows]
+    table: Columns = {"unique_id": ids, "ds": times, "y": values}
     if random.random() < 0.3:
         del table["unique_id"]
     if random.random() < 0.6:
@@ -137,7 +138,7 @@ def _month(row: int) -> datetime:
     return datetime(2000 + row // 12, 1 + row % 12, 1, tzinfo=UTC)
 
 
-MOMENTS: list[Callable[[int], Any]] = [
+TIMES: list[Callable[[int], Any]] = [
     lambda row: row,
     lambda row: 10 * row - 35,
     lambda row: 2**62 - 70 + row,
@@ -171,8 +172,8 @@ VALUES: list[Callable[[int, Random], Any]] = [
 ]
 
 
-def csv_bytes(random: Random, table: CovariateNames) -> bytes:
-    """The table as CSV in one of its many manners."""
+def csv_bytes(random: Random, table: Columns) -> bytes:
+    """Write the table as CSV in a random dialect."""
     text = io.StringIO(newline="")
     writer = csv.writer(
         text,
@@ -186,14 +187,13 @@ def csv_bytes(random: Random, table: CovariateNames) -> bytes:
     return text.getvalue().encode(encoding, errors="replace")
 
 
-def parquet_bytes(random: Random, table: CovariateNames) -> bytes:
-    """The table as Parquet in one of its many manners."""
+def parquet_bytes(random: Random, table: Columns) -> bytes:
+    """Write the table as Parquet with random options."""
     content, columns = io.BytesIO(), {name: _column(random, cells) for name, cells in table.items()}
     for name, column in columns.items():
         if pa.types.is_timestamp(column.type) and column.type.unit == "s":
-            columns[name] = column.cast(
-                pa.int64()
-            )  # which has no such unit, and not all of these seconds fit into others
+            # Parquet has no such unit, and not all of these seconds fit into a finer one.
+            columns[name] = column.cast(pa.int64())
     pq.write_table(
         pa.table(columns),
         content,
@@ -235,7 +235,7 @@ TYPES += [
 
 
 def _column(random: Random, cells: list[Any]) -> pa.Array:
-    """The cells in a type that can hold them; now and then in one that makes others of them."""
+    """Return the cells in a type that can hold them; sometimes in one that changes or loses values."""
     try:
         column = pa.array(cells)
     except (pa.ArrowException, TypeError, OverflowError, ValueError):
@@ -248,8 +248,8 @@ def _column(random: Random, cells: list[Any]) -> pa.Array:
     return column
 
 
-def broken(random: Random, content: bytes, another: Callable[[], bytes]) -> bytes:
-    """The bytes after a few accidents."""
+def damage(random: Random, content: bytes, another: Callable[[], bytes]) -> bytes:
+    """Return the bytes after a few random accidents."""
     data = bytearray(content)
     for _ in range(random.choice([1, 1, 2, 3, 8])):
         place, end = sorted(random.randrange(len(data) + 1) for _ in range(2))

@@ -1,7 +1,7 @@
-"""Files that nobody meant to write: each must end in a forecast, or be refused in one clear line.
+"""Fuzz the reading of files: each random file must end in a forecast, or be refused in one clear line.
 
-`python -m tests.support.fuzzing --inputs 1000000 --processes 2` tries many; `test_fuzz.py` tries some. An input is made from
-its seed and its number alone: `--seed 3 --first 41 --inputs 1` makes one again.
+`python -m tests.support.fuzzing --inputs 1000000 --processes 2` tries many; `test_fuzz.py` tries some. An input depends
+only on its seed and number: `--seed 3 --first 41 --inputs 1` repeats one.
 """
 
 import argparse
@@ -30,39 +30,39 @@ from tasks.training import untrained
 from tests.support.fuzzed_files import make_file, make_options
 
 SECONDS, MEGABYTES, LONGEST = 10, 400, 1000
-"""What an input may take at most, and how long the line of a refusal may be."""
+"""The most time and memory that an input may take, and the most characters of a refusal."""
 NETWORK_EVERY = 200
-"""One input in so many trains a small GRU; the others fit a baseline."""
+"""One of so many inputs trains a small GRU; the others fit a baseline."""
 
 
-class ModelResult(NamedTuple):
-    """What became of an input: "forecast", the kind of refusal, or what went wrong."""
+class FuzzResult(NamedTuple):
+    """How an input ended: with a "forecast", a kind of refusal, or a failure."""
 
-    said: str
+    text: str
     failed: bool = False
 
 
 def forecast(path: Path, options: dict[str, Any], number: int) -> None:
-    """What a run does with a file, up to a forecast of every series."""
+    """Do what a run does with a file, up to a forecast of every series."""
     window = WindowSpec.model_validate(options["window"])
     series = read_series.fn(SeriesSpec(path=str(path), **options["series"]))
     data = prepare_data.fn(series, window, SplitSpec(**options["split"]), options["season"], options["free_run"])
     if number % NETWORK_EVERY == 0:
-        answers = _by_a_network(data)
+        columns = _forecast_with_gru(data)
     else:
-        scaling = fit_scaling(data.panel, data.parts.train, window)
+        scaling = fit_scaling(data.panel, data.split.train, window)
         scaling.scale(data.panel, steps=0)
         name, train = BASELINES[number % len(BASELINES)], data.origins["train"]
         baseline = fit_baseline(name, data.panel, train, window.length, window.horizon, data.season)
         for origins in data.origins.values():
             baseline.predict(data.panel, origins)
-        answers = {name: baseline.extend(data.panel, window.horizon)}
-    table = future_table(data.panel, answers)
+        columns = {name: baseline.extend(data.panel, window.horizon)}
+    table = future_table(data.panel, columns)
     assert len(table) == len(data.panel.ids) * window.horizon
     assert not table["ds"].isna().any()
 
 
-def _by_a_network(data: Dataset) -> dict[str, np.ndarray]:
+def _forecast_with_gru(data: Dataset) -> dict[str, np.ndarray]:
     fit = FitSpec(epochs=1, batch=16)
     spec = ModelSpec(model="gru", window=data.window, season=data.season, recurrent=RecurrentSpec(hidden=2), fit=fit)
     refuse_misfit(spec, data.panel)
@@ -73,62 +73,62 @@ def _by_a_network(data: Dataset) -> dict[str, np.ndarray]:
     return forecaster.forecast_panel(data.panel, data.window.horizon)
 
 
-def try_input(seed: int, number: int, folder: Path) -> ModelResult:
-    """Make one input and see what becomes of it; a failure stays in `folder`."""
+def try_input(seed: int, number: int, folder: Path) -> FuzzResult:
+    """Make one input and try it; the file of a failure stays in `folder`."""
     name, content = make_file(seed, number)
     path, options, before = folder / f"{seed}-{number}-{name}", make_options(seed, number), peak()
     path.write_bytes(content)
     signal.signal(signal.SIGPROF, _too_long)
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)  # of this process's own work, however busy the machine is
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)  # processor time, so that other processes do not count
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             forecast(path, options, number)
-        outcome = ModelResult("forecast")
+        result = FuzzResult("forecast")
     except InputError as refusal:
-        outcome = judged(str(refusal), path)
-    except Exception as error:  # any other is a failure
-        outcome = ModelResult(f"{type(error).__name__}: {error}", failed=True)
+        result = classify_refusal(str(refusal), path)
+    except Exception as error:  # any other error is a failure
+        result = FuzzResult(f"{type(error).__name__}: {error}", failed=True)
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     if peak() - before > MEGABYTES:
-        outcome = ModelResult(f"took {peak() - before:.0f} MB", failed=True)
-    if not outcome.failed:
+        result = FuzzResult(f"took {peak() - before:.0f} MB", failed=True)
+    if not result.failed:
         path.unlink()
-    return outcome
+    return result
 
 
 def warm_up() -> None:
-    """Compile what is compiled once, so that no input pays for it."""
+    """Load the compiled kernels, so that no input is charged for it."""
     build_network(ModelSpec(model="gru"))
 
 
-def judged(line: str, path: Path) -> ModelResult:
-    """A refusal by its kind, once it is seen to be one line that a person can read."""
+def classify_refusal(line: str, path: Path) -> FuzzResult:
+    """Return the kind of a refusal, or a failure if it is not one readable line."""
     if "\n" in line or not line.isprintable() or len(line) > LONGEST or "Traceback" in line or not line.strip():
-        return ModelResult(f"no clear line: {line!r}", failed=True)
+        return FuzzResult(f"no clear line: {line!r}", failed=True)
     kind = re.sub(r"'.*?'|\d\S*", "_", line.replace(str(path), "FILE"))
-    return ModelResult(kind[:60])
+    return FuzzResult(kind[:60])
 
 
 def peak() -> float:
-    """The most memory that this process has taken, MB."""
+    """Return the peak memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _too_long(*_: object) -> None:
-    raise TimeoutError(f"no end after {SECONDS} s")
+    raise TimeoutError(f"not finished after {SECONDS} s")
 
 
 def try_apart(seed: int, numbers: range, folder: Path, results: Any) -> None:
-    """All of these inputs, in a process of its own, which tells each outcome; the file that it dies of is left."""
+    """Try inputs in a process of their own, and put each result into the queue; a file that kills it is left."""
     warm_up()
     for number in numbers:
         results.put((number, try_input(seed, number, folder)))
 
 
 def main(inputs: int, first: int, seed: int, processes: int, folder: Path) -> int:
-    """Try inputs in processes that are replaced when one dies, and tell now and then what came of them."""
+    """Try inputs in several processes, replace those that die, and print the counts of the results now and then."""
     folder.mkdir(parents=True, exist_ok=True)
     began, context, counts, failures = time.monotonic(), get_context("spawn"), Counter[str](), 0
     results = context.SimpleQueue()
@@ -137,10 +137,10 @@ def main(inputs: int, first: int, seed: int, processes: int, folder: Path) -> in
     workers = [context.Process(target=try_apart, args=(seed, share, folder, results)) for share in shares]
     for worker in workers:
         worker.start()
-    done, told = 0, began
+    done, printed = 0, began
     while done < inputs:
         if not results.empty():
-            number, outcome = results.get()
+            number, result = results.get()
             shares[(number - first) % processes] = range(number + processes, last, processes)
         else:
             dead = [n for n, worker in enumerate(workers) if not worker.is_alive() and shares[n]]
@@ -148,22 +148,22 @@ def main(inputs: int, first: int, seed: int, processes: int, folder: Path) -> in
                 time.sleep(0.05)
                 continue
             place = dead[0]
-            number, outcome = shares[place][0], ModelResult(f"died with {workers[place].exitcode}", failed=True)
+            number, result = shares[place][0], FuzzResult(f"died with {workers[place].exitcode}", failed=True)
             shares[place] = shares[place][1:]
             workers[place] = context.Process(target=try_apart, args=(seed, shares[place], folder, results))
             workers[place].start()
         done += 1
-        counts[outcome.said if not outcome.failed else "FAILED"] += 1
-        if outcome.failed:
+        counts[result.text if not result.failed else "FAILED"] += 1
+        if result.failed:
             failures += 1
             with (folder / "failures.txt").open("a") as file:
-                file.write(f"seed {seed}, number {number}: {outcome.said}\n")
-        if time.monotonic() - told > 10 or done == inputs:
-            told = time.monotonic()
-            rate = done / (told - began)
+                file.write(f"seed {seed}, number {number}: {result.text}\n")
+        if time.monotonic() - printed > 10 or done == inputs:
+            printed = time.monotonic()
+            rate = done / (printed - began)
             print(f"{done:,} of {inputs:,} inputs, {rate:.0f} a second, {failures} failures", flush=True)  # noqa: T201
-    for said, count in counts.most_common():
-        print(f"{count:>9,}  {said}")  # noqa: T201
+    for text, count in counts.most_common():
+        print(f"{count:>9,}  {text}")  # noqa: T201
     return int(failures > 0)
 
 
@@ -174,5 +174,5 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir(), "fuzz"), help="where failures go")
-    given = parser.parse_args()
-    sys.exit(main(given.inputs, given.first, given.seed, given.processes, given.folder))
+    arguments = parser.parse_args()
+    sys.exit(main(**vars(arguments)))
