@@ -99,11 +99,11 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
-    assert circle(import_graph(ROOT)) == []
+    assert " <- ".join(circle(import_graph(ROOT))) == ""
 
 
 def test_no_rooms_import_each_other_in_a_circle() -> None:
-    assert circle(room_graph(import_graph(ROOT))) == []
+    assert " <- ".join(circle(room_graph(import_graph(ROOT)))) == ""
 
 
 def plant(root: Path, **contents: str) -> Path:
