@@ -1,6 +1,6 @@
 FROM python:3.11-slim
 
-# git says in each run which commit trained it.
+# Runs are tagged with the git commit that trained them.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git \
     && rm -rf /var/lib/apt/lists/* \
@@ -11,7 +11,7 @@ USER tidecast
 WORKDIR /srv/tidecast
 ENV PATH=/home/tidecast/venv/bin:$PATH
 
-# What takes long comes first, and is kept while only code changes.
+# Slow steps first: Docker caches them while only code changes.
 COPY --chown=tidecast pyproject.toml constraints.txt README.md ./
 ARG PACKAGES=
 RUN python -m venv /home/tidecast/venv \

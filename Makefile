@@ -1,4 +1,4 @@
-# Every chore is one command; .ci/run calls the same ones.
+# Every chore is one command; CI uses the same ones in .ci/run.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,10 +18,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/python -m models.kernels
 	@touch $@
 
-run: install  ## the main job: train, compare and plot on a sine wave
+run: install  ## train, compare and plot models on a sine wave
 	@$(BIN)/tidecast train
 
-test: install  ## half of the tests wait for servers, so two processes take little more than half the time
+test: install  ## in two processes: half of the tests wait for servers
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: install
@@ -30,16 +30,16 @@ lint: install
 format: install
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-ui: install  ## the MLflow UI on this folder's runs
+ui: install  ## show this folder's runs in the MLflow UI
 	@$(BIN)/mlflow server --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./artifacts --host 127.0.0.1 --port 5000 --allowed-hosts 127.0.0.1:5000,localhost:5000
 
-docs: install  ## the reference of all options, written from the code
+docs: install  ## write the reference of all options from the code
 	@$(BIN)/python -c 'from flows.commands.app import app; print(app.generate_docs(output_format="markdown"))' > docs/cli.md
 
-pictures: install  ## the README's pictures, drawn again; needs chromium
+pictures: install  ## draw the README's pictures again; needs chromium
 	@$(BIN)/python -m docs.pictures
 
-bench: install  ## speed and memory, as ratios within one run
+bench: install  ## measure speed and memory, as ratios within one run
 	@for name in training memory backtest overhead gpu; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 $(PEERS)/.installed: benchmarks/peers-constraints.txt
@@ -48,7 +48,7 @@ $(PEERS)/.installed: benchmarks/peers-constraints.txt
 	@$(PEERS)/bin/pip install --quiet --constraint benchmarks/peers-constraints.txt torch neuralforecast darts
 	@touch $@
 
-bench-peers: install $(PEERS)/.installed  ## the same work through other libraries
+bench-peers: install $(PEERS)/.installed  ## measure other libraries on the same work
 	@$(BIN)/python -m benchmarks.peers
 
 clean:

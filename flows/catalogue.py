@@ -1,4 +1,4 @@
-"""The catalogue: the recipes are the deployments of `prefect.yaml`, read from where they stand."""
+"""The catalogue: the recipes are the deployments in `prefect.yaml`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,50 +11,50 @@ from models.specs import change_source
 
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = ROOT / "prefect.yaml"
-TWINS = {"train": "backtest", "backtest": "train"}
-"""Flows that share their recipes."""
-OF_ONE_ALONE = ("free_run", "gate", "horizon", "test", "stride", "refit", "output")
-"""What only one of them knows."""
+SHARES_RECIPES_WITH = {"train": "backtest", "backtest": "train"}
+"""The flow whose recipes a flow takes besides its own."""
+UNSHARED_PARAMETERS = ("free_run", "gate", "horizon", "test", "stride", "refit", "output")
+"""Parameters that only one of these two flows has."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A deployment: its name, what it is for, and the parameters of its flow."""
+    """A deployment: its name, its description, and the parameters of its flow."""
 
     name: str
     description: str
     parameters: dict[str, Any]
 
 
-def recipes(flow: str) -> dict[str, Recipe]:
-    """The recipes of one flow, by name, in the catalogue's order."""
+def recipes_of(flow: str) -> dict[str, Recipe]:
+    """Return the recipes of one flow by name, in the order of the catalogue."""
     deployments = yaml.safe_load(CATALOGUE.read_text())["deployments"]
-    own = [d for d in deployments if d["entrypoint"].endswith(f":{flow}")]
-    return {d["name"]: Recipe(d["name"], d["description"], d["parameters"]) for d in own}
+    of_flow = [deployment for deployment in deployments if deployment["entrypoint"].endswith(f":{flow}")]
+    return {each["name"]: Recipe(each["name"], each["description"], each["parameters"]) for each in of_flow}
 
 
 def all_recipes() -> dict[str, Recipe]:
-    """What can be trained and backtested; of two recipes of one name, that of the training."""
-    trained = recipes("train")
-    return trained | {name: recipe for name, recipe in recipes("backtest").items() if name not in trained}
+    """Return all recipes of `train` and `backtest`; where both have one of the same name, that of `train`."""
+    trained = recipes_of("train")
+    return trained | {name: recipe for name, recipe in recipes_of("backtest").items() if name not in trained}
 
 
 def recipe_parameters(flow: str, name: str) -> dict[str, Any]:
-    """A recipe's parameters, its file found wherever the command is run.
+    """Return a recipe's parameters; the path of its file works from any folder.
 
-    What can be trained can be backtested, and the reverse: what the other flow has no use for is left out.
+    `train` and `backtest` take each other's recipes, without the parameters that only the other flow has.
 
     **Raises:** `InputError` for a name that is not in the catalogue.
     """
-    known = recipes(flow)
-    if flow in TWINS and name not in known:
-        known |= recipes(TWINS[flow])
-    if name not in known:
+    of_flow = recipes_of(flow)
+    shared = recipes_of(SHARES_RECIPES_WITH[flow]) if flow in SHARES_RECIPES_WITH and name not in of_flow else {}
+    choices = of_flow | shared
+    if name not in choices:
         raise InputError(
-            f"unknown recipe '{name}': choose from {', '.join(known)}, or give your own series with --series.path"
+            f"unknown recipe '{name}': choose from {', '.join(choices)}, or give your own series with --series.path"
         )
-    left_out = {"recipe"} if name in recipes(flow) else {"recipe", *OF_ONE_ALONE}
-    parameters = {field: value for field, value in known[name].parameters.items() if field not in left_out}
+    left_out = {"recipe"} if name in of_flow else {"recipe", *UNSHARED_PARAMETERS}
+    parameters = {field: value for field, value in choices[name].parameters.items() if field not in left_out}
     series = parameters.get("series", {})
     if "path" in series:
         parameters["series"] = {**series, "path": str(ROOT / series["path"])}
@@ -62,7 +62,7 @@ def recipe_parameters(flow: str, name: str) -> dict[str, Any]:
 
 
 def change(parameters: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's parameters with what the user changed."""
+    """Return a recipe's parameters with the user's changes; what a change does not name stays."""
     merged = dict(parameters)
     for name, value in changes.items():
         if name == "series":

@@ -1,27 +1,25 @@
-"""The entry of the command `tidecast`."""
+"""The entry point of the command `tidecast`."""
 
 import gc
 import os
 import sys
-import time
 from pathlib import Path
 
-STARTED = time.perf_counter()
-USER_ENVIRONMENT = frozenset(os.environ)
-"""The names that the user's environment sets."""
+from flows.startup import USER_ENVIRONMENT  # first of ours: it takes the time, and notes what the user has set
+
 QUIET = {
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",  # Prefect's clients say on a new user's terminal that they do
+    "DO_NOT_TRACK": "1",  # else Prefect's clients announce telemetry on a new user's terminal
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # which runs end, where a server records them
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # a line for each run that ends on a server
 }
-"""What the command sets for Prefect and MLflow where the user's environment does not."""
+"""Settings of Prefect and MLflow that the command makes, unless the user's environment has them."""
 
 
 def main() -> None:
-    """Run the command line; exit status 0, 2 for a mistake in what was given, 1 for one of ours."""
+    """Run the command line. Exit status: 0, 2 for a user's mistake, or 1 for any other failure."""
     from flows.services.locks import LOCK, server_environment
     from tasks.credentials import redact_logs, separate_passwords
 
@@ -29,14 +27,14 @@ def main() -> None:
     redact_logs()
     servers = server_environment(Path.cwd())
     if "MLFLOW_TRACKING_URI" in servers and "MLFLOW_TRACKING_URI" not in USER_ENVIRONMENT:
-        os.environ["TIDECAST_LOCK"] = str(LOCK.absolute())  # to be found again where they start at another address
+        os.environ["TIDECAST_LOCK"] = str(LOCK.absolute())  # it names MLflow's new address after a restart
     for name, value in {**QUIET, **servers}.items():
         os.environ.setdefault(name, value)
-    gc.disable()  # until all is imported: what libraries make stays, and looking it over takes a quarter of the time
+    gc.disable()  # until all is imported: scanning what libraries create, which stays, takes a quarter of the time
     from flows.commands.app import run  # Prefect reads its settings once, when it is imported
 
     status = run(sys.argv[1:])
-    gc.freeze()  # nor is it looked over at the end, which would take a second or two
+    gc.freeze()  # else Python scans it all once more at exit, which takes a second or two
     sys.exit(status)
 
 

@@ -1,4 +1,4 @@
-"""A flow's parameters, read off its signature: as command-line options, and as the fields of Prefect's form."""
+"""A flow's parameters, read from its signature: as command-line options, and as the fields of Prefect's form."""
 
 import inspect
 from collections.abc import Callable
@@ -14,9 +14,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @lru_cache
 def options_of(function: Callable[..., Any]) -> type[BaseModel]:
-    """A model with a field a parameter of the function; what is not given stays unset.
+    """Return a Pydantic model with a field for each parameter of the function; fields that are not given stay unset.
 
-    `recipe` is left out: on the command line it stands first, without a flag.
+    `recipe` is left out: on the command line it is the first argument, without a flag.
     """
     fields = _fields(function)
     fields.pop("recipe", None)
@@ -24,10 +24,10 @@ def options_of(function: Callable[..., Any]) -> type[BaseModel]:
 
 
 def document_parameters(function: Function) -> Function:
-    """The function with its parameters' descriptions in its docstring, which is where Prefect's form looks for them."""
+    """Add the descriptions of a function's parameters to its docstring, from which Prefect's form takes them."""
     fields = create_model(function.__name__, __base__=Spec, **_fields(function)).model_fields
-    told = [f"    {name}: {field.description}" for name, field in fields.items() if field.description]
-    function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Args:", *told])
+    descriptions = [f"    {name}: {field.description}" for name, field in fields.items() if field.description]
+    function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Args:", *descriptions])
     return function
 
 

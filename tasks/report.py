@@ -1,6 +1,6 @@
 """What a command prints when its flow has ended: tables and text, from the summary of the flow."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from typing import Any
 
@@ -124,3 +124,12 @@ def _where_runs_are_shown() -> str:
     """Return the command that opens MLflow's pages, or the address of its server."""
     uri = without_password(TRACKER.uri)
     return f"make ui (in {uri})" if uri == DEFAULT_URI else uri
+
+
+REPORTS: dict[str, Callable[[Summary], Report]] = {
+    "train": report_training,
+    "backtest": report_backtest,
+    "forecast": report_forecast,
+    "monitor": report_monitoring,
+}
+"""The report of each flow."""

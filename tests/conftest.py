@@ -1,4 +1,4 @@
-"""Real servers and stores for the tests: what is costly once a session, an MLflow database a test module."""
+"""Fixtures with real servers and stores: the costly ones once in a session, an MLflow database for each module."""
 
 import os
 import signal
@@ -30,13 +30,13 @@ LONGEST = (
     *("test_production", "test_tracker_away", "test_full_disk", "test_end_to_end", "test_up", "test_killed"),
     *("test_docs", "test_pages", "test_statuses", "test_credentials", "test_many_at_once", "test_command", "test_fuzz"),
 )
-"""The files that take a minute or more begin first, those that wait beside those that work."""
+"""The files that take a minute or more, which are started first: those that wait run beside those that compute."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The order in which files are begun."""
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
+    """Sort the tests by file: the longest first."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +50,7 @@ def prefect_server() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The current folder and MLflow's database, empty at first."""
+    """An empty current folder, in which MLflow makes its database."""
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -60,7 +60,7 @@ def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgresql() -> "Iterator[PostgreSQL]":
-    """A real PostgreSQL on loopback; a test makes databases of its own in it."""
+    """A real PostgreSQL on loopback, in which tests make their own databases."""
     from tests.support import services
 
     with services.postgresql() as server:
@@ -78,7 +78,7 @@ def browser() -> "Iterator[Browser]":
 
 @pytest.fixture
 def page(browser: "Browser") -> "Iterator[Page]":
-    """A page that shares nothing with those before it. While it is open, `asyncio.run` raises."""
+    """A page that shares nothing with earlier ones. While it is open, `asyncio.run` raises."""
     from tests.support import services
 
     with services.new_page(browser) as page:
@@ -87,7 +87,7 @@ def page(browser: "Browser") -> "Iterator[Page]":
 
 @pytest.fixture(scope="session")
 def up(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Up]":
-    """A `tidecast up` with all its servers and workers."""
+    """A running `tidecast up` with its servers and workers."""
     from tests.support.stack import Up
 
     running = Up(tmp_path_factory.mktemp("up"))

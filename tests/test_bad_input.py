@@ -1,4 +1,4 @@
-"""The user's mistakes: one clear line that names the value and the way out, status 2, nothing left behind."""
+"""The user's mistakes: one clear line that names the value and what to do, exit status 2, and no file written."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ def good() -> pd.DataFrame:
 
 
 def csv(**columns: object) -> Callable[[Path], None]:
-    """Writes the good table with other columns in place of its own."""
+    """Write the good table with other or further columns."""
     return lambda path: good().assign(**columns).to_csv(path, index=False)
 
 
@@ -44,11 +44,11 @@ def rows(count: int) -> Callable[[Path], None]:
 
 
 def nothing(path: Path) -> None:
-    """Leaves the file away."""
+    """Write no file."""
 
 
 CASES: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
-    # what is wrong: (how the file is made, further arguments, what the line must say)
+    # the mistake: (how the file is made, further arguments, what the line must contain)
     "no file": (nothing, "", ["there is no file", "f.csv", "--series.path"]),
     "a folder": (lambda path: path.mkdir(), "", ["f.csv is not a file", "--series.path"]),
     "empty file": (text(""), "", ["f.csv", "empty"]),
@@ -117,7 +117,7 @@ def test_a_bad_file_is_refused_in_one_clear_line(
 
 
 OPTIONS: dict[str, list[str]] = {
-    # a command line: what the line must say
+    # a command line: what the line must contain
     "train gru-sin": ["'gru-sin'", "gru-sine", "--series.path"],
     "train sine --models gruu": ["'gruu'", "rnn, gru, lstm"],
     "train sine --models gru,gru": ["'gru'", "twice"],
@@ -155,7 +155,7 @@ def refused(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Runs the command in `folder` and holds it to its promise."""
+    """Run the command in `folder`: it must refuse with one line that contains all of `expected`, and write nothing."""
     monkeypatch.chdir(folder)
     before = sorted(folder.iterdir())
     assert run(arguments) == 2

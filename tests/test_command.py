@@ -1,4 +1,4 @@
-"""The command `tidecast` as a process: quick where there is nothing to train, and ended by Ctrl-C at any time."""
+"""The command `tidecast` as a process: quick if it trains nothing, and ended by Ctrl-C at any time."""
 
 import os
 import signal
@@ -15,10 +15,11 @@ import psutil
 import pytest
 
 from flows.services.marks import marked
+from tests.support.environment import user_environment
 from tests.support.stack import guardian_of
 
 HEAVY = {"prefect", "mlflow", "torch", "matplotlib", "pandas"}
-LOADED = """
+REPORT_IMPORTS = """
 import sys
 from flows.commands.app import run
 status = run(sys.argv[2:])
@@ -27,7 +28,7 @@ print(status, *sorted(set(sys.argv[1].split(",")) & set(sys.modules)), file=sys.
 
 
 @pytest.mark.parametrize(
-    ("line", "status", "needed"),
+    ("line", "status", "imported"),
     [
         ("recipes", 0, set()),
         ("--help", 0, set()),
@@ -40,41 +41,39 @@ print(status, *sorted(set(sys.argv[1].split(",")) & set(sys.modules)), file=sys.
         ("train sine --window.length 5000", 2, {"prefect", "pandas"}),
     ],
 )
-def test_an_answer_without_training_waits_for_few_libraries(
-    line: str, status: int, needed: set[str], tmp_path: Path
+def test_an_answer_without_training_imports_few_libraries(
+    line: str, status: int, imported: set[str], tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", LOADED, ",".join(HEAVY), *line.split()]
+    command = [sys.executable, "-c", REPORT_IMPORTS, ",".join(HEAVY), *line.split()]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    found, *loaded = done.stderr.splitlines()[-1].split()
-    assert int(found) == status
-    assert set(loaded) == needed
+    exit_status, *libraries = done.stderr.splitlines()[-1].split()
+    assert int(exit_status) == status
+    assert set(libraries) == imported
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where Prefect keeps its database, which takes longer to make than all else."""
+    """The folder of Prefect's database, made once since that takes longer than all else."""
     return tmp_path_factory.mktemp("prefect")
 
 
 def started(tmp_path: Path, home: Path, *arguments: str) -> subprocess.Popen[str]:
-    """The command in a process group of its own, as a terminal starts it, with nothing set that the user would not."""
-    own = {"PREFECT_HOME": str(home), "PREFECT_LOGGING_LEVEL": "INFO"}
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
+    """Start the command in a process group of its own, as a terminal does."""
     command = [Path(sys.executable).parent / "tidecast", *arguments]
     return subprocess.Popen(
         command,
         cwd=tmp_path,
-        env={**inherited, **own},
+        env=user_environment(PREFECT_HOME=str(home), PREFECT_LOGGING_LEVEL="INFO"),
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a job in the background ignores
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # else a job in the background ignores Ctrl-C
     )
 
 
 def interrupt(process: subprocess.Popen[str]) -> str:
-    """Ctrl-C, which a terminal sends to the whole group; what the command still had to say."""
+    """Send Ctrl-C to the whole group, as a terminal does; returns the rest of standard error."""
     os.killpg(process.pid, signal.SIGINT)
     try:
         rest = process.communicate(timeout=30)[1]
@@ -88,7 +87,7 @@ def interrupt(process: subprocess.Popen[str]) -> str:
 
 
 def server_of(process: subprocess.Popen[str]) -> psutil.Process:
-    """Prefect's server of a command, as soon as there is one."""
+    """Return the Prefect server of a command as soon as it runs."""
     while True:
         with suppress(StopIteration, ValueError):
             (server,) = marked(guardian_of(process).cmdline()[-1])
@@ -98,7 +97,7 @@ def server_of(process: subprocess.Popen[str]) -> psutil.Process:
 
 
 @pytest.mark.parametrize("moment", ["", "gru: epoch 1 "], ids=["starting", "training"])
-def test_killed_it_takes_its_server_along(moment: str, tmp_path: Path, home: Path) -> None:
+def test_a_command_that_is_killed_takes_its_server_with_it(moment: str, tmp_path: Path, home: Path) -> None:
     with started(tmp_path, home, "train", "gru-sine", "--fit.epochs", "1000000") as process:
         server = server_of(process)
         assert process.stderr is not None
@@ -106,11 +105,11 @@ def test_killed_it_takes_its_server_along(moment: str, tmp_path: Path, home: Pat
         guardian = guardian_of(process)
         mark = guardian.cmdline()[-1]
         process.kill()
-        gone, left = psutil.wait_procs([server, guardian], timeout=30)
-    assert (len(gone), left, marked(mark)) == (2, [], [])
+        ended, running = psutil.wait_procs([server, guardian], timeout=30)
+    assert (len(ended), running, marked(mark)) == (2, [], [])
 
 
-def test_ended_by_itself_it_leaves_nothing_behind(tmp_path: Path, home: Path) -> None:
+def test_a_command_that_completes_leaves_no_process_behind(tmp_path: Path, home: Path) -> None:
     with started(tmp_path, home, "train", "elman-sine", "--elman.epochs", "1") as process:
         assert process.stderr is not None
         assert any("elman: epoch 1 " in line for line in process.stderr)
@@ -120,12 +119,12 @@ def test_ended_by_itself_it_leaves_nothing_behind(tmp_path: Path, home: Path) ->
         process.communicate(timeout=60)
     assert process.returncode == 0
     assert (guardian.is_running(), marked(mark)) == (False, [])
-    with sqlite3.connect(tmp_path / "mlflow.db") as runs:  # no link to its pages, but the flow run's id
+    with sqlite3.connect(tmp_path / "mlflow.db") as runs:  # no link to the pages of its server, but the flow run's id
         named = "select key from tags where key in ('prefect.flow_run_id', 'prefect.flow_run_url')"
         assert set(runs.execute(named)) == {("prefect.flow_run_id",)}
 
 
-def test_the_server_of_a_command_hears_the_command_alone(tmp_path: Path, home: Path) -> None:
+def test_only_the_command_can_use_its_server(tmp_path: Path, home: Path) -> None:
     with started(tmp_path, home, "train", "gru-sine", "--fit.epochs", "1000000") as process:
         assert process.stderr is not None
         assert any("gru: epoch 1 " in line for line in process.stderr)
@@ -138,24 +137,24 @@ def test_the_server_of_a_command_hears_the_command_alone(tmp_path: Path, home: P
 def test_ctrl_c_while_the_server_starts_ends_the_command_and_the_server(tmp_path: Path, home: Path) -> None:
     with started(tmp_path, home, "train", "elman-sine") as process:
         server = server_of(process)
-        time.sleep(1)  # of the seconds that the server takes
+        time.sleep(1)  # less than the server takes to start
         assert "tidecast: interrupted" in interrupt(process)
     assert not server.is_running()
 
 
-def test_a_server_that_cannot_start_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_server_that_cannot_start_is_reported_in_one_line(tmp_path: Path) -> None:
     home = tmp_path / "prefect"
     (home / "prefect.db").mkdir(parents=True)
     with started(tmp_path, home, "train", "elman-sine") as process:
-        said = process.communicate(timeout=60)[1]
-    assert said == (
+        message = process.communicate(timeout=60)[1]
+    assert message == (
         f"tidecast: Prefect's server, with its files in {home}, does not start: sqlalchemy.exc.OperationalError: "
         "(sqlite3.OperationalError) unable to open database file\n"
     )
     assert process.returncode == 1
 
 
-def test_ctrl_c_in_training_ends_at_once_and_is_known_to_mlflow_and_prefect(tmp_path: Path, home: Path) -> None:
+def test_ctrl_c_in_training_ends_at_once_and_is_recorded_by_mlflow_and_prefect(tmp_path: Path, home: Path) -> None:
     with started(tmp_path, home, "train", "gru-sine", "--fit.epochs", "1000000") as process:
         assert process.stderr is not None
         assert any("gru: epoch 1 " in line for line in process.stderr)

@@ -1,4 +1,4 @@
-"""The documents against the code: every command in the README is run, every option is in the reference."""
+"""The documents fit the code: every command in the README runs, every option is in the reference."""
 
 import json
 import math
@@ -16,11 +16,12 @@ import pytest
 import yaml
 
 from flows.backtest import backtest
-from flows.catalogue import CATALOGUE, recipes
+from flows.catalogue import CATALOGUE, recipes_of
 from flows.forecast import forecast
 from flows.monitor import monitor
 from flows.parameters import options_of
 from flows.train import train
+from tests.support.environment import user_environment
 from tests.support.services import free_port, wait_for
 from tests.support.stack import Stack, Up
 
@@ -30,22 +31,22 @@ BIN = Path(sys.executable).parent
 
 
 def commands(begin: str) -> list[str]:
-    """The lines of the README's console blocks that start with `$ begin`."""
+    """Return the commands in the README's console blocks that start with `begin`."""
     blocks = re.findall(r"```console\n(.*?)```", README, re.S)
     return [line[2:] for block in blocks for line in block.splitlines() if line.startswith(f"$ {begin}")]
 
 
 def leaves(fields: dict[str, object], prefix: str = "--") -> list[str]:
-    """The options of a nested schema, `--fit.epochs`."""
-    found = []
+    """Return the options of nested fields, such as `--fit.epochs`."""
+    options = []
     for name, field in fields.items():
         inner = getattr(getattr(field, "annotation", None), "model_fields", None)
         flag = prefix + name.replace("_", "-")
-        found += leaves(inner, f"{flag}.") if inner else [flag]
-    return found
+        options += leaves(inner, f"{flag}.") if inner else [flag]
+    return options
 
 
-def test_the_reference_of_options_is_what_the_code_says() -> None:
+def test_the_reference_of_options_is_up_to_date() -> None:
     written = (ROOT / "docs" / "cli.md").read_text()
     (recipe,) = re.findall(r"^docs:.*\n\t@\$\(BIN\)/(.*) > docs/cli.md", (ROOT / "Makefile").read_text(), re.M)
     done = subprocess.run([BIN / "python", *shlex.split(recipe)[1:]], capture_output=True, text=True, check=True)
@@ -66,8 +67,8 @@ def test_every_option_has_a_description() -> None:
 def test_the_readme_names_every_file_of_the_three_rooms_and_no_other() -> None:
     tree = README.split("## What is where")[1].split("```")[1]
     named = set(re.findall(r"^  (\w+\.py)", tree, re.M))
-    there = {path.name for room in ("flows", "tasks", "models") for path in (ROOT / room).glob("[a-z]*.py")}
-    assert named == there
+    existing = {path.name for room in ("flows", "tasks", "models") for path in (ROOT / room).glob("[a-z]*.py")}
+    assert named == existing
 
 
 def test_every_make_target_that_is_named_exists() -> None:
@@ -84,22 +85,21 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_the_readme_shows_every_recipe() -> None:
-    assert [name for name in recipes("train") if f"| `{name}` |" not in README] == []
+    assert [name for name in recipes_of("train") if f"| `{name}` |" not in README] == []
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what a clone has, and what its commands write."""
+    """A folder with the files of a clone, in which the commands of the README run and write."""
     folder = tmp_path_factory.mktemp("clone")
     for name in ("data", "flows", "tasks", "models", "prefect.yaml", "prefect.toml"):
         (folder / name).symlink_to(ROOT / name)
     return folder
 
 
-def environment(folder: Path, **more: str) -> dict[str, str]:
-    own = {"PATH": f"{BIN}:{os.environ['PATH']}", "PREFECT_HOME": str(folder / ".prefect"), "COLUMNS": "200"}
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_"))}
-    return {**inherited, **own, **more}
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    common = {"PATH": f"{BIN}:{os.environ['PATH']}", "PREFECT_HOME": str(folder / ".prefect"), "COLUMNS": "200"}
+    return user_environment(**common, **settings)
 
 
 @pytest.mark.parametrize("command", [line for line in commands("tidecast") if line != "tidecast up"])
@@ -132,7 +132,7 @@ def test_the_python_in_the_readme_runs_after_the_commands(clone: Path) -> None:
         [sys.executable, "-c", code], cwd=clone, env=environment(clone), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("2002-") == 4  # four weeks beyond December 2001, each from the same cutoff
+    assert done.stdout.count("2002-") == 4  # four weeks after December 2001, all from one cutoff
 
 
 def test_the_request_in_the_readme_is_answered_by_the_champion_of_its_commands(clone: Path) -> None:
@@ -151,8 +151,8 @@ def test_the_request_in_the_readme_is_answered_by_the_champion_of_its_commands(c
         )
     try:
         wait_for(f"http://127.0.0.1:{port}/ping")
-        there = url.replace(":5002", f":{port}")
-        answer = httpx.post(there, content=body, headers={"Content-Type": "application/json"}, timeout=60)
+        url = url.replace(":5002", f":{port}")
+        answer = httpx.post(url, content=body, headers={"Content-Type": "application/json"}, timeout=60)
         answered = [row["gru"] for row in answer.json()["predictions"]]
     finally:
         os.killpg(server.pid, signal.SIGTERM)
@@ -173,12 +173,12 @@ def test_every_prefect_command_in_the_readme_runs_beside_tidecast_up(command: st
         assert "Completed" in done.stdout
 
 
-def test_what_tidecast_up_says_is_what_the_readme_shows(up: Up) -> None:
+def test_tidecast_up_prints_what_the_readme_shows(up: Up) -> None:
     block = README.split("$ tidecast up\n")[1].split("\n```")[0]
-    said = up.said.replace(str(up.folder), "/home/you/tidecast").replace(socket.gethostname(), "laptop")
-    said = said.replace(f":{up.prefect}", ":4200").replace(f":{up.mlflow}", ":5000")
-    some = re.compile(r"takes \w+ flow runs? at")  # as many as there are cores
-    assert some.sub("takes some at", said.strip()) == some.sub("takes some at", block.strip())
+    output = up.output.replace(str(up.folder), "/home/you/tidecast").replace(socket.gethostname(), "laptop")
+    output = output.replace(f":{up.prefect}", ":4200").replace(f":{up.mlflow}", ":5000")
+    limit = re.compile(r"takes \w+ flow runs? at")  # the number of cores
+    assert limit.sub("takes some at", output.strip()) == limit.sub("takes some at", block.strip())
 
 
 PRODUCTION = (ROOT / "docs" / "production.md").read_text()
@@ -201,7 +201,7 @@ def test_the_production_page_names_files_targets_options_and_settings_that_exist
     assert [name for name in settings if name not in COMPOSE] == []
 
 
-def test_the_units_of_the_production_page_start_what_compose_starts() -> None:
+def test_the_systemd_units_of_the_production_page_start_what_compose_starts() -> None:
     commands = re.findall(r"^ExecStart=/srv/tidecast/.venv/bin/(.*)", PRODUCTION, re.M)
     services = yaml.safe_load(COMPOSE)["services"]
     composed = [" ".join(services[name]["command"]) for name in ("prefect", "mlflow")]
@@ -217,5 +217,5 @@ def test_the_series_of_the_production_page_fits_the_flows() -> None:
     parameters = {name: value for name, value in demand["parameters"].items() if name != "recipe"}
     assert options_of(train.fn).model_validate(parameters).model_dump(exclude_unset=True)["series"]["name"] == "demand"
     others = re.findall(r"`(\{model: demand.*?\})`", PRODUCTION)
-    for function, taken in zip((forecast, monitor), others, strict=True):
-        options_of(function.fn).model_validate(yaml.safe_load(taken))
+    for function, parameters in zip((forecast, monitor), others, strict=True):
+        options_of(function.fn).model_validate(yaml.safe_load(parameters))

@@ -1,12 +1,11 @@
-"""The whole circle through real servers and workers: train, promote, forecast, monitor, alarm, train again.
+"""The whole cycle through real servers and workers: train, promote, forecast, monitor, alarm, train again.
 
-One `tidecast up` serves all; flow runs are created through Prefect's API and run by its workers, and what they leave is
-read back over HTTP.
+All tests share one `tidecast up`. Flow runs are created through Prefect's API and run by its workers, and what they
+record is read over HTTP.
 """
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +16,9 @@ import yaml
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 
-from flows.catalogue import ROOT, recipes
+from flows.catalogue import ROOT, recipes_of
 from tests.support.stack import BIN, Stack, Up
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(400)
 SMALL = {"fit": {"epochs": 2}, "elman": {"epochs": 3}, "numpy_rnn": {"epochs": 3}}
@@ -34,12 +34,12 @@ def stack(up: Up) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def finished(stack: Stack) -> dict[str, FlowRun]:
     """A small run of every recipe, all started at once."""
-    started = {name: stack.start(f"train/{name}", **SMALL) for name in recipes("train")}
+    started = {name: stack.start(f"train/{name}", **SMALL) for name in recipes_of("train")}
     return {name: stack.finish(run_id) for name, run_id in started.items()}
 
 
 def test_every_recipe_runs_on_a_worker(finished: dict[str, FlowRun]) -> None:
-    assert {name: run.state_name for name, run in finished.items()} == dict.fromkeys(recipes("train"), "Completed")
+    assert {name: run.state_name for name, run in finished.items()} == dict.fromkeys(recipes_of("train"), "Completed")
 
 
 def test_every_run_is_recorded_and_registered(stack: Stack, finished: dict[str, FlowRun]) -> None:
@@ -54,7 +54,7 @@ def test_every_run_is_recorded_and_registered(stack: Stack, finished: dict[str, 
         assert version.tags["recipe"] == name
 
 
-def test_a_backtest_runs_on_a_worker_and_leaves_its_scores(stack: Stack) -> None:
+def test_a_backtest_runs_on_a_worker_and_records_its_scores(stack: Stack) -> None:
     run = stack.run("backtest/co2", models=["gru"], horizon=4, stride=20, fit={"epochs": 2})
     parent = stack.parent_of(run, "co2 backtests")
     assert parent.info.status == "FINISHED"
@@ -64,16 +64,23 @@ def test_a_backtest_runs_on_a_worker_and_leaves_its_scores(stack: Stack) -> None
     assert [row["model"] for row in rows] == ["gru *", "last_value", "seasonal_naive", "linear_ar"]
 
 
-def test_both_pages_lead_to_each_other(stack: Stack, finished: dict[str, FlowRun]) -> None:
+def test_the_pages_of_prefect_and_mlflow_link_to_each_other(stack: Stack, finished: dict[str, FlowRun]) -> None:
     parent = stack.parent_of(finished["sine"], "sine")
-    shown = stack.artifacts(finished["sine"])
-    assert set(shown) == {"mlflow-run", "mlflow-scores", "comparison", "training-rnn", "training-gru", "training-lstm"}
+    artifacts = stack.artifacts(finished["sine"])
+    assert set(artifacts) == {
+        "mlflow-run",
+        "mlflow-scores",
+        "comparison",
+        "training-rnn",
+        "training-gru",
+        "training-lstm",
+    }
     assert (
         f"{stack.tracking}/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}"
-        in shown["mlflow-run"]["data"]
+        in artifacts["mlflow-run"]["data"]
     )
-    assert shown["training-gru"]["data"] == 100.0
-    rows = json.loads(shown["comparison"]["data"])
+    assert artifacts["training-gru"]["data"] == 100.0
+    rows = json.loads(artifacts["comparison"]["data"])
     assert [row["model"].split()[0] for row in rows] == [
         "rnn",
         "gru",
@@ -101,7 +108,7 @@ def test_a_parameter_out_of_bounds_is_refused_before_a_run_is_made(stack: Stack)
 
 
 def write_load(old: int, new: int) -> None:
-    """A noisy daily wave by the hour, which from the hour `old` on is a square."""
+    """Write a noisy hourly series with a daily cycle: `old` hours of a sine, then `new` hours of a square wave."""
     hours, noise = np.arange(old + new), np.random.default_rng(0).normal(0, 1.5, 2000)
     daily = np.where(hours < old, np.sin(hours * np.pi / 12), np.where(hours % 24 < 12, 1.0, -1.0))
     times = pd.date_range("2024-01-01", periods=len(hours), freq="h")
@@ -111,7 +118,7 @@ def write_load(old: int, new: int) -> None:
 
 @pytest.fixture(scope="module")
 def load(stack: Stack) -> Iterator[Stack]:
-    """The series `load` with its three deployments, as a user would add them."""
+    """A stack with the three deployments of a series `load`, as a user would add them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(stack.folder)
         write_load(500, 0)
@@ -162,10 +169,7 @@ def test_a_change_of_regime_is_noticed_and_leads_to_a_better_champion(load: Stac
     load.run("monitor/load")
     assert health(load)["health"] == "degraded", health(load)
 
-    for _ in range(120):  # the trigger sends it to the worker
-        if len(trainings(load)) == 2:
-            break
-        time.sleep(0.5)
+    wait_until(lambda: len(trainings(load)) == 2, 60, pause=0.5)  # the trigger creates one
     again = trainings(load)[1]
     assert again.created_by is not None
     assert again.created_by.type == "AUTOMATION"

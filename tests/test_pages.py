@@ -1,4 +1,4 @@
-"""What a person sees of our runs in a browser, on the pages of Prefect and MLflow."""
+"""What a person sees of a run in a browser, on the pages of Prefect and MLflow."""
 
 import re
 from contextlib import suppress
@@ -8,11 +8,11 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from flows.catalogue import recipes
+from flows.catalogue import recipes_of
 from tests.support.stack import Stack, Up
 
 pytestmark = pytest.mark.timeout(400)
-PATIENCE = 30_000
+TIMEOUT = 30_000  # milliseconds
 TASKS = [
     *("read_series", "prepare_data", "record_data", "evaluate_baselines"),
     *(f"{step}: {model}" for model in ("gru", "lstm") for step in ("fit_model", "evaluate", "plot_model")),
@@ -21,9 +21,11 @@ TASKS = [
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Two trainings of co2 and a forecast, and where their pages are; `parents` are the MLflow runs of the trainings,
-    and `models` those of the second one's models."""
+class Runs:
+    """Two trainings of co2 and a forecast, with the URLs of their pages.
+
+    `parents` are the ids of the trainings' MLflow runs, and `models` those of the models of the second one, by name.
+    """
 
     stack: Stack
     prefect: str
@@ -36,56 +38,56 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(up: Up) -> Seen:
+def runs(up: Up) -> Runs:
     stack = Stack(up)
-    runs = [stack.run("train/co2", fit={"epochs": 3}, seed=seed) for seed in (1, 2)]
+    trainings = [stack.run("train/co2", fit={"epochs": 3}, seed=seed) for seed in (1, 2)]
     forecast = stack.start("forecast/co2")
-    own = {run.data.tags["prefect.flow_run_id"]: run.info for run in stack.parents("co2")}
-    first, second = (own[str(run.id)] for run in runs)
-    inner = stack.mlflow.search_runs([second.experiment_id], f"tags.mlflow.parentRunId = '{second.run_id}'")
+    recorded = {run.data.tags["prefect.flow_run_id"]: run.info for run in stack.parents("co2")}
+    first, second = (recorded[str(training.id)] for training in trainings)
+    children = stack.mlflow.search_runs([second.experiment_id], f"tags.mlflow.parentRunId = '{second.run_id}'")
     prefect = f"http://127.0.0.1:{up.prefect}"
-    return Seen(
+    return Runs(
         stack,
         prefect,
         f"{stack.tracking}/#/experiments/{second.experiment_id}/runs",
-        f"{prefect}/runs/flow-run/{runs[1].id}",
+        f"{prefect}/runs/flow-run/{trainings[1].id}",
         f"{prefect}/runs/flow-run/{forecast}",
-        f"{prefect}/deployments/deployment/{runs[1].deployment_id}/run",
+        f"{prefect}/deployments/deployment/{trainings[1].deployment_id}/run",
         [first.run_id, second.run_id],
-        {run.info.run_name: run.info.run_id for run in inner},
+        {run.info.run_name: run.info.run_id for run in children},
     )
 
 
 @pytest.fixture
 def page(page: Page) -> Page:
-    """One that waits long, and where MLflow's Assistant does not open by itself."""
-    expect.set_options(timeout=PATIENCE)
+    """A page with long time limits, on which MLflow's Assistant does not open by itself."""
+    expect.set_options(timeout=TIMEOUT)
     page.context.add_init_script("localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')")
     return page
 
 
 def open_tab(page: Page, flow_run: str, name: str) -> None:
-    """A tab of a flow run's page in Prefect."""
+    """Open a tab of a flow run's page in Prefect."""
     page.goto(flow_run)
     page.get_by_role("tablist").get_by_text(name, exact=True).click()
 
 
-def test_the_page_of_a_training_in_prefect_says_how_it_went(seen: Seen, page: Page) -> None:
-    page.goto(seen.flow_run)
+def test_the_page_of_a_training_in_prefect_says_how_it_went(runs: Runs, page: Page) -> None:
+    page.goto(runs.flow_run)
     expect(page.get_by_text("Completed", exact=True).first).to_be_visible()
     expect(page.get_by_text(f"{len(TASKS)} Task runs")).to_be_visible()
     for model in ("gru", "lstm"):
         expect(page.get_by_text(re.compile(rf"^{model}: epoch 3 of 3, train_loss .*, val_loss "))).to_be_visible()
 
 
-def test_the_steps_of_a_training_are_listed_by_name(seen: Seen, page: Page) -> None:
-    open_tab(page, seen.flow_run, "Task Runs")
+def test_the_steps_of_a_training_are_listed_by_name(runs: Runs, page: Page) -> None:
+    open_tab(page, runs.flow_run, "Task Runs")
     for task in TASKS:
         expect(page.get_by_role("link", name=task, exact=True)).to_be_visible()
 
 
-def test_the_artifacts_of_a_training_are_full_bars_and_a_table_with_the_verdict(seen: Seen, page: Page) -> None:
-    open_tab(page, seen.flow_run, "Artifacts")
+def test_the_artifacts_of_a_training_are_full_bars_and_a_table_with_the_verdict(runs: Runs, page: Page) -> None:
+    open_tab(page, runs.flow_run, "Artifacts")
     for model in ("gru", "lstm"):
         expect(page.get_by_role("link", name=f"training-{model}")).to_contain_text(f"{model}: epoch 3 of 3, train_loss")
     page.get_by_role("link", name="comparison").click()
@@ -98,23 +100,23 @@ def test_the_artifacts_of_a_training_are_full_bars_and_a_table_with_the_verdict(
         expect(first.filter(has_text=re.compile(rf"^{name}( \*)?$"))).to_be_visible()
 
 
-def test_a_link_leads_from_prefect_to_the_run_in_mlflow_and_back(seen: Seen, page: Page) -> None:
-    open_tab(page, seen.flow_run, "Artifacts")
+def test_a_link_leads_from_prefect_to_the_run_in_mlflow_and_back(runs: Runs, page: Page) -> None:
+    open_tab(page, runs.flow_run, "Artifacts")
     page.get_by_role("link", name="mlflow-run").click()
     with page.expect_popup() as opened:
         page.get_by_role("link", name="This run in MLflow").click()
-    expect(opened.value).to_have_url(re.compile(seen.parents[1]))
+    expect(opened.value).to_have_url(re.compile(runs.parents[1]))
     back = opened.value.get_by_role("link", name="Open the flow run in Prefect")
-    expect(back).to_have_attribute("href", re.compile(seen.flow_run.rpartition("/")[2]))
+    expect(back).to_have_attribute("href", re.compile(runs.flow_run.rpartition("/")[2]))
 
 
 def field(page: Page, description: str) -> Locator:
-    """The input below a description of the parameter form."""
+    """Return the input below a description in the parameter form."""
     return page.get_by_text(description).locator("xpath=following::input[1]")
 
 
-def test_the_form_describes_every_parameter_with_its_bounds(seen: Seen, page: Page) -> None:
-    page.goto(seen.form)
+def test_the_form_describes_every_parameter_with_its_bounds(runs: Runs, page: Page) -> None:
+    page.goto(runs.form)
     expect(page.get_by_text("Hidden units a layer (H). [at least 1, at most 4,096]")).to_be_visible()
     expect(
         page.get_by_text("Share of the steps in which the learning rate rises. [at least 0, below 1]")
@@ -123,8 +125,8 @@ def test_the_form_describes_every_parameter_with_its_bounds(seen: Seen, page: Pa
     expect(field(page, "Passes over the training windows, at most.")).to_have_value("40")
 
 
-def test_the_form_offers_choices(seen: Seen, page: Page) -> None:
-    page.goto(seen.form)
+def test_the_form_offers_choices(runs: Runs, page: Page) -> None:
+    page.goto(runs.form)
     for chosen, offered in {
         "gru lstm": ["rnn", "gru", "lstm", "elman", "numpy_rnn"],
         "cosine": ["constant", "cosine"],
@@ -137,17 +139,17 @@ def test_the_form_offers_choices(seen: Seen, page: Page) -> None:
         expect(page.get_by_role("option")).to_have_count(0)
 
 
-def test_the_form_refuses_a_value_out_of_bounds(seen: Seen, page: Page) -> None:
-    page.goto(seen.form)
+def test_the_form_refuses_a_value_out_of_bounds(runs: Runs, page: Page) -> None:
+    page.goto(runs.form)
     field(page, "Hidden units per layer (H)").fill("100000")
     page.get_by_role("button", name="Submit").click()
     refusal = "field 'recurrent.hidden'. Failure reason: 100000 is greater than the maximum of 4096"
     expect(page.get_by_text(refusal).first).to_be_visible()
-    expect(page).to_have_url(seen.form)
+    expect(page).to_have_url(runs.form)
 
 
 def try_again(route: Route) -> None:
-    """A busy SQLite answers 503: Prefect's clients ask again, and its pages leave that to the person."""
+    """Repeat a request that a busy SQLite answers with 503, as Prefect's clients do but not its pages."""
     for _ in range(20):
         answer = route.fetch()
         if answer.status != 503:
@@ -155,67 +157,67 @@ def try_again(route: Route) -> None:
     route.fulfill(response=answer)
 
 
-def test_a_run_that_is_started_from_the_form_takes_what_was_filled_in(seen: Seen, page: Page) -> None:
+def test_a_run_that_is_started_from_the_form_takes_what_was_filled_in(runs: Runs, page: Page) -> None:
     page.route("**/create_flow_run", try_again)
-    page.goto(seen.form)
+    page.goto(runs.form)
     field(page, "Passes over the training windows, at most.").fill("1")
     with page.expect_response("**/create_flow_run") as created:
         page.get_by_role("button", name="Submit").click()
-    page.goto(f"{seen.prefect}/runs/flow-run/{created.value.json()['id']}?tab=Parameters")
+    page.goto(f"{runs.prefect}/runs/flow-run/{created.value.json()['id']}?tab=Parameters")
     expect(page.get_by_text('"epochs": 1,')).to_be_visible()
     expect(page.get_by_text("Completed", exact=True).first).to_be_visible(timeout=120_000)
 
 
-def test_every_recipe_is_on_the_page_of_deployments_with_a_schedule_that_rests(seen: Seen, page: Page) -> None:
-    page.goto(f"{seen.prefect}/deployments")
+def test_every_recipe_is_on_the_page_of_deployments_with_a_paused_schedule(runs: Runs, page: Page) -> None:
+    page.goto(f"{runs.prefect}/deployments")
     page.get_by_role("button", name="10", exact=True).press("ArrowDown")
     page.get_by_role("option", name="25").click()
     for flow in ("train", "backtest", "forecast", "monitor"):
-        for name, recipe in recipes(flow).items():
+        for name, recipe in recipes_of(flow).items():
             if flow == "backtest" and "path" not in recipe.parameters.get("series", {}):
-                continue  # nothing to run at night without data
-            told = page.get_by_role("tooltip").filter(has_text="(Paused)")
-            for _ in range(5):  # the page draws its table anew now and then, and a tooltip is gone
+                continue  # without data it has no schedule
+            tooltip = page.get_by_role("tooltip").filter(has_text="(Paused)")
+            for _ in range(5):  # the page redraws its table at times, which closes a tooltip
                 page.get_by_role("row", name=re.compile(rf"^{name} {flow} ")).get_by_text("AM every day").hover()
                 with suppress(AssertionError):
-                    expect(told).to_be_visible(timeout=5_000)
+                    expect(tooltip).to_be_visible(timeout=5_000)
                     break
                 page.mouse.move(0, 0)
-            expect(told).to_be_visible()
+            expect(tooltip).to_be_visible()
             page.mouse.move(0, 0)
             expect(page.get_by_role("tooltip")).to_have_count(0)
 
 
 def run_link(page: Page, run_id: str) -> Locator:
-    """The name of a run in the table of an experiment."""
+    """Return the link with a run's name in the table of an experiment."""
     return page.get_by_role("link").and_(page.locator(f'[href*="{run_id}"]'))
 
 
-def test_the_scores_of_an_experiment_are_columns_behind_a_link_in_prefect(seen: Seen, page: Page) -> None:
-    page.set_viewport_size({"width": 2000, "height": 1000})  # the table makes only the columns that are in sight
-    open_tab(page, seen.flow_run, "Artifacts")
+def test_the_scores_of_an_experiment_are_columns_behind_a_link_in_prefect(runs: Runs, page: Page) -> None:
+    page.set_viewport_size({"width": 2000, "height": 1000})  # the table contains only the visible columns
+    open_tab(page, runs.flow_run, "Artifacts")
     page.get_by_role("link", name="mlflow-scores").click()
     page.goto(str(page.get_by_role("link", name="All runs of the experiment").get_attribute("href")))
     for column in ("val_rmse", "test_rmse", "chosen", "gate", "device"):
         expect(page.get_by_role("columnheader", name=column, exact=True).first).to_be_visible()
-    for parent in seen.parents:
+    for parent in runs.parents:
         expect(run_link(page, parent)).to_be_visible()
     expect(page.get_by_role("gridcell", name="cpu", exact=True).first).to_be_visible()
     expect(page.get_by_role("gridcell", name=re.compile("^(promoted|kept out)$")).first).to_be_visible()
 
 
-def test_the_page_of_a_training_in_mlflow_begins_with_the_verdict_and_the_table(seen: Seen, page: Page) -> None:
-    page.goto(f"{seen.mlflow}/{seen.parents[1]}")
+def test_the_page_of_a_training_in_mlflow_begins_with_the_verdict_and_the_table(runs: Runs, page: Page) -> None:
+    page.goto(f"{runs.mlflow}/{runs.parents[1]}")
     expect(page.get_by_text(re.compile(r"(is the new champion of co2|of co2 is kept out).*RMSE"))).to_be_visible()
     page.get_by_text("Show more").click()
     for name in ("gru", "lstm", "last_value", "seasonal_naive", "linear_ar"):
         expect(page.get_by_role("row", name=re.compile(rf"^{name} "))).to_be_visible()
     for model in ("gru", "lstm"):
-        expect(run_link(page, seen.models[model])).to_have_text(model)
+        expect(run_link(page, runs.models[model])).to_have_text(model)
 
 
-def test_a_model_has_a_curve_of_each_loss(seen: Seen, page: Page) -> None:
-    page.goto(f"{seen.mlflow}/{seen.models['gru']}")
+def test_a_model_has_a_curve_of_each_loss(runs: Runs, page: Page) -> None:
+    page.goto(f"{runs.mlflow}/{runs.models['gru']}")
     page.get_by_role("tab", name="Model metrics").click()
     for loss in ("train_loss", "val_loss"):
         expect(page.get_by_role("heading", name=loss)).to_be_visible()
@@ -223,44 +225,44 @@ def test_a_model_has_a_curve_of_each_loss(seen: Seen, page: Page) -> None:
 
 
 def expect_drawn(page: Page, name: str) -> None:
-    """An image that the page shows as one, and not as the mark of one that is broken."""
+    """Expect that an image is shown, not the icon of a broken one."""
     page.wait_for_function("image => image.naturalWidth > 500", arg=page.get_by_role("img", name=name).element_handle())
 
 
-def test_the_plots_of_a_model_are_drawn_in_the_page(seen: Seen, page: Page) -> None:
-    page.goto(f"{seen.mlflow}/{seen.models['gru']}/artifacts/plots/free_run.png")
+def test_the_plots_of_a_model_are_drawn_in_the_page(runs: Runs, page: Page) -> None:
+    page.goto(f"{runs.mlflow}/{runs.models['gru']}/artifacts/plots/free_run.png")
     expect_drawn(page, "plots/free_run.png")
     for name in ("loss_curves.png", "predictions.png", "spec.json"):
         expect(page.get_by_text(name)).to_be_visible()
 
 
-def test_the_models_of_a_training_can_be_compared(seen: Seen, page: Page) -> None:
-    page.goto(seen.mlflow)
-    training = page.get_by_role("row").filter(has=run_link(page, seen.parents[1]))
+def test_the_models_of_a_training_can_be_compared(runs: Runs, page: Page) -> None:
+    page.goto(runs.mlflow)
+    training = page.get_by_role("row").filter(has=run_link(page, runs.parents[1]))
     training.get_by_role("button").first.click()
-    for run_id in seen.models.values():
+    for run_id in runs.models.values():
         page.get_by_role("row").filter(has=run_link(page, run_id)).get_by_role("checkbox").first.check()
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_role("heading", name="Comparing 2 Runs from 1 Experiment")).to_be_visible()
     names = page.get_by_role("row", name=re.compile("^Run Name:"))
-    for model in seen.models:
+    for model in runs.models:
         expect(names.get_by_role("cell", name=model, exact=True)).to_be_visible()
 
 
-def test_the_curves_of_the_models_of_a_training_share_a_chart(seen: Seen, page: Page) -> None:
-    own = quote(f"tags.`mlflow.parentRunId` = '{seen.parents[1]}'")
-    flat = f"orderByKey={quote('metrics.`val_rmse`')}&orderByAsc=true"
-    page.goto(f"{seen.mlflow}?searchFilter={own}&{flat}&compareRunsMode=CHART")
+def test_the_curves_of_the_models_of_a_training_share_a_chart(runs: Runs, page: Page) -> None:
+    of_training = quote(f"tags.`mlflow.parentRunId` = '{runs.parents[1]}'")
+    order = f"orderByKey={quote('metrics.`val_rmse`')}&orderByAsc=true"
+    page.goto(f"{runs.mlflow}?searchFilter={of_training}&{order}&compareRunsMode=CHART")
     for loss in ("train_loss", "val_loss"):
         expect(page.get_by_role("heading", name=loss)).to_be_visible()
         for model in ("gru", "lstm"):
             expect(page.get_by_text(f"{model} ({loss})").first).to_be_visible()
 
 
-def test_the_registered_model_says_what_it_is_and_which_version_counts(seen: Seen, page: Page) -> None:
-    aliases = seen.stack.mlflow.get_registered_model("co2").aliases
+def test_the_page_of_a_registered_model_describes_it_and_shows_its_aliases(runs: Runs, page: Page) -> None:
+    aliases = runs.stack.mlflow.get_registered_model("co2").aliases
     assert set(aliases) == {"champion", "challenger"}
-    page.goto(f"{seen.stack.tracking}/#/models/co2")
+    page.goto(f"{runs.stack.tracking}/#/models/co2")
     expect(page.get_by_text("Forecasters of the series co2: a version each time that one was trained.")).to_be_visible()
     for alias, number in aliases.items():
         version = page.get_by_role("row", name=re.compile(rf"^Version {number} "))
@@ -268,14 +270,14 @@ def test_the_registered_model_says_what_it_is_and_which_version_counts(seen: See
         expect(version.get_by_role("status", name="gate", exact=True)).to_have_text(re.compile("promoted|kept out"))
 
 
-def test_the_page_of_a_forecast_shows_its_first_steps_and_leads_to_the_plot(seen: Seen, page: Page) -> None:
-    open_tab(page, seen.forecast, "Artifacts")
+def test_the_page_of_a_forecast_shows_its_first_steps_and_leads_to_the_plot(runs: Runs, page: Page) -> None:
+    open_tab(page, runs.forecast, "Artifacts")
     expect(page.get_by_text("Completed", exact=True).first).to_be_visible(timeout=120_000)
     page.get_by_role("link", name="table forecast").click()
     for column in ("ds", "last_value", "seasonal_naive"):
         expect(page.get_by_role("columnheader", name=column, exact=True)).to_be_visible()
     expect(page.get_by_text("2002-01-05", exact=True)).to_be_visible()
-    open_tab(page, seen.forecast, "Artifacts")
+    open_tab(page, runs.forecast, "Artifacts")
     page.get_by_role("link", name="mlflow-run").click()
     run = str(page.get_by_role("link", name="This run in MLflow").get_attribute("href")).partition("?")[0]
     page.goto(f"{run}/artifacts/plots/forecast.png")

@@ -1,4 +1,4 @@
-"""What `compose.yaml` describes, on real servers: twenty flow runs at a time, and no password where one reads it."""
+"""What `compose.yaml` describes, with real servers: twenty flow runs at a time, and no password in anything written."""
 
 import base64
 import json
@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from tests.support.compose import ROOT, Compose, fill_in
-from tests.support.services import PostgreSQL, everything, free_port
+from tests.support.services import PostgreSQL, all_rows, free_port
 from tests.support.tracked import (
     all_runs,
     check_that_no_metric_is_lost,
@@ -32,6 +32,7 @@ from tests.support.tracked import (
     children,
     parents,
 )
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(900)
 WORKERS, LIMIT = 4, 5
@@ -43,14 +44,14 @@ SMALL: dict[str, tuple[int, dict[str, Any]]] = {
     "numpy-rnn-sine": (6, {"numpy_rnn": {"epochs": 5}}),
     "co2": (1, {"models": ["gru"], "fit": {"epochs": 2, "members": 1}}),
 }
-"""How often each recipe is sent to the workers, and what is smaller then."""
-# Not INERROR, the state in which psycopg leaves a connection whose run lost a race for a name; MLflow tries again.
-WRONG = re.compile(r"\bERROR\b|\bCRITICAL\b|Traceback|database is locked")
+"""How many flow runs each recipe gets, and the parameters that make them small."""
+# Not INERROR, the state of a psycopg connection whose run lost a race for a name: MLflow tries again.
+ERRORS = re.compile(r"\bERROR\b|\bCRITICAL\b|Traceback|database is locked")
 
 
 @dataclass
 class Production:
-    """The services that run, what they were told to keep secret, and what came of the flow runs."""
+    """The running services with their passwords, and the flow runs that they were sent."""
 
     compose: Compose
     database: PostgreSQL
@@ -58,7 +59,7 @@ class Production:
     command_lines: set[str] = field(default_factory=set)
 
     def ask(self, path: str, data: Any = None, method: str = "POST") -> Any:
-        """What Prefect answers."""
+        """Return the answer of Prefect's server to a request."""
         user = self.compose.environment("worker")["PREFECT_API_AUTH_STRING"]
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.compose.ports['4200']}/api/{path}",
@@ -73,37 +74,32 @@ class Production:
             return json.loads(answer.read() or "null")
 
     def deployments(self) -> dict[str, dict[str, Any]]:
-        """What is deployed, by the file of the flow and the name."""
+        """Return the deployments by `flow/name`."""
         return {f"{each['entrypoint'].split(':')[1]}/{each['name']}": each for each in self.ask("deployments/filter")}
 
     def send_runs(self) -> None:
-        """Send all flow runs at once, and wait until each has ended."""
-        found, sent = self.deployments(), []
+        """Create all flow runs at once, and wait until each has ended."""
+        deployments, sent = self.deployments(), []
         for name in SMALL:
-            # There is no GPU here, and one run at a time would not show what many do to each other.
-            changes = {"work_pool_name": "cpu", "concurrency_limit": None}
-            self.ask(f"deployments/{found[f'train/{name}']['id']}", changes, "PATCH")
-        for name, (count, less) in SMALL.items():
-            given = found[f"train/{name}"]["parameters"]
-            small = {key: {**given.get(key, {}), **new} if isinstance(new, dict) else new for key, new in less.items()}
+            # There is no GPU here; and with one run at a time, runs could not disturb each other.
+            settings = {"work_pool_name": "cpu", "concurrency_limit": None}
+            self.ask(f"deployments/{deployments[f'train/{name}']['id']}", settings, "PATCH")
+        for name, (count, changes) in SMALL.items():
+            recipe = deployments[f"train/{name}"]["parameters"]
+            small = {
+                key: {**recipe.get(key, {}), **value} if isinstance(value, dict) else value
+                for key, value in changes.items()
+            }
             for seed in range(count):
                 run = {"parameters": {**small, "seed": seed}}
-                sent.append(self.ask(f"deployments/{found[f'train/{name}']['id']}/create_flow_run", run)["id"])
+                sent.append(self.ask(f"deployments/{deployments[f'train/{name}']['id']}/create_flow_run", run)["id"])
 
-        def ended() -> bool:
+        def all_have_ended() -> bool:
             self.command_lines |= {" ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])}
             self.runs = self.ask("flow_runs/filter", {"flow_runs": {"id": {"any_": sent}}})
             return all(run["end_time"] for run in self.runs)
 
-        eventually(ended, 600, every=3)
-
-
-def eventually(true: Callable[[], bool], seconds: float, every: float = 1) -> None:
-    """Wait for something."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(every)
+        wait_until(all_have_ended, 600, pause=3)
 
 
 @pytest.fixture(scope="module")
@@ -152,10 +148,12 @@ def test_twenty_flow_runs_at_a_time_are_completed(production: Production) -> Non
     by_worker = Counter(run["labels"]["prefect.worker.name"] for run in production.runs)
     assert by_worker == {f"worker{number}-cpu": LIMIT for number in range(WORKERS)}
     started, ended = (sorted(run[moment] for run in production.runs) for moment in ("start_time", "end_time"))
-    assert started[9] < ended[0]  # ten of them at least ran side by side
+    assert started[9] < ended[0]  # so at least ten of them ran side by side
 
 
-def test_each_has_one_finished_run_with_its_models_below(production: Production, runs: list[Run]) -> None:
+def test_each_flow_run_has_one_finished_run_with_a_child_for_each_model(
+    production: Production, runs: list[Run]
+) -> None:
     assert {run.info.status for run in runs} == {"FINISHED"}
     of_flows = parents(runs)
     assert set(of_flows) == {run["id"] for run in production.runs}
@@ -181,7 +179,7 @@ def test_no_metric_is_missing(mlflow: MlflowClient, runs: list[Run]) -> None:
         assert scores | naive <= set(parent.data.metrics)
 
 
-def test_each_registers_one_version_and_the_champion_of_a_series_is_the_best_that_passed_the_gate(
+def test_each_flow_run_registers_one_version_and_the_best_that_passed_the_gate_is_champion(
     mlflow: MlflowClient, runs: list[Run]
 ) -> None:
     of_flows = parents(runs).values()
@@ -197,11 +195,11 @@ def test_each_registers_one_version_and_the_champion_of_a_series_is_the_best_tha
     check_the_champions(mlflow, runs)
 
 
-def test_no_log_tells_of_an_error(production: Production) -> None:
+def test_no_log_contains_an_error(production: Production) -> None:
     logs = list(production.compose.folder.glob("*.log"))
     assert len(logs) == 3 + WORKERS
-    wrong = {path.stem: [line for line in path.read_text().splitlines() if WRONG.search(line)] for path in logs}
-    assert not any(wrong.values()), wrong
+    errors = {path.stem: [line for line in path.read_text().splitlines() if ERRORS.search(line)] for path in logs}
+    assert not any(errors.values()), errors
     assert production.ask("logs/filter", {"logs": {"level": {"ge_": 40}}}) == []  # of the flow runs
 
 
@@ -212,24 +210,26 @@ def test_no_password_is_written_down(production: Production) -> None:
     assert any("tidecast worker" in line for line in production.command_lines)
     written["command lines"] = "\n".join(production.command_lines).encode()
     for database in ("prefect", "mlflow"):
-        written[database] = everything(production.database.url(database)).encode()
+        written[database] = all_rows(production.database.url(database)).encode()
     assert b"prefect.flow_run_id" in written["mlflow"]
     assert b"prefect.worker.name" in written["prefect"]
     for secret in compose.variables.values():
         forms = [form.encode() for form in (secret, quote(secret, safe=""))]  # type: ignore[attr-defined]
         forms.append(base64.b64encode(f"tidecast:{secret}".encode()))
-        assert [place for place, text in written.items() if any(form in text for form in forms)] == []
+        assert [name for name, text in written.items() if any(form in text for form in forms)] == []
 
 
-@pytest.mark.parametrize("place", ["4200:/api/deployments/count", "5000:/api/2.0/mlflow/experiments/search", "5000:/"])
-def test_without_a_password_nobody_comes_in(production: Production, place: str) -> None:
-    number, _, path = place.partition(":")
-    request = urllib.request.Request(f"http://127.0.0.1:{production.compose.ports[number]}{path}", data=b"{}")
+@pytest.mark.parametrize(
+    "server_and_path", ["4200:/api/deployments/count", "5000:/api/2.0/mlflow/experiments/search", "5000:/"]
+)
+def test_without_a_password_nobody_is_let_in(production: Production, server_and_path: str) -> None:
+    port, _, path = server_and_path.partition(":")
+    request = urllib.request.Request(f"http://127.0.0.1:{production.compose.ports[port]}{path}", data=b"{}")
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(request, timeout=30)  # noqa: S310
 
 
-def test_an_alarm_brings_a_flow_run_that_trains_again(production: Production) -> None:
+def test_an_alarm_starts_a_flow_run_that_trains_again(production: Production) -> None:
     alarm = {
         "occurred": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "event": "tidecast.forecast.degraded",
@@ -239,30 +239,30 @@ def test_an_alarm_brings_a_flow_run_that_trains_again(production: Production) ->
     co2 = production.deployments()["train/co2"]
     production.ask("events", [alarm])
 
-    def retraining() -> bool:
-        found = production.ask("flow_runs/filter", {"deployments": {"id": {"any_": [co2["id"]]}}})
-        return "AUTOMATION" in {(run["created_by"] or {}).get("type") for run in found}
+    def retrains() -> bool:
+        runs = production.ask("flow_runs/filter", {"deployments": {"id": {"any_": [co2["id"]]}}})
+        return "AUTOMATION" in {(run["created_by"] or {}).get("type") for run in runs}
 
-    eventually(retraining, 60)
+    wait_until(retrains, 60, pause=1)
 
 
-def test_deployed_again_with_schedules_on_all_recipes_are_scheduled(production: Production) -> None:
+def test_deploying_again_with_schedules_on_schedules_all_recipes(production: Production) -> None:
     before = {name: each["id"] for name, each in production.deployments().items()}
     compose = production.compose
     again = Compose(compose.folder, {**compose.variables, "TIDECAST_SCHEDULES": "resume"}, compose.ports)
     again.start("deploy", name="deploy-again")
-    again.be_done("deploy-again")
+    again.wait_for_completion("deploy-again")
     after = production.deployments()
     assert {name: each["id"] for name, each in after.items()} == before
     assert {schedule["active"] for each in after.values() for schedule in each["schedules"]} == {True}
 
-    def scheduled() -> bool:
-        found = production.ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}})
-        return {run["deployment_id"] for run in found if run["auto_scheduled"]} == {
+    def are_scheduled() -> bool:
+        runs = production.ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}})
+        return {run["deployment_id"] for run in runs if run["auto_scheduled"]} == {
             each["id"] for each in after.values() if each["schedules"]
         }
 
-    eventually(scheduled, 150)
+    wait_until(are_scheduled, 150, pause=1)
 
 
 def test_a_password_that_is_not_set_is_refused_by_name() -> None:

@@ -1,4 +1,4 @@
-"""The servers and the browser that the end-to-end tests stand on, each really started."""
+"""The services that the end-to-end tests use: each is really started."""
 
 import asyncio
 import http.server
@@ -57,7 +57,7 @@ def test_chromium_runs_a_page_and_paints_it(site: str, page: Page) -> None:
     assert picture.mean() > 0.9  # on white
 
 
-def test_a_browser_between_two_pages_leaves_room_for_another_event_loop(browser: object) -> None:
+def test_asyncio_runs_while_the_browser_has_no_page_open(browser: object) -> None:
     assert asyncio.run(asyncio.sleep(0, "done")) == "done"
 
 

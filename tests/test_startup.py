@@ -1,4 +1,4 @@
-"""Imports without the garbage collector leave it as it was."""
+"""Imports without the garbage collector."""
 
 import gc
 import sys
@@ -8,25 +8,25 @@ import pytest
 from flows.startup import quick_imports
 
 
-def load_nothing() -> None:
+def import_nothing() -> None:
     with quick_imports():
         assert not gc.isenabled()
         import nothing_of_this_name  # type: ignore[import-not-found]  # noqa: F401
 
 
-@pytest.mark.parametrize("collects", [True, False])
-def test_the_collector_rests_meanwhile_and_is_as_before(collects: bool) -> None:
+@pytest.mark.parametrize("was_enabled", [True, False])
+def test_the_collector_is_off_while_the_block_imports_and_as_before_after_it(was_enabled: bool) -> None:
     before = gc.isenabled()
     try:
-        (gc.enable if collects else gc.disable)()
+        (gc.enable if was_enabled else gc.disable)()
         with pytest.raises(ModuleNotFoundError):
-            load_nothing()
-        assert gc.isenabled() == collects
+            import_nothing()
+        assert gc.isenabled() == was_enabled
     finally:
         (gc.enable if before else gc.disable)()
 
 
-def test_what_was_imported_is_set_aside_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_are_exempted_from_collection_only_if_something_was_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     before = gc.get_freeze_count()
     try:

@@ -1,4 +1,4 @@
-"""`tidecast up` with real servers and workers: all is there, one of it ends with a word, and nothing is left behind."""
+"""`tidecast up` with real servers and workers: all of them run, a lost one is reported, and none is left behind."""
 
 import signal
 import socket
@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -22,13 +22,14 @@ from flows.catalogue import CATALOGUE
 from flows.services.marks import MARK, end_marked, marked
 from tests.support.services import free_port
 from tests.support.stack import Up, command, guardian_of
+from tests.support.waiting import wait_until
 
 HOST = socket.gethostname()
 DEPLOYMENTS = sorted(deployment["name"] for deployment in yaml.safe_load(CATALOGUE.read_text())["deployments"])
 
 
 def refused(folder: Path, *arguments: str, **environment: str) -> str:
-    """The one line with which `tidecast up` refuses."""
+    """Return the one line with which `tidecast up` refuses."""
     process = command(folder, "up", *arguments, **environment)
     (line,) = process.communicate(timeout=60)[0].splitlines()
     assert process.returncode == 2
@@ -37,7 +38,7 @@ def refused(folder: Path, *arguments: str, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """One that runs in a folder with a space; a test that ends it starts it again."""
+    """A `tidecast up` in a folder with a space; a test that ends it starts it again."""
     running = Up(tmp_path_factory.mktemp("up") / "a folder")
     running.folder.mkdir()
     running.start()
@@ -47,21 +48,12 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 def started_by(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The processes of a command, without its guardian."""
+    """Return the processes that a command has started, without its guardian."""
     return [child for child in psutil.Process(process.pid).children(recursive=True) if MARK in child.environ()]
 
 
-def eventually(true: Callable[[], bool]) -> None:
-    """Wait for something, two minutes at most."""
-    for _ in range(1200):
-        if true():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not come")
-
-
-def test_it_says_where_all_is_and_how_to_go_on(up: Up) -> None:
-    lines = up.said.splitlines()
+def test_it_says_where_the_servers_are_and_how_to_use_them(up: Up) -> None:
+    lines = up.output.splitlines()
     assert f"Prefect  http://127.0.0.1:{up.prefect}" in lines
     assert f"MLflow   http://127.0.0.1:{up.mlflow}" in lines
     assert f"  export PREFECT_API_URL=http://127.0.0.1:{up.prefect}/api" in lines
@@ -70,27 +62,27 @@ def test_it_says_where_all_is_and_how_to_go_on(up: Up) -> None:
 
 
 def test_every_recipe_is_deployed_and_no_schedule_is_on(up: Up) -> None:
-    assert sorted(found["name"] for found in up.deployments().values()) == DEPLOYMENTS
-    assert up.active() == {False}
+    assert sorted(deployment["name"] for deployment in up.deployments().values()) == DEPLOYMENTS
+    assert up.active_schedules() == {False}
 
 
 def test_a_worker_is_online_in_each_pool(up: Up) -> None:
     pools = {pool["name"]: pool["type"] for pool in up.ask("work_pools/filter") if pool["type"] != "prefect-agent"}
     assert pools == {"cpu": "process", "gpu": "process"}
     workers = {pool: up.ask(f"work_pools/{pool}/workers/filter") for pool in pools}
-    there = {(pool, worker["name"], worker["status"]) for pool in pools for worker in workers[pool]}
-    assert there == {("cpu", f"{HOST}-cpu", "ONLINE"), ("gpu", f"{HOST}-cpu-for-gpu", "ONLINE")}
+    online = {(pool, worker["name"], worker["status"]) for pool in pools for worker in workers[pool]}
+    assert online == {("cpu", f"{HOST}-cpu", "ONLINE"), ("gpu", f"{HOST}-cpu-for-gpu", "ONLINE")}
 
 
-def test_all_that_it_keeps_lies_in_the_folder(up: Up) -> None:
-    made = {path.name for path in up.folder.iterdir()}
-    assert {"prefect.db", "mlflow.db", ".tidecast"} <= made
+def test_its_data_is_kept_in_the_folder(up: Up) -> None:
+    names = {path.name for path in up.folder.iterdir()}
+    assert {"prefect.db", "mlflow.db", ".tidecast"} <= names
     logs = {path.name for path in (up.folder / ".tidecast").glob("*.log")}
     assert {"prefect.log", "mlflow.log", "deploy.log", "worker-cpu.log", "worker-cpu-for-gpu.log"} == logs
-    number = up.ask("2.0/mlflow/experiments/create", {"name": "new"}, port=up.mlflow)["experiment_id"]
+    experiment_id = up.ask("2.0/mlflow/experiments/create", {"name": "new"}, port=up.mlflow)["experiment_id"]
     with closing(sqlite3.connect(up.folder / "mlflow.db")) as runs:
-        found = runs.execute("select artifact_location from experiments where name = 'new'").fetchone()
-    assert found == ((up.folder / "artifacts" / number).as_uri(),)
+        location = runs.execute("select artifact_location from experiments where name = 'new'").fetchone()
+    assert location == ((up.folder / "artifacts" / experiment_id).as_uri(),)
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null"])
@@ -109,7 +101,7 @@ def test_a_web_page_cannot_use_either_server_through_the_browser(up: Up, server:
     assert "access-control-allow-origin" not in refusal.value.headers
 
 
-def test_prefect_tells_its_own_pages_alone_what_happens(up: Up) -> None:
+def test_prefect_sends_events_to_its_own_pages_only(up: Up) -> None:
     url, prefect = f"ws://127.0.0.1:{up.prefect}/api/events/out", [Subprotocol("prefect")]
     for origin in (None, Origin(f"http://127.0.0.1:{up.prefect}"), Origin(f"http://localhost:{up.prefect}")):
         with connect(url, origin=origin, subprotocols=prefect) as events:
@@ -121,8 +113,8 @@ def test_prefect_tells_its_own_pages_alone_what_happens(up: Up) -> None:
 def test_other_commands_in_the_folder_use_its_servers(up: Up) -> None:
     worker = command(up.folder, "worker", "--pool", "gpu", "--name", "box", "--limit", "3")
     assert worker.stdout is not None
-    said = [next(worker.stdout).strip() for _ in range(4)]
-    assert said == [
+    lines = [next(worker.stdout).strip() for _ in range(4)]
+    assert lines == [
         "No GPU is visible here: this worker serves the pool cpu instead.",
         f"Prefect: http://127.0.0.1:{up.prefect}/api",
         f"Runs are recorded in http://127.0.0.1:{up.mlflow}",
@@ -137,7 +129,7 @@ def test_other_commands_in_the_folder_use_its_servers(up: Up) -> None:
     assert not any(child.is_running() for child in children)
 
 
-def test_a_worker_that_is_lost_ends_its_command_with_a_word(up: Up) -> None:
+def test_a_worker_that_is_lost_ends_its_command_with_one_line(up: Up) -> None:
     worker = command(up.folder, "worker", "--name", "box")
     assert worker.stdout is not None
     assert any("Worker 'box-cpu' started!" in line for line in worker.stdout)
@@ -148,7 +140,7 @@ def test_a_worker_that_is_lost_ends_its_command_with_a_word(up: Up) -> None:
     assert worker.returncode == 1
 
 
-def test_a_second_one_in_the_same_folder_is_refused(up: Up) -> None:
+def test_a_second_up_in_the_same_folder_is_refused(up: Up) -> None:
     line = f"tidecast: tidecast up already runs in {up.folder}, as process {up.process.pid}; end that one first"
     assert refused(up.folder) == line
 
@@ -168,17 +160,17 @@ def test_two_servers_do_not_share_a_port(tmp_path: Path) -> None:
 def test_other_machines_are_let_in_with_passwords_only(tmp_path: Path) -> None:
     mlflow = {"MLFLOW_TRACKING_USERNAME": "ann", "MLFLOW_TRACKING_PASSWORD": "long enough"}
     line = refused(tmp_path, "--host", "0.0.0.0", **mlflow)  # noqa: S104
-    way = "set PREFECT_SERVER_API_AUTH_STRING, or let everyone in with --without-passwords"
-    assert line.endswith(f"which need passwords: {way}")
-    assert "--host nowhere.invalid is no address of this machine" in refused(tmp_path, "--host", "nowhere.invalid")
+    remedy = "set PREFECT_SERVER_API_AUTH_STRING, or let everyone in with --without-passwords"
+    assert line.endswith(f"which need passwords: {remedy}")
+    assert "--host nowhere.invalid is not an address of this machine" in refused(tmp_path, "--host", "nowhere.invalid")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_flag_lets_everyone_in_with_a_warning(tmp_path: Path) -> None:
     process = command(tmp_path, "up", "--host", "192.0.2.1", "--without-passwords")  # an address of no machine
     warning, refusal = process.communicate(timeout=60)[0].splitlines()
-    assert warning == "No passwords: whoever reaches port 4200 or 5000 of 192.0.2.1 can run code here"
-    assert refusal.startswith("tidecast: port 4200 of 192.0.2.1 cannot be had")
+    assert warning == "No passwords: whoever can reach port 4200 or 5000 of 192.0.2.1 can run code here"
+    assert refusal.startswith("tidecast: port 4200 of 192.0.2.1 cannot be used")
 
 
 def test_a_worker_that_is_killed_leaves_no_process(up: Up) -> None:
@@ -188,19 +180,19 @@ def test_a_worker_that_is_killed_leaves_no_process(up: Up) -> None:
     mark = guardian_of(worker).cmdline()[-1]
     assert len(marked(mark)) == 1
     worker.kill()
-    eventually(lambda: marked(mark) == [])
+    wait_until(lambda: marked(mark) == [])
 
 
 def test_ctrl_c_ends_a_flow_run_that_can_still_report_it(up: Up) -> None:
-    (gru,) = [found for found in up.deployments().values() if found["name"] == "gru-sine"]
+    (gru,) = (deployment for deployment in up.deployments().values() if deployment["name"] == "gru-sine")
     parameters = {**gru["parameters"], "fit": {"epochs": 1_000_000}}
     up.ask(f"deployments/{gru['id']}/create_flow_run", {"parameters": parameters})
     log = up.folder / ".tidecast" / "worker-cpu-for-gpu.log"
-    eventually(lambda: "epoch 1 of 1000000" in log.read_text())
+    wait_until(lambda: "epoch 1 of 1000000" in log.read_text())
     began = time.monotonic()
     assert up.end(signal.SIGINT) == 0
     assert time.monotonic() - began < 20
-    assert up.said.splitlines()[-1] == "Ending the workers, Prefect and MLflow"
+    assert up.output.splitlines()[-1] == "Ending the workers, Prefect and MLflow"
     with (
         closing(sqlite3.connect(up.folder / "prefect.db")) as flows,
         closing(sqlite3.connect(up.folder / "mlflow.db")) as runs,
@@ -209,38 +201,39 @@ def test_ctrl_c_ends_a_flow_run_that_can_still_report_it(up: Up) -> None:
         assert set(runs.execute("select status from runs").fetchall()) == {("KILLED",)}
 
 
-def test_the_next_one_goes_on_with_the_same_data(up: Up) -> None:
+def test_the_next_up_uses_the_same_data(up: Up) -> None:
     if up.process.poll() is None:
         up.end(signal.SIGTERM)
     with closing(sqlite3.connect(up.folder / "prefect.db")) as flows:
-        before = {number for (number,) in flows.execute("select id from deployment")}
+        before = {deployment for (deployment,) in flows.execute("select id from deployment")}
     up.start("--schedules")
     assert set(up.deployments()) == before
-    assert up.active() == {True}
+    assert up.active_schedules() == {True}
 
 
-def test_killed_together_with_its_guardian_it_leaves_processes_that_the_next_one_ends(up: Up) -> None:
+def test_the_next_up_ends_what_one_left_that_was_killed_together_with_its_guardian(up: Up) -> None:
     killed = up.process.pid
     guardian_of(up.process).kill()
     up.process.kill()
     up.process.wait()
-    assert len(marked(up.mark)) == 5  # Prefect, MLflow with a process of its own, two workers
+    assert len(marked(up.mark)) == 5  # Prefect, MLflow with a child process, two workers
     up.start()
-    left = f"Ended 5 processes that an earlier tidecast up left, which was killed (process {killed})"
-    assert up.said.splitlines()[0] == left
-    assert up.active() == {False}
+    message = f"Ended 5 processes that a killed tidecast up has left (process {killed})"
+    assert up.output.splitlines()[0] == message
+    assert up.active_schedules() == {False}
 
 
-def test_killed_it_leaves_no_process_and_nothing_to_say_to_the_next_one(up: Up) -> None:
+def test_a_killed_up_leaves_no_process_for_the_next_one_to_end(up: Up) -> None:
     up.process.kill()
-    eventually(lambda: marked(up.mark) == [])
+    wait_until(lambda: marked(up.mark) == [])
     up.start()
-    assert "Ended" not in up.said
+    assert "Ended" not in up.output
 
 
-def test_a_server_that_is_lost_ends_it_with_a_word(up: Up) -> None:
-    (mlflow,) = [p for p in psutil.Process(up.process.pid).children() if "mlflow" in p.cmdline()]
+def test_a_server_that_is_lost_ends_it_with_one_line(up: Up) -> None:
+    children = psutil.Process(up.process.pid).children()
+    (mlflow,) = (child for child in children if "mlflow" in child.cmdline())
     mlflow.kill()
-    assert up.ended() == 1
+    assert up.wait() == 1
     log = up.folder / ".tidecast" / "mlflow.log"
-    assert up.said.splitlines()[-1] == f"tidecast: the MLflow server was killed by SIGKILL (log: {log})"
+    assert up.output.splitlines()[-1] == f"tidecast: the MLflow server was killed by SIGKILL (log: {log})"

@@ -1,4 +1,4 @@
-"""A user's mistake as one line."""
+"""A user's mistake in one line."""
 
 from pydantic import ValidationError
 
@@ -6,12 +6,12 @@ from models.errors import InputError
 
 
 def first_mistake(error: ValidationError) -> str:
-    """The first thing that is wrong: the option, the value, and what is wanted."""
+    """Return the first mistake in one line: the option, its value, and what it should be."""
     mistake = error.errors()[0]
-    where = "--" + ".".join(str(part).replace("_", "-") for part in mistake["loc"] if not isinstance(part, int))
+    option = "--" + ".".join(str(part).replace("_", "-") for part in mistake["loc"] if not isinstance(part, int))
     if mistake["type"] == "extra_forbidden":
-        return f"unknown option {where}; see --help"
-    wanted = mistake["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+        return f"unknown option {option}; see --help"
+    expected = mistake["msg"].removeprefix("Value error, ").replace("Input should", "it should")
     if isinstance(mistake.get("ctx", {}).get("error"), InputError):
-        return wanted
-    return f"{where} cannot be {mistake['input']!r}: {wanted}"
+        return expected
+    return f"{option} cannot be {mistake['input']!r}: {expected}"

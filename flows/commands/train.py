@@ -1,22 +1,17 @@
-"""The command `tidecast train`: checked, run and reported."""
+"""The command `tidecast train`."""
 
-import time
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
 from pydantic import BaseModel
-from rich.console import Console
 
-from flows.cli import STARTED
-from flows.commands.running import changed_options, recipe_options, refuse_json_file, run_flow, write_summary
+from flows.commands.running import Changes, JsonFile, run_command
 from flows.parameters import options_of
 from flows.train import train as train_flow
-from models.specs import RECURRENT, ModelSpec
+from models.specs import RECURRENT, ModelSpec, SeriesSpec
 
 if TYPE_CHECKING:  # takes a second
     from tasks.data.preparation import Dataset
+    from tasks.data.series import Series
 
 TrainOptions: type[BaseModel] = options_of(train_flow.fn)
 
@@ -25,32 +20,39 @@ def train(
     recipe: str | None = None,
     /,
     *,
-    changes: Annotated[TrainOptions | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
-    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+    changes: Changes[TrainOptions] = None,  # type: ignore[valid-type]
+    json_file: JsonFile = None,
 ) -> None:
-    """What `tidecast train` does.
+    """Train models on a series, compare them with the naive baselines, and record it all in MLflow.
+
+    A default that is shown holds where neither the recipe nor a flag says otherwise.
 
     Parameters
     ----------
     recipe
-        A recipe of the catalogue, as `tidecast recipes` lists them; `sine` where no series is given either.
-    json_file
-        Write a summary for scripts to this file.
+        A recipe of the catalogue, as `tidecast recipes` lists them; `sine` if no series is given either.
     """
-    changed = changed_options(changes)
-    name = recipe or (None if "series" in changed else "sine")
-    options = recipe_options(TrainOptions, "train", name, changed)
-    refuse_json_file(json_file)
-    refuse_misfits(options)
-    summary = run_flow(train_flow, {"recipe": name or "custom", **options}, partial(load_libraries, options["models"]))
-    total = time.perf_counter() - STARTED
-    summary["seconds"] |= {"start": total - summary["seconds"].pop("flow"), "total": total}
-    write_summary(summary, json_file)
-    show(summary)
+    run_command(
+        train_flow,
+        recipe,
+        changes,
+        json_file,
+        check=check_training,
+        load_libraries=load_training_libraries,
+    )
 
 
-def refuse_misfits(options: dict[str, Any]) -> "Dataset":
-    """Find the user's mistakes before anything is started or written; the data that the options ask for.
+def check_training(options: dict[str, Any]) -> "tuple[SeriesSpec, Series]":
+    """Find the user's mistakes before anything is started or written; returns the series that was read.
+
+    **Raises:** `InputError`.
+    """
+    series, _ = read_training_data(options)
+    return options["series"], series
+
+
+def read_training_data(options: dict[str, Any]) -> "tuple[Series, Dataset]":
+    """Read the series and prepare its data, and check that the device and all models fit them.
 
     **Raises:** `InputError`.
     """
@@ -68,26 +70,17 @@ def refuse_misfits(options: dict[str, Any]) -> "Dataset":
     series = read_series.fn(options["series"])
     data = prepare_data.fn(series, options["window"], options["split"], options["season"], options["free_run"])
     for model in options["models"]:
-        given = {name: options[name] for name in ("window", "recurrent", "fit")}
-        refuse_misfit(ModelSpec(model=model, season=data.season, **given), data.panel)
-    return data
+        settings = {name: options[name] for name in ("window", "recurrent", "fit")}
+        refuse_misfit(ModelSpec(model=model, season=data.season, **settings), data.panel)
+    return series, data
 
 
-def load_libraries(names: list[str]) -> None:
-    """Import what the tasks need, with the compiled cells, and open MLflow's database."""
+def load_training_libraries(options: dict[str, Any]) -> None:
+    """Import what the tasks need, load the compiled cells of the models, and open MLflow's database."""
     from models.forecaster import build_network
     from tasks import drawing, recording  # noqa: F401
     from tasks.tracking.tracker import TRACKER
 
-    for name in set(names) & set(RECURRENT):
+    for name in set(options["models"]) & set(RECURRENT):
         build_network(ModelSpec(model=name))
     TRACKER.ask(lambda client: client.search_experiments(max_results=1), patience=0.0)  # nothing is lost yet
-
-
-def show(summary: dict[str, Any]) -> None:
-    """Show the summary to who waits for it."""
-    from tasks.report import report_training
-
-    screen = Console(markup=False)
-    for part in report_training(summary):
-        screen.print(part, highlight=False, soft_wrap=isinstance(part, str))

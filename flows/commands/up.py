@@ -1,13 +1,9 @@
-"""The command `tidecast up`: Prefect, MLflow, workers and all recipes on one machine, until Ctrl-C."""
+"""The command `tidecast up`."""
 
-import base64
 import gc
 import os
-import socket
-import urllib.error
-import urllib.request
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,14 +11,14 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
-from flows.catalogue import ROOT
-from flows.commands.worker import Worker, cores, cpu_worker, gpu_workers
-from flows.services import servers
+from flows.services import server_settings
 from flows.services.addresses import Address
 from flows.services.cleanup import clean_up, keep_cleaning_up
-from flows.services.locks import STATE_FOLDER, FolderLock, hold_folder
-from flows.services.marks import end_marked
+from flows.services.locks import STATE_FOLDER, hold_folder
+from flows.services.marks import end_leftovers
 from flows.services.processes import Children
+from flows.services.servers import start_servers
+from flows.services.workers import Worker, start_workers, wait_for_workers, workers_for_both_pools
 from models.errors import InputError
 
 Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65535))]
@@ -37,12 +33,16 @@ def up(
     schedules: bool = False,
     without_passwords: bool = False,
 ) -> None:
-    """What `tidecast up` does.
+    """Run Prefect, MLflow, workers and all recipes on this machine, until Ctrl-C.
+
+    Their data is kept in this folder: prefect.db, mlflow.db, artifacts/, and .tidecast/ with the logs. Settings of
+    Prefect and MLflow in the environment, such as the URL of a PostgreSQL database, take precedence. Ctrl-C or a signal
+    ends flow runs, workers and servers in this order, and the exit status is 0; it is 1 if one of them ended by itself.
 
     Parameters
     ----------
     host
-        Address on which both servers listen; one that other machines reach asks for passwords in the environment.
+        Address on which both servers listen; one that other machines can reach needs passwords in the environment.
     prefect_port
         Port of Prefect's server.
     mlflow_port
@@ -50,123 +50,65 @@ def up(
     schedules
         Turn on the schedules of all recipes, which are off otherwise.
     without_passwords
-        Let in whoever reaches the servers: they can run any code here.
+        Let everyone in who can reach the servers: they can run any code here.
     """
     gc.enable()
     folder = Path.cwd()
     prefect, mlflow = Address(host, prefect_port), Address(host, mlflow_port)
     if not without_passwords:
-        servers.refuse_open_servers(host)
-    elif servers.missing_passwords(host):
-        say(f"No passwords: whoever reaches port {prefect_port} or {mlflow_port} of {host} can run code here")
+        server_settings.refuse_open_servers(host)
+    elif server_settings.missing_passwords(host):
+        say(f"No passwords: whoever can reach port {prefect_port} or {mlflow_port} of {host} can run code here")
     if prefect_port == mlflow_port:
         raise InputError(f"--prefect-port and --mlflow-port are both {mlflow_port}: give each its own")
     with hold_folder(folder) as lock:
-        end_leftovers(lock)
+        if ended := end_leftovers(lock.leftover):
+            say(f"Ended {ended} processes that a killed tidecast up has left (process {lock.leftover['pid']})")
         prefect.check("--prefect-port")
         mlflow.check("--mlflow-port")
-        os.environ |= servers.clients(prefect, mlflow) | servers.prefect_password()
-        with Children(farewell="Ending the workers, Prefect and MLflow") as children:
+        clients = server_settings.client_environment(prefect, mlflow)
+        os.environ |= clients | server_settings.prefect_credentials()
+        with Children(end_message="Ending the workers, Prefect and MLflow") as children:
             lock.write({"mark": children.mark})
             say(f"Starting Prefect and MLflow in {folder} (logs in {STATE_FOLDER}/)")
             start_servers(children, folder, prefect, mlflow)
-            workers = workers_here()
-            clean_up(say, 0, gone=[each.name for each in workers])
-            recipes = start_recipes(children, folder, workers, schedules)
-            lock.write({"mark": children.mark, "environment": servers.clients(prefect, mlflow)})
-            show(folder, prefect, mlflow, workers, recipes, schedules)
+            workers = workers_for_both_pools()
+            if not any(worker.gpus for worker in workers):
+                say("No GPU is visible here: the CPU serves the pool gpu as well")
+            clean_up(say, 0, gone=[worker.name for worker in workers])
+            recipes = serve_recipes(children, folder / STATE_FOLDER, workers, schedules)
+            lock.write({"mark": children.mark, "environment": clients})
+            show_services(folder, prefect, mlflow, workers, recipes, schedules)
             keep_cleaning_up(say)
             children.watch()
 
 
-def end_leftovers(lock: FolderLock) -> None:
-    """End what a `tidecast up` has left that was killed together with its guardian, as by a machine without memory."""
-    if "mark" in lock.leftover and (ended := end_marked(lock.leftover["mark"])):
-        killed = lock.leftover["pid"]
-        say(f"Ended {ended} processes that an earlier tidecast up left, which was killed (process {killed})")
+def serve_recipes(children: Children, logs: Path, workers: Iterable[Worker], schedules: bool) -> int:
+    """Make the work pools, start the workers and deploy all recipes; returns the number of recipes."""
+    from flows.services.deployments import deploy_recipes, make_pools
+
+    since = datetime.now(UTC)
+    make_pools(["gpu", "cpu"])
+    started = start_workers(children, workers, logs)
+    recipes = deploy_recipes(children, logs, schedules)
+    wait_for_workers(children, started, since)
+    return recipes
 
 
-def start_servers(children: Children, folder: Path, prefect: Address, mlflow: Address) -> None:
-    """Start both servers, and wait until they answer."""
-    own = folder / STATE_FOLDER
-    flows = children.start(
-        "the Prefect server",
-        servers.prefect_command(prefect),
-        servers.prefect_environment(folder, prefect),
-        own / "prefect.log",
-        layer=1,
-    )
-    from tasks.tracking.database import make_database, refuse_closed_database  # take seconds, in which the other starts
-
-    environment = servers.mlflow_environment(folder, mlflow)
-    refuse_closed_database(environment["MLFLOW_BACKEND_STORE_URI"])
-    make_database(environment["MLFLOW_BACKEND_STORE_URI"])
-    runs = children.start("the MLflow server", servers.mlflow_command(mlflow), environment, own / "mlflow.log")
-    children.wait(flows, lambda: status_of(f"{prefect.url}/api/health") == 200, "does not answer")
-    children.wait(runs, lambda: status_of(f"{mlflow.url}/health") == 200, "does not answer")
-    if status_of(f"{mlflow.url}/api/2.0/mlflow/experiments/search?max_results=1", servers.mlflow_user()) == 401:
-        known = f"MLflow already knows {os.environ[servers.MLFLOW_USER]} by another password"
-        raise SystemExit(f"tidecast: {known} than {servers.MLFLOW_PASSWORD} gives; give that one")
-
-
-def status_of(url: str, user: str | None = None) -> int | None:
-    """The status with which a server answers; none where it does not."""
-    headers = {"Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"} if user else {}
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:  # noqa: S310
-            return int(answer.status)
-    except urllib.error.HTTPError as answer:
-        return answer.code
-    except OSError:
-        return None
-
-
-def workers_here() -> list[Worker]:
-    """The workers that together serve both pools."""
-    host = socket.gethostname()
-    gpus = gpu_workers(host)
-    if gpus:
-        return [*gpus, cpu_worker(host)]
-    say("No GPU is visible here: the CPU serves the pool gpu as well")
-    half = max(1, cores() // 2)
-    return [Worker(host, "cpu-for-gpu", "gpu", "", half), cpu_worker(host, half)]
-
-
-def start_recipes(children: Children, folder: Path, workers: list[Worker], schedules: bool) -> int:
-    """Make the work pools, deploy all recipes, and start the workers; how many recipes there are."""
-    from prefect.client.orchestration import get_client
-
-    from flows.services.deployments import is_online, make_pools, switch_schedules
-
-    own, since = folder / STATE_FOLDER, datetime.now(UTC)
-    with get_client(sync_client=True) as client:
-        make_pools(client, ["gpu", "cpu"])
-        started = [
-            (each, each.start(children, servers.inherited(), own / f"worker-{each.device}.log")) for each in workers
-        ]
-        here = {**servers.inherited(), "PWD": str(ROOT)}  # which the pull step of prefect.yaml keeps
-        children.finish(
-            children.start(
-                "prefect deploy", ["prefect", "--no-prompt", "deploy", "--all"], here, own / "deploy.log", 2, ROOT
-            )
-        )
-        count = switch_schedules(client, schedules)
-        for each, child in started:
-            children.wait(child, partial(is_online, client, each.pool, each.name, since), "does not report")
-    return count
-
-
-def show(folder: Path, prefect: Address, mlflow: Address, workers: list[Worker], recipes: int, schedules: bool) -> None:
-    """Say what runs, and how to use it."""
-    say(f"\nPrefect  {prefect.shown}\nMLflow   {mlflow.shown}")
-    for each in workers:
-        say(f"Worker   {each}")
+def show_services(
+    folder: Path, prefect: Address, mlflow: Address, workers: Iterable[Worker], recipes: int, schedules: bool
+) -> None:
+    """Print what runs, and how to use it."""
+    say(f"\nPrefect  {prefect.browser_url}\nMLflow   {mlflow.browser_url}")
+    for worker in workers:
+        say(f"Worker   {worker}")
     say(f"Recipes  {recipes}, their schedules {'on' if schedules else 'off (--schedules turns them on)'}")
     say("\nIn another terminal:")
-    say(f"  export PREFECT_API_URL={prefect.shown}/api\n  export MLFLOW_TRACKING_URI={mlflow.shown}")
-    if servers.prefect_password():
-        say(f'  export PREFECT_API_AUTH_STRING="..."  # what {servers.PREFECT_PASSWORD} is here')
-    if servers.mlflow_user():
-        say(f'  export {servers.MLFLOW_USER}="..." {servers.MLFLOW_PASSWORD}="..."  # as here')
+    say(f"  export PREFECT_API_URL={prefect.browser_url}/api\n  export MLFLOW_TRACKING_URI={mlflow.browser_url}")
+    if server_settings.prefect_credentials():
+        say(f'  export PREFECT_API_AUTH_STRING="..."  # the value of {server_settings.PREFECT_PASSWORD} here')
+    if server_settings.mlflow_credentials():
+        user, password = server_settings.MLFLOW_USER, server_settings.MLFLOW_PASSWORD
+        say(f'  export {user}="..." {password}="..."  # as here')
     say("  prefect deployment run train/gru-sine --watch")
     say(f"tidecast itself finds both from {folder}. Ctrl-C ends it all.")

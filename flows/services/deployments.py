@@ -1,12 +1,15 @@
-"""What a Prefect server is told and asked: its work pools, the schedules of the recipes, the workers that are there."""
+"""Requests to a Prefect server: work pools, deployments with their schedules, workers, and flow runs that were lost."""
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
-from flows.catalogue import CATALOGUE
+from flows.catalogue import CATALOGUE, ROOT
+from flows.services.processes import Children
+from flows.services.server_settings import inherited_environment
 from models.errors import InputError
 
 if TYPE_CHECKING:  # takes a second
@@ -14,9 +17,9 @@ if TYPE_CHECKING:  # takes a second
 
 
 def check_api() -> str:
-    """The URL of the Prefect API, once it has answered.
+    """Return the URL of the Prefect API, after checking that it answers.
 
-    **Raises:** `InputError` where no server is named, or it does not answer or let us in.
+    **Raises:** `InputError` where no server is named, or it does not answer or refuses.
     """
     import httpx
     from prefect.client.orchestration import get_client
@@ -31,61 +34,42 @@ def check_api() -> str:
             client.read_work_pools(limit=1)
     except PrefectHTTPStatusError as refusal:
         status = refusal.response.status_code
-        wanted = "; set PREFECT_API_AUTH_STRING to what it asks for" if status == httpx.codes.UNAUTHORIZED else ""
-        raise InputError(f"the Prefect server at {url} refuses with status {status}{wanted}") from None
+        hint = "; set PREFECT_API_AUTH_STRING to its password" if status == httpx.codes.UNAUTHORIZED else ""
+        raise InputError(f"the Prefect server at {url} refuses with status {status}{hint}") from None
     except (httpx.HTTPError, RuntimeError) as error:
         raise InputError(f"no Prefect server answers at {url} (PREFECT_API_URL): {error}") from None
     return url
 
 
-def make_pools(client: "SyncPrefectClient", names: Iterable[str]) -> None:
-    """Make the work pools that are not there yet; their flow runs are processes."""
+def make_pools(names: Iterable[str]) -> None:
+    """Make the work pools that do not exist yet; each of their flow runs is a process."""
+    from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists
     from prefect.workers.process import ProcessWorker
 
     template = ProcessWorker.get_default_base_job_template()
-    for name in names:
-        try:
-            client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
-        except ObjectAlreadyExists:
-            continue
+    with get_client(sync_client=True) as client:
+        for name in names:
+            try:
+                client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
+            except ObjectAlreadyExists:
+                continue
 
 
-def crash_lost_flow_runs(
-    client: "SyncPrefectClient", is_gone: Callable[[str], bool], living: Collection[str] = ()
-) -> int:
-    """Mark as crashed what workers that are gone had in hand, unless it is among the `living`; how many.
+def deploy_recipes(children: Children, logs: Path, schedules: bool) -> int:
+    """Deploy all recipes, and turn their schedules on or off; returns the number of recipes."""
+    from prefect.client.orchestration import get_client
 
-    Such a run would stay in the way of the next one of its deployment for ever.
-    """
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
-    from prefect.client.schemas.objects import StateType
-    from prefect.states import Cancelled, Crashed
-
-    unfinished = FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING, StateType.CANCELLING])
-    found = client.read_flow_runs(flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=unfinished)))
-    of_workers = [(run, run.labels["prefect.worker.name"]) for run in found if "prefect.worker.name" in run.labels]
-    lost = [run for run, worker in of_workers if is_gone(str(worker)) and str(run.id) not in living]
-    for run in lost:
-        end = Cancelled if run.state_type == StateType.CANCELLING else Crashed
-        client.set_flow_run_state(run.id, end(message="Its process was lost: killed, or the machine went down."))
-    return len(lost)
-
-
-def reporting_workers(client: "SyncPrefectClient", silence: float) -> set[str]:
-    """The workers that have reported within so many seconds, in whatever pool."""
-    since = datetime.now(UTC) - timedelta(seconds=silence)
-    return {
-        worker.name
-        for pool in client.read_work_pools()
-        for worker in client.read_workers_for_work_pool(pool.name)
-        if worker.last_heartbeat_time is not None and worker.last_heartbeat_time > since
-    }
+    environment = {**inherited_environment(), "PWD": str(ROOT)}  # where prefect.yaml lets flow runs work
+    command = ["prefect", "--no-prompt", "deploy", "--all"]
+    children.finish(children.start("prefect deploy", command, environment, logs / "deploy.log", 2, ROOT))
+    with get_client(sync_client=True) as client:
+        return switch_schedules(client, schedules)
 
 
 def switch_schedules(client: "SyncPrefectClient", on: bool) -> int:
-    """Turn the schedules of all recipes on or off; how many recipes there are."""
+    """Turn the schedules of all recipes on or off; returns the number of recipes."""
     names = {deployment["name"] for deployment in yaml.safe_load(CATALOGUE.read_text())["deployments"]}
     recipes = [deployment for deployment in client.read_deployments() if deployment.name in names]
     for deployment in recipes:
@@ -95,8 +79,41 @@ def switch_schedules(client: "SyncPrefectClient", on: bool) -> int:
     return len(recipes)
 
 
+def crash_lost_flow_runs(
+    client: "SyncPrefectClient", is_gone: Callable[[str], bool], living: Collection[str] = ()
+) -> int:
+    """Mark as crashed the unfinished flow runs whose worker is gone; returns how many.
+
+    `is_gone` says so of a worker by its name; flow runs whose id is in `living` are left alone. An unfinished run would
+    block the next one of its deployment for ever.
+    """
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+    from prefect.client.schemas.objects import StateType
+    from prefect.states import Cancelled, Crashed
+
+    unfinished = FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING, StateType.CANCELLING])
+    runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=unfinished)))
+    of_workers = [(run, run.labels["prefect.worker.name"]) for run in runs if "prefect.worker.name" in run.labels]
+    lost = [run for run, worker in of_workers if is_gone(str(worker)) and str(run.id) not in living]
+    for run in lost:
+        end = Cancelled if run.state_type == StateType.CANCELLING else Crashed
+        client.set_flow_run_state(run.id, end(message="Its process was lost: killed, or the machine went down."))
+    return len(lost)
+
+
+def reporting_workers(client: "SyncPrefectClient", silence: float) -> set[str]:
+    """Return the names of the workers, in any pool, whose last heartbeat is at most `silence` seconds old."""
+    since = datetime.now(UTC) - timedelta(seconds=silence)
+    return {
+        worker.name
+        for pool in client.read_work_pools()
+        for worker in client.read_workers_for_work_pool(pool.name)
+        if worker.last_heartbeat_time is not None and worker.last_heartbeat_time > since
+    }
+
+
 def is_online(client: "SyncPrefectClient", pool: str, name: str, since: datetime) -> bool:
-    """Whether a worker has reported since a moment."""
+    """Return whether a worker has sent a heartbeat after `since`."""
     return any(
         worker.name == name and worker.last_heartbeat_time is not None and worker.last_heartbeat_time > since
         for worker in client.read_workers_for_work_pool(pool)

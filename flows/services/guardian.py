@@ -1,6 +1,6 @@
-"""A small process that ends what a command has started once the command has died, in whatever way.
+"""A small process that ends what a command has started when the command dies, in whatever way.
 
-It reads from a pipe into which the command alone can write, so that the pipe ends with the command. Until then it
+It reads from a pipe that only the command can write to, so that the pipe closes when the command dies. Until then it
 imports next to nothing.
 """
 
@@ -12,7 +12,7 @@ from contextlib import suppress
 
 
 class Guardian:
-    """Watches over a command that marks what it starts: this side is the command's."""
+    """The command's handle on its guardian process."""
 
     def __init__(self, mark: str) -> None:
         from flows.catalogue import ROOT
@@ -26,24 +26,27 @@ class Guardian:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            start_new_session=True,  # out of reach of the terminal's Ctrl-C
+            start_new_session=True,  # so that the terminal's Ctrl-C does not reach it
         )
 
     def watch(self, pid: int, layer: int) -> None:
-        """Tell of a process that was started, and of the layer that it belongs to."""
+        """Report a process that was started, and its layer."""
         if self.process.stdin:
-            with suppress(BrokenPipeError):  # it was killed itself
+            with suppress(BrokenPipeError):  # the guardian itself was killed
                 self.process.stdin.write(f"{pid} {layer}\n".encode())
 
     def dismiss(self) -> None:
-        """Let it go: all has ended."""
+        """End the guardian, once all else has ended."""
         self.process.kill()
         self.process.communicate()
 
 
-def guard(mark: str, told: Iterable[str]) -> None:
-    """Wait until the command has died, and end what it has left."""
-    layers = {int(pid): int(layer) for pid, layer in map(str.split, told)}
+def guard(mark: str, reports: Iterable[str]) -> None:
+    """Wait until the command has died, and end the processes that it has left.
+
+    `reports` are the lines `pid layer` that the command writes; they end when it dies.
+    """
+    layers = {int(pid): int(layer) for pid, layer in map(str.split, reports)}
 
     from flows.services.marks import end_layers
 

@@ -1,8 +1,8 @@
 """Prefect's server behind two checks: `uvicorn --factory flows.services.prefect_server:create_app`.
 
-`prefect server start` runs the same app, but answers under every name, and takes requests that need no permission of
-CORS from every web page. A page could so start flow runs through the browser of whoever looks at it: with a name of its
-own that it points at 127.0.0.1, or with a form.
+`prefect server start` runs the same app, but it answers to any host name, and it accepts the requests of every web page
+that need no permission of CORS. So a page could start flow runs through the browser of whoever looks at it: with a host
+name that resolves to 127.0.0.1, or with a form.
 """
 
 import os
@@ -14,11 +14,11 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 HOSTS = "TIDECAST_PREFECT_HOSTS"
-"""The names under which it answers, whatever the port, in the environment; without it those of the loopback."""
+"""Variable in the environment with the host names that the server answers to, on any port; by default the loopback."""
 
 
 def create_app() -> ASGIApp:
-    """The API, the pages and the services."""
+    """Return the app with the API, the pages and the background services."""
     from prefect.server.api import server
     from prefect.settings import get_current_settings
 
@@ -27,12 +27,12 @@ def create_app() -> ASGIApp:
     redact_logs()
     hosts = os.environ.get(HOSTS, "localhost,127.0.0.1,[::1]").split(",")
     origins = get_current_settings().server.api.cors_allowed_origins.split(",")
-    # Before the app, not in it: its automations call it by a name of their own, without the network.
+    # Around the app, not in it: Prefect's automations call the app inside the process, by another host name.
     return TrustedHostMiddleware(OriginCheck(server.create_app(final=True), origins), hosts, www_redirect=False)
 
 
 class OriginCheck:
-    """Refuses what a browser sends, by HTTP or WebSocket, from a page that is neither the server's own nor allowed."""
+    """Refuses browser requests, by HTTP or WebSocket, from pages that are neither the server's own nor allowed."""
 
     def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
         self.app, self.allowed = app, allowed
@@ -43,7 +43,7 @@ class OriginCheck:
         if scope["type"] in ("http", "websocket"):
             headers = Headers(scope=scope)
             origin = headers.get("origin")
-            own = origin is not None and origin.partition("://")[2] == headers.get("host")
-            if not (origin is None or own or origin in self.allowed):
+            is_own_page = origin is not None and origin.partition("://")[2] == headers.get("host")
+            if not (origin is None or is_own_page or origin in self.allowed):
                 answer = PlainTextResponse("Cross-origin request refused", status_code=403)
         await answer(scope, receive, send)

@@ -19,18 +19,22 @@ from flows.services.guardian import Guardian
 from flows.services.marks import MARK, end_layers
 from tasks.credentials import redacted
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-SLOWEST = 120
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+START_TIMEOUT = 120
 """Seconds that a process gets to be ready."""
 
 
 class Stopped(BaseException):
-    """A signal asked to end."""
+    """A signal asked the command to end."""
 
 
 @dataclass
 class Child:
-    """A process that was started: its name, as a message says it, and its log, where that is not the terminal."""
+    """A process that a command has started.
+
+    `name` is used in messages. Without a `log`, the process writes to the terminal. Processes of a layer use those of
+    the layers below it, and are ended before them.
+    """
 
     name: str
     process: subprocess.Popen[bytes]
@@ -38,39 +42,39 @@ class Child:
     layer: int
 
     def check(self) -> None:
-        """Make sure that it runs.
+        """Check that it runs.
 
         **Raises:** `SystemExit` with one line that says how it ended.
         """
         status = self.process.poll()
         if status is not None and status < 0:
-            raise SystemExit(f"tidecast: {self.name} was killed by {signal.Signals(-status).name} ({self.said})")
+            raise SystemExit(f"tidecast: {self.name} was killed by {signal.Signals(-status).name} ({self.log_hint})")
         if status is not None:
             self.fail(f"ended with status {status}")
 
-    def fail(self, how: str) -> NoReturn:
-        """Give up, with one line that names it and the error in its log, or else its last line; exit status 1."""
+    def fail(self, problem: str) -> NoReturn:
+        """Exit with status 1 and one line: its name, the problem, and the error in its log or else the last line."""
         reason = reason_in(self.log.read_text(errors="replace")) if self.log else ""
-        raise SystemExit(f"tidecast: {self.name} {how}{reason} ({self.said})")
+        raise SystemExit(f"tidecast: {self.name} {problem}{reason} ({self.log_hint})")
 
     @property
-    def said(self) -> str:
-        """Where to read what it said."""
+    def log_hint(self) -> str:
+        """Where to read what it wrote."""
         return f"log: {self.log}" if self.log else "its lines are above"
 
 
 @dataclass
 class Children:
-    """The processes of one command; within the `with` block a signal ends it, and its end ends them.
+    """The processes of one command. A signal ends the `with` block, and the end of the block ends the processes.
 
-    A layer rests on those below it: the highest ends first, and what it has left behind with it. `farewell` is said
-    when the end begins. Where this process is killed, a guardian ends them.
+    Those of the highest layer are ended first, with all that they have started. `end_message` is printed before. If the
+    command is killed, a guardian ends them instead.
     """
 
-    farewell: str = ""
+    end_message: str = ""
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
     running: list[Child] = field(default_factory=list)
-    before: dict[signal.Signals, Any] = field(default_factory=dict)
+    previous_handlers: dict[signal.Signals, Any] = field(default_factory=dict)
     guardian: Guardian = field(init=False)
 
     def start(
@@ -82,7 +86,7 @@ class Children:
         layer: int = 0,
         cwd: Path | None = None,
     ) -> Child:
-        """Start `python -m command`, out of reach of the terminal's Ctrl-C."""
+        """Start `python -m command` in a session of its own, which the terminal's Ctrl-C does not reach."""
         output = log.open("wb") if log else None
         process = subprocess.Popen(
             [sys.executable, "-m", *command],
@@ -101,7 +105,7 @@ class Children:
         return child
 
     def watch(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Look after them, until something is so: by default for ever.
+        """Watch the processes until a condition holds, by default for ever.
 
         **Raises:** `SystemExit` when one of them has ended.
         """
@@ -110,48 +114,51 @@ class Children:
                 child.check()
             time.sleep(0.2)
 
-    def wait(self, child: Child, until: Callable[[], bool], missing: str) -> None:
-        """Wait until something of a child is so, and say what was missing where that takes too long."""
-        deadline = time.monotonic() + SLOWEST
+    def wait(self, child: Child, until: Callable[[], bool], problem: str) -> None:
+        """Wait until a condition of a child holds.
 
-        def is_so() -> bool:
+        **Raises:** `SystemExit` with the problem where that takes longer than `START_TIMEOUT`.
+        """
+        deadline = time.monotonic() + START_TIMEOUT
+
+        def holds() -> bool:
             if until():
                 return True
             if time.monotonic() > deadline:
-                child.fail(f"{missing} after {SLOWEST} s")
+                child.fail(f"{problem} after {START_TIMEOUT} s")
             return False
 
-        self.watch(is_so)
+        self.watch(holds)
 
     def finish(self, child: Child) -> None:
-        """Wait until a child has done what it was started for."""
+        """Wait until a child has ended with status 0."""
         self.watch(lambda: child.process.poll() == 0)
         self.running.remove(child)
 
     def __enter__(self) -> Self:
-        """From here on a signal ends the block, unless it was ignored, as `nohup` has it."""
+        """From here on a signal ends the block, unless it was ignored before, as `nohup` does."""
         self.guardian = Guardian(self.mark)
-        for number in SIGNALS:
+        for number in END_SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:
-                self.before[number] = signal.signal(number, _stop)
+                self.previous_handlers[number] = signal.signal(number, _stop)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
-        """End them all; a signal is no error, and the way in which such a command usually ends."""
-        for number in self.before:
+        """End all processes. A signal is not an error: it is how such a command usually ends."""
+        for number in self.previous_handlers:
             signal.signal(number, signal.SIG_IGN)
         try:
-            if self.farewell:
+            if self.end_message:
                 with suppress(OSError):  # the terminal is gone
-                    Console().print(self.farewell)
+                    Console().print(self.end_message)
         finally:
             self.end()
-        for number, handler in self.before.items():
+        for number, handler in self.previous_handlers.items():
             signal.signal(number, handler)
         return isinstance(error, Stopped)
 
     def end(self) -> None:
-        """End a layer after the other, and let the guardian go."""
+        """End one layer after the other, and then the guardian."""
         end_layers(self.mark, {child.process.pid: child.layer for child in self.running})
         for child in self.running:
             child.process.kill()
@@ -161,7 +168,7 @@ class Children:
 
 
 def reason_in(log: str) -> str:
-    """The error that a log tells of, or else its last line, as the end of a message; nothing of an empty one."""
+    """Return the last error in a log, or else its last line, as the end of a message; empty for an empty log."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
     return "".join(f": {redacted(line)}" for line in (errors or lines)[-1:])

@@ -14,18 +14,18 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parent.parent.parent
-SLOWEST = 150
-"""Seconds until a service is well, or has done what it is for."""
+TIMEOUT = 150
+"""Seconds in which a service becomes healthy, or completes."""
 
 
 def fill_in(text: str, variables: Mapping[str, str]) -> str:
-    """`${NAME:-default}` and its kind, as Compose fills them in.
+    """Replace `${NAME}`, `${NAME:-default}` and `${NAME:?message}` as Compose does.
 
-    **Raises:** `KeyError` where a variable that has to be set is missing or empty.
+    **Raises:** `KeyError` where a variable of the last form is missing or empty.
     """
 
-    def value(found: re.Match[str]) -> str:
-        name, mark, other = found["name"], found["mark"], found["other"]
+    def value(reference: re.Match[str]) -> str:
+        name, mark, other = reference["name"], reference["mark"], reference["other"]
         if not name:
             return "$"  # $$
         if mark == ":?" and not variables.get(name):
@@ -37,7 +37,7 @@ def fill_in(text: str, variables: Mapping[str, str]) -> str:
 
 @dataclass
 class Compose:
-    """The services, where their ports and paths are here, and what was started of them."""
+    """The services of the file, the ports and the folder that they use here, and the processes that were started."""
 
     folder: Path
     variables: Mapping[str, str]
@@ -46,43 +46,49 @@ class Compose:
     started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def here(self, text: Any) -> str:
-        """A value of the file, with what it names as it is found on this machine."""
-        paths = {place: str(self.folder / Path(place).name) for place in ("/srv/artifacts", *self._configs())}
+        """Return a value of the file with the hosts, ports and paths of this machine."""
+        paths = {path: str(self.folder / Path(path).name) for path in ("/srv/artifacts", *self._configs())}
         text = re.sub(r"\b(?:postgres|prefect|mlflow)(?=:\d)|\b0\.0\.0\.0\b", "127.0.0.1", str(text))
-        text = re.sub(rf"\b(?:{'|'.join(self.ports)})\b", lambda found: str(self.ports[found[0]]), text)
-        text = re.sub("|".join(map(re.escape, paths)), lambda found: paths[found[0]], text)
+        text = re.sub(rf"\b(?:{'|'.join(self.ports)})\b", lambda port: str(self.ports[port[0]]), text)
+        text = re.sub("|".join(map(re.escape, paths)), lambda path: paths[path[0]], text)
         return fill_in(text, self.variables)
 
     def _configs(self) -> dict[str, str]:
-        """The files that Compose would put into a container, and which of its configs they hold."""
+        """Return the files that Compose would mount into a container, each with the config that is its content."""
         mounted = [config for service in self.file["services"].values() for config in service.get("configs", [])]
         return {config["target"]: config["source"] for config in mounted}
 
     def environment(self, name: str) -> dict[str, str]:
-        """What a service sees, and nothing of the environment of the tests but the path to programs."""
-        given = self.file["services"][name].get("environment", {})
-        passed = {key: self.here(value) for key, value in given.items() if value is not None}
-        passed |= {key: self.variables[key] for key, value in given.items() if value is None and key in self.variables}
-        return {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(self.folder), **passed}
+        """Return the environment of a service; only PATH is that of the tests."""
+        settings = self.file["services"][name].get("environment", {})
+        values = {key: self.here(value) for key, value in settings.items() if value is not None}
+        passed_on = {key for key, value in settings.items() if value is None} & set(self.variables)
+        values |= {key: self.variables[key] for key in passed_on}
+        return {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(self.folder), **values}
 
     def command(self, words: list[str]) -> list[str]:
+        """Return a command with the hosts, ports and paths of this machine."""
         return [self.here(word) for word in words]
 
     def log(self, name: str) -> Path:
+        """Return the log of a process."""
         return self.folder / f"{name}.log"
 
-    def start(self, service: str, *more: str, name: str | None = None) -> None:
-        """Start a service once those that it depends on are as it needs them."""
+    def start(self, service: str, *arguments: str, name: str | None = None) -> None:
+        """Start a service once the conditions of its `depends_on` hold."""
         settings = self.file["services"][service]
         for other, need in settings.get("depends_on", {}).items():
-            waits = {"service_healthy": self.be_healthy, "service_completed_successfully": self.be_done}
+            waits = {
+                "service_healthy": self.wait_for_health,
+                "service_completed_successfully": self.wait_for_completion,
+            }
             waits[need["condition"]](other)
         for target, source in self._configs().items():
             (self.folder / Path(target).name).write_text(self.here(self.file["configs"][source]["content"]))
         name = name or service
         with self.log(name).open("wb") as log:
             self.started[name] = subprocess.Popen(
-                [*self.command(settings["command"]), *more],
+                [*self.command(settings["command"]), *arguments],
                 cwd=ROOT,
                 env=self.environment(service),
                 stdin=subprocess.DEVNULL,
@@ -91,25 +97,25 @@ class Compose:
                 start_new_session=True,
             )
 
-    def be_healthy(self, name: str) -> None:
+    def wait_for_health(self, name: str) -> None:
         """Wait until a service's health check succeeds."""
-        kind, *words = self.file["services"][name]["healthcheck"]["test"]
+        kind, *check = self.file["services"][name]["healthcheck"]["test"]
         assert kind == "CMD"
-        deadline = time.monotonic() + SLOWEST
+        deadline = time.monotonic() + TIMEOUT
         while subprocess.run(
-            self.command(words), env=self.environment(name), capture_output=True, check=False
+            self.command(check), env=self.environment(name), capture_output=True, check=False
         ).returncode:
             ended = name in self.started and self.started[name].poll() is not None
             assert not ended, self.log(name).read_text()
             assert time.monotonic() < deadline, f"{name} is not healthy"
             time.sleep(1)
 
-    def be_done(self, name: str) -> None:
-        """Wait until a service has done what it is for."""
-        assert self.started[name].wait(SLOWEST) == 0, self.log(name).read_text()
+    def wait_for_completion(self, name: str) -> None:
+        """Wait until a service has ended with status 0."""
+        assert self.started[name].wait(TIMEOUT) == 0, self.log(name).read_text()
 
     def end(self, *names: str) -> dict[str, int]:
-        """End services as Compose does; their exit statuses."""
+        """End services as Compose does; returns their exit statuses."""
         for name in names:
             self.started[name].send_signal(signal.SIGTERM)
         for name in names:

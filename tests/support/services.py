@@ -1,4 +1,4 @@
-"""What tests with real servers stand on: ports, a PostgreSQL cluster, a browser."""
+"""Real services for tests: ports, a PostgreSQL cluster, a browser."""
 
 import asyncio
 import os
@@ -23,23 +23,23 @@ from psycopg import sql
 AS_POSTGRES = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
 
 
-def need(found: str | None, package: str) -> str:
-    """What was found. Without it the test is skipped, and fails where TIDECAST_EVERY_TEST is 1, as in CI."""
-    if found is None:
-        missing = pytest.fail if os.environ.get("TIDECAST_EVERY_TEST") == "1" else pytest.skip
-        missing(f"needs {package}: apt-get install {package}")
-    return found
+def need(program: str | None, package: str) -> str:
+    """Return the path of a program. If it is None, skip the test, or fail it if TIDECAST_EVERY_TEST is 1, as in CI."""
+    if program is None:
+        give_up = pytest.fail if os.environ.get("TIDECAST_EVERY_TEST") == "1" else pytest.skip
+        give_up(f"needs {package}: apt-get install {package}")
+    return program
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 on which nothing listens."""
+    """Return a port of 127.0.0.1 on which nothing listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
 
 
 def wait_for(url: str) -> None:
-    """Until a server answers, minutes at most on a busy machine."""
+    """Wait until a server answers, which may take minutes on a busy machine."""
     for _ in range(400):
         try:
             with urllib.request.urlopen(url, timeout=5):  # noqa: S310
@@ -51,18 +51,18 @@ def wait_for(url: str) -> None:
 
 @dataclass(frozen=True)
 class PostgreSQL:
-    """A running server on 127.0.0.1, and its one user, who may do everything and needs the password."""
+    """A running server on 127.0.0.1, and its one user: a superuser with a password."""
 
     port: int
     user: str = "tidecast"
     password: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
 
     def url(self, database: str, driver: str = "") -> str:
-        """With a driver for SQLAlchemy: psycopg, or asyncpg for Prefect."""
+        """Return the URL of a database, with a driver for SQLAlchemy: psycopg, or asyncpg for Prefect."""
         return f"postgresql{driver and f'+{driver}'}://{self.user}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def create(self, database: str, driver: str = "") -> str:
-        """The URL of a new, empty database."""
+        """Make a new, empty database and return its URL."""
         with closing(psycopg.connect(self.url("postgres"))) as connection:
             connection.autocommit = True
             connection.cursor().execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
@@ -71,7 +71,7 @@ class PostgreSQL:
 
 @contextmanager
 def postgresql() -> Iterator[PostgreSQL]:
-    """A cluster in a folder of its own; nothing of it is left at the end."""
+    """Run a PostgreSQL cluster in a temporary folder, which is removed at the end."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
     path = os.pathsep.join([*map(str, debian), os.environ["PATH"]])
     initdb = need(shutil.which("initdb", path=path), "postgresql")
@@ -104,8 +104,8 @@ def postgresql() -> Iterator[PostgreSQL]:
             log = folder / "log"
             assert done.returncode == 0, done.stderr + (log.read_text() if log.exists() else "")
 
-        who = (f"--username={server.user}", "--pwfile=password", "--auth=scram-sha-256")
-        run("initdb", *who, "--encoding=UTF8", "--no-locale", "--no-sync")
+        user = (f"--username={server.user}", "--pwfile=password", "--auth=scram-sha-256")
+        run("initdb", *user, "--encoding=UTF8", "--no-locale", "--no-sync")
         with (folder / "cluster" / "postgresql.conf").open("a") as conf:
             conf.writelines(f"{key} = '{value}'\n" for key, value in settings.items())
         run("pg_ctl", "start", "--log=log")
@@ -115,8 +115,8 @@ def postgresql() -> Iterator[PostgreSQL]:
             run("pg_ctl", "stop", "--mode=fast")
 
 
-def everything(url: str) -> str:
-    """All rows of all tables of a database."""
+def all_rows(url: str) -> str:
+    """Return all rows of all tables of a database as text."""
     with closing(psycopg.connect(url)) as connection:
         tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         rows = [
@@ -129,7 +129,7 @@ def everything(url: str) -> str:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's browser without a window."""
+    """Run the system's Chromium without a window."""
     names = ("chromium", "chromium-browser", "google-chrome")
     program = need(next(filter(None, map(shutil.which, names)), None), "chromium")
     with sync_playwright() as playwright:
@@ -145,10 +145,10 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def new_page(browser: Browser) -> Iterator[Page]:
-    """A page of a new context.
+    """Open a page in a new context, which shares no cookies or storage with others.
 
-    Playwright marks its event loop as the running one, and within a running loop `asyncio.run` raises and some of
-    Prefect's functions return coroutines. So it is marked only while a page is open.
+    Playwright marks its event loop as the running one. Inside a running loop `asyncio.run` raises, and some of
+    Prefect's functions return coroutines, so the loop is marked only while a page is open.
     """
     asyncio._set_running_loop(browser._loop)
     try:
