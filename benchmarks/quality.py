@@ -9,8 +9,8 @@ the parameters of the catalogue and through the tasks, but without a server. Mea
 
 Intervals are 90 % intervals. `width` is their mean width, divided by the scale of MASE of each series, its mean
 absolute change over one season. `chosen` is the model that the validation part chooses. `train s` is the training
-alone. `forecast s` is the rest: the forecasts of both parts, the intervals, and the trainings on the way, if a recipe
-has them.
+alone. `forecast s` is the rest: the forecasts of both parts, the intervals, and the later trainings of a backtest, if
+a recipe has them.
 """
 
 import os
