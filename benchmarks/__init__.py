@@ -1,1 +1,1 @@
-"""Speed and memory, measured as ratios within one run."""
+"""Speed, memory and quality, compared with other libraries and with the processor's peak."""

@@ -1,8 +1,8 @@
-"""One training step of K GRUs on a GPU: the graphed step against a loop of cuDNN's, and the kernels that cuDNN picks.
+"""One training step of K GRUs on a GPU: the step in a CUDA graph, compared with a loop of cuDNN's.
 
-Each line trains K networks of H units on B windows of T values. The loop is what a notebook would do: `nn.GRU`, a
-linear head and `torch.optim.Adam(foreach=True)` for each member, one after the other. Precision is float32, for both,
-unless `--precision` says otherwise.
+Each row trains K networks of H units on B windows of T values. The loop is what a notebook would do: `nn.GRU`, a
+linear head and `torch.optim.Adam(foreach=True)` for each member, one after the other. The last column names the
+kernels that cuDNN picks. Precision is float32 for both, unless `--precision` says otherwise.
 """
 
 import statistics
@@ -26,7 +26,7 @@ STEPS = 10
 
 
 def main() -> None:
-    """Measure all cases and print the table, or say that there is no GPU."""
+    """Measure all cases and print the table, or print that there is no GPU."""
     parser = options(__doc__.splitlines()[0], rounds=5)
     parser.add_argument("--precision", default="float32", choices=("float32", "tf32", "bf16"))
     arguments = parser.parse_args()
@@ -35,12 +35,12 @@ def main() -> None:
         return
     spec = FitSpec(clip=None, precision=arguments.precision)
     with on_gpu(spec):
-        rows = [row_of(case, spec, arguments.rounds) for case in CASES]
+        rows = [measure_case(case, spec, arguments.rounds) for case in CASES]
     report("gpu", {"rows": rows}, arguments.json, device=torch.cuda.get_device_name(), precision=spec.precision)
 
 
-def row_of(case: Case, spec: FitSpec, rounds: int) -> dict[str, Any]:
-    """One line of the table."""
+def measure_case(case: Case, spec: FitSpec, rounds: int) -> dict[str, Any]:
+    """Return one row of the table."""
     loop = notebook_step(case, "cuda")
     seconds = interleaved({"graph": timed(graphed_step(case, spec)), "loop": timed(loop)}, rounds)
     return {
@@ -53,17 +53,17 @@ def row_of(case: Case, spec: FitSpec, rounds: int) -> dict[str, Any]:
 
 
 def graphed_step(case: Case, spec: FitSpec) -> Callable[[], Any]:
-    """Ours, captured at its first call."""
+    """Return Tidecast's step, which is captured at its first call."""
     network, sizes = RecurrentSpec(hidden=case.hidden), Sizes(case.window)
     population = Population(case.cell, network, sizes, range(case.members), device="cuda")
     steps = GraphedSteps(population, tensors_of_values(VALUES.cuda()), spec)
     origins, counts = draw_origins(case).cuda(), torch.full((case.members,), case.batch, device="cuda")
-    rate = torch.full((case.members,), spec.learning_rate, device="cuda")
-    return lambda: steps.step(origins, counts, rate)
+    rates = torch.full((case.members,), spec.learning_rate, device="cuda")  # [K]
+    return lambda: steps.step(origins, counts, rates)
 
 
 def timed(step: Callable[[], Any]) -> Callable[[], float]:
-    """Seconds of one of STEPS steps, with the device awaited at the end alone."""
+    """Wrap a step to return its seconds: the mean of STEPS steps, after which the device is synchronized once."""
 
     def work() -> float:
         torch.cuda.synchronize()
@@ -77,11 +77,11 @@ def timed(step: Callable[[], Any]) -> Callable[[], float]:
 
 
 def longest_kernels(step: Callable[[], Any], count: int = 2) -> list[str]:
-    """The names of the kernels in which the device spends most of a step."""
-    with profile(activities=[ProfilerActivity.CUDA]) as seen:
+    """Return the names of the kernels in which the device spends most of a step."""
+    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
         step()
         torch.cuda.synchronize()
-    events = sorted(seen.key_averages(), key=lambda event: -event.self_device_time_total)
+    events = sorted(profiler.key_averages(), key=lambda event: -event.self_device_time_total)
     return [event.key[:60] for event in events[:count]]
 
 

@@ -1,4 +1,4 @@
-"""What all benchmarks share: interleaved rounds, medians, the machine's description, a table and a JSON file."""
+"""Shared by all benchmarks: interleaved rounds, medians, a description of the machine, tables and a JSON file."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ PACKAGES = ("torch", "numba", "numpy", "prefect", "mlflow")
 
 
 def options(description: str, rounds: int | None = None) -> argparse.ArgumentParser:
-    """A parser with `--json FILE`, which every benchmark takes, and with `--rounds` where it has some."""
+    """Return a parser with `--json FILE`, and with `--rounds N` unless `rounds` is None."""
     parser = argparse.ArgumentParser(description=description)
     if rounds is not None:
         parser.add_argument(
@@ -26,9 +26,10 @@ def options(description: str, rounds: int | None = None) -> argparse.ArgumentPar
 
 
 def interleaved(works: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """What each of the works gives (its seconds), in turn, `rounds` times after a first one that does not count.
+    """Run all works in turn, `rounds` times, after one round that does not count; return the seconds of each.
 
-    In turn, so that a machine that slows down for a while slows all of them down, and their ratio holds.
+    A work returns its own seconds. A machine that slows down for a while slows down all of them, so that their ratios
+    stay the same.
     """
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for work in works.values():
@@ -40,12 +41,12 @@ def interleaved(works: Mapping[str, Callable[[], float]], rounds: int) -> dict[s
 
 
 def median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
-    """Median of the ratios of the two, round by round."""
+    """Return the median over the rounds of the ratio `above / below`."""
     return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
 def machine() -> dict[str, Any]:
-    """What a figure's reader must know of the machine and the libraries."""
+    """Describe the machine and the versions of the libraries."""
     return {
         "date": date.today().isoformat(),
         "processor": _processor(),
@@ -55,23 +56,25 @@ def machine() -> dict[str, Any]:
     }
 
 
-def report(benchmark: str, tables: Mapping[str, Sequence[Mapping[str, Any]]], path: Path | None, **more: Any) -> None:
-    """Print Markdown tables, the first one called `rows`, under the machine's line; write all to `path` as JSON."""
-    about = machine()
-    print(f"\n{benchmark}: " + ", ".join(f"{name} {value}" for name, value in about.items()))
-    print(", ".join(f"{name} {_spoken(value)}" for name, value in more.items()))
+def report(
+    benchmark: str, tables: Mapping[str, Sequence[Mapping[str, Any]]], path: Path | None, **details: Any
+) -> None:
+    """Print Markdown tables by name, below a line on the machine and one of `details`; write all to `path` as JSON."""
+    description = machine()
+    print(f"\n{benchmark}: " + ", ".join(f"{name} {value}" for name, value in description.items()))
+    print(", ".join(f"{name} {_formatted(value)}" for name, value in details.items()))
     for name, rows in tables.items():
         columns = list(rows[0])
         print(f"\n{name.replace('_', ' ')}\n")
         print("| " + " | ".join(columns) + " |")
         print("|" + " --- |" * len(columns))
         for row in rows:
-            print("| " + " | ".join(_spoken(row[column]) for column in columns) + " |")
+            print("| " + " | ".join(_formatted(row[column]) for column in columns) + " |")
     if path is not None:
-        path.write_text(json.dumps({"benchmark": benchmark, "machine": about, **more, **tables}, indent=1))
+        path.write_text(json.dumps({"benchmark": benchmark, "machine": description, **details, **tables}, indent=1))
 
 
-def _spoken(value: Any) -> str:
+def _formatted(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -79,6 +82,7 @@ def _processor() -> str:
     information = Path("/proc/cpuinfo")
     if information.exists():
         fields = dict(line.split(":", 1) for line in information.read_text().split("\n\n")[0].splitlines())
-        named = {name.strip(): value.strip() for name, value in fields.items()}
-        return f"{named.get('model name')} (family {named.get('cpu family')}, model {named.get('model')})"
+        processor = {name.strip(): value.strip() for name, value in fields.items()}
+        family, model = processor.get("cpu family"), processor.get("model")
+        return f"{processor.get('model name')} (family {family}, model {model})"
     return platform.processor()

@@ -1,10 +1,10 @@
-"""Memory of windowing and training against the length of the series: windows must not be copies.
+"""Memory of windows and training, by the length of the series: windows must not be copies.
 
-`python -m benchmarks.memory [--json FILE]`. Each row is a process of its own that goes the way of the tasks: a panel,
-its parts and origins, the scaled panel, and `Recurrent.fit` of a small GRU. Its peak memory is counted above that of
-the same process with a tiny series, in multiples of the series' bytes, 8 a point. The peak is read at the
-end of every stage. Training ends after one epoch or 20 seconds: what grows with the series is made before the first
-step.
+`python -m benchmarks.memory [--json FILE]`. Each row is a new process that takes the same steps as the tasks: a panel,
+its split and origins, the scaled panel, and `Recurrent.fit` of a small GRU. Its peak memory is read at the end of each
+stage. The row has the difference to the peak of the same process with a tiny series, in multiples of the bytes of the
+series (8 a point). Training ends after one epoch or 20 seconds, since everything that grows with the series is
+allocated before the first step.
 """
 
 import json
@@ -26,11 +26,14 @@ STAGES = ("panel", "windows", "scaling", "training")
 
 
 class OutOfTimeError(Exception):
-    """The epoch takes longer than the benchmark waits."""
+    """The epoch takes longer than LONGEST seconds."""
 
 
-def stages(points: int, length: int, horizon: int = 1) -> dict[str, int]:
-    """Peak memory in bytes at the end of each stage, for so many points, windows of so many and steps ahead."""
+def measure_stages(points: int, length: int, horizon: int = 1) -> dict[str, int]:
+    """Return the peak memory in bytes at the end of each stage.
+
+    **Arguments:** `points` of the series, `length` of a window (T), `horizon` in steps (S).
+    """
     import numpy as np
 
     from models.data.panel import one_series
@@ -46,16 +49,16 @@ def stages(points: int, length: int, horizon: int = 1) -> dict[str, int]:
         recurrent=RecurrentSpec(hidden=HIDDEN),
         fit=FitSpec(epochs=1, batch=BATCH),
     )
-    values, found = np.arange(points, dtype=np.float64), {}
+    values, peaks = np.arange(points, dtype=np.float64), {}
     values *= 0.05
     panel = one_series("sine", np.sin(values, out=values))
-    found["panel"] = peak()
+    peaks["panel"] = peak()
     parts = split_panel(panel, SplitSpec())
     bounds = (panel.starts, parts.train, parts.validation, parts.test)
     origins = [origins_within(panel, begin, end, length, spec.window.horizon) for begin, end in pairwise(bounds)]
-    found["windows"] = peak()
+    peaks["windows"] = peak()
     scaled = fit_scaling(panel, parts.train, spec.window).scale(panel, Recurrent.dtype)
-    found["scaling"] = peak()
+    peaks["scaling"] = peak()
     signal.signal(signal.SIGALRM, out_of_time)
     signal.alarm(LONGEST)
     try:
@@ -64,19 +67,20 @@ def stages(points: int, length: int, horizon: int = 1) -> dict[str, int]:
     except OutOfTimeError:
         pass
     signal.alarm(0)
-    found["training"] = peak()
-    return found
+    peaks["training"] = peak()
+    return peaks
 
 
 def out_of_time(_number: int, _frame: FrameType | None) -> None:
-    """Ends the training from outside."""
+    """Stop the training, as the handler of a signal."""
     raise OutOfTimeError
 
 
 def peak() -> int:
-    """The most bytes of memory that this process has held so far.
+    """Return the peak memory of this process so far, in bytes.
 
-    Linux counts into a child's `ru_maxrss` what its parent held when it was started, so its own figure is read there.
+    On Linux it comes from /proc, since the `ru_maxrss` of a process includes the memory that its parent had when it
+    started the process.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -84,39 +88,39 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def in_a_process(points: int, length: int, horizon: int = 1) -> dict[str, int]:
-    """`stages` in a process of its own."""
+def measure_in_process(points: int, length: int, horizon: int = 1) -> dict[str, int]:
+    """Return the result of `measure_stages` in a new process."""
     command = [sys.executable, "-m", "benchmarks.memory", "--stages", str(points), str(length), str(horizon)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def row_of(points: int, length: int, horizon: int, base: dict[str, int]) -> dict[str, Any]:
-    """The growth of the peak over the base's, in multiples of the series' bytes."""
-    found = in_a_process(points, length, horizon)
-    times = {stage: max(0, found[stage] - base[stage]) / (8 * points) for stage in STAGES}
+def measure_row(points: int, length: int, horizon: int, base: dict[str, int]) -> dict[str, Any]:
+    """Return one row of the table: how far the peaks exceed those of `base`, in multiples of the series' bytes."""
+    peaks = measure_in_process(points, length, horizon)
+    multiples = {stage: max(0, peaks[stage] - base[stage]) / (8 * points) for stage in STAGES}
     sizes = {"points": points, "window": length, "horizon": horizon, "series MB": 8e-6 * points}
-    return {**sizes, "peak MB": found["training"] / 1e6, **times}
+    return {**sizes, "peak MB": peaks["training"] / 1e6, **multiples}
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure all rows, print the table, and write the JSON file."""
     parser = options(__doc__)
     parser.add_argument(
-        "--stages", nargs=3, type=int, metavar=("POINTS", "WINDOW", "STEPS"), help="one process's own work"
+        "--stages", nargs=3, type=int, metavar=("POINTS", "WINDOW", "STEPS"), help="measure one row in this process"
     )
-    given = parser.parse_args()
-    if given.stages:
-        print(json.dumps(stages(*given.stages)))
+    arguments = parser.parse_args()
+    if arguments.stages:
+        print(json.dumps(measure_stages(*arguments.stages)))
         return
-    in_a_process(TINY, WINDOWS[0])  # so that no other has to compile
+    measure_in_process(TINY, WINDOWS[0])  # compiles the kernels, so that no later process has to
     rows = []
     for length in WINDOWS:
-        base = in_a_process(TINY, length)
-        rows += [row_of(points, length, 1, base) for points in POINTS]
+        base = measure_in_process(TINY, length)
+        rows += [measure_row(points, length, 1, base) for points in POINTS]
     longest, largest = WINDOWS[-1], POINTS[-1]
-    rows.append(row_of(largest, longest, AHEAD, in_a_process(TINY, longest, AHEAD)))
+    rows.append(measure_row(largest, longest, AHEAD, measure_in_process(TINY, longest, AHEAD)))
     model = f"gru of {HIDDEN} units, batches of {BATCH}, at most {LONGEST} s of training"
-    report("memory", {"rows": rows}, given.json, model=model)
+    report("memory", {"rows": rows}, arguments.json, model=model)
 
 
 if __name__ == "__main__":

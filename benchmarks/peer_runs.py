@@ -1,7 +1,7 @@
-"""One training in a process of its own, by one library: `python -m benchmarks.peer_runs LIBRARY < task.json`.
+"""One training by one library in a process: `python -m benchmarks.peer_runs LIBRARY < task.json`.
 
-It runs in Tidecast's environment for `tidecast` and `bare` (a loop around `torch.nn.GRU`), in the peers' own for
-`neuralforecast` and `darts`, and prints a `Trace` as JSON on its last line. All train the same network on the same
+It runs in Tidecast's environment for `tidecast` and `bare` (a loop around `torch.nn.GRU`), and in the environment of
+the peers for `neuralforecast` and `darts`. Its last line is a `Trace` as JSON. All train the same network on the same
 windows, in float32 on the CPU: one layer of GRU, a linear head on its last state, the mean squared error, Adam (in the
 `foreach` form where it is PyTorch's). The peers' loggers, checkpoints, bars and own validation are switched off.
 """
@@ -22,12 +22,12 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Task:
-    """What to train on, the network, and the optimiser.
+    """The training data, the network, and the optimiser.
 
-    `values` are the scaled points; the first `train` of them are trained on, the next `validation` are forecast one
-    step ahead after every pass. Training ends behind the pass whose RMSE there is at most `goal`, or after all
-    `passes`. `spec` is Tidecast's own `ModelSpec`; the others go by the fields from `hidden` to `seed`, with a constant
-    rate and the gradient's norm bound by `clip`.
+    `values` are the scaled points. The first `train` of them are trained on, and the next `validation` are forecast one
+    step ahead after every pass. Training ends after the pass whose RMSE on these is at most `goal_rmse`, or after all
+    `passes`. `spec` is Tidecast's `ModelSpec`; the others use the fields from `hidden` to `seed`, with a constant rate
+    and gradients whose norm is clipped at `clip`.
     """
 
     values: list[float]
@@ -41,12 +41,12 @@ class Task:
     clip: float | None
     seed: int
     threads: int
-    goal: float
+    goal_rmse: float
     spec: dict[str, Any]
 
     @property
     def pass_steps(self) -> int:
-        """Steps that a pass over the training windows takes."""
+        """Steps of one pass over the training windows."""
         return -(-(self.train - self.length) // self.batch)
 
     @property
@@ -55,94 +55,94 @@ class Task:
         return self.passes * self.pass_steps
 
     def windows(self, begin: int, end: int) -> Tensor:
-        """The windows whose targets are the points `begin` to `end`, and behind each its target: [M, T + 1]."""
+        """Return the windows whose targets are the points `begin` to `end`, each with its target last: [M, T + 1]."""
         return torch.tensor(self.values[begin - self.length : end]).unfold(0, self.length + 1, 1)
 
 
 @dataclass
 class Trace:
-    """Seconds of training at the end of each pass, the RMSE there, and the seconds of the whole call.
+    """Seconds of training and RMSE at the end of each pass, and seconds of the whole call.
 
-    The clock starts ahead of the first step and stands still while the RMSE is computed.
+    The clock starts before the first step, and stops while the RMSE is computed.
     """
 
-    goal: float
+    goal_rmse: float
     passes: list[float] = field(default_factory=list)
     rmse: list[float] = field(default_factory=list)
     whole: float = 0.0
     began: float = 0.0
 
     def start(self) -> None:
-        """The first step follows."""
+        """Start the clock, before the first step."""
         self.began = time.perf_counter()
 
     def end_pass(self, score: Callable[[], float]) -> bool:
-        """Note the end of a pass; whether the RMSE that `score` computes is at the goal."""
+        """Note the end of a pass; return whether the RMSE that `score` computes has reached the goal."""
         arrived = time.perf_counter()
         self.passes.append(arrived - self.began)
         self.rmse.append(score())
         self.began += time.perf_counter() - arrived
-        return self.rmse[-1] <= self.goal
+        return self.rmse[-1] <= self.goal_rmse
 
 
-def score(task: Task, answer: Callable[[Tensor], Tensor]) -> float:
-    """RMSE of the answers to the validation windows [M, T, 1]; without such a part, infinity."""
+def score(task: Task, predict: Callable[[Tensor], Tensor]) -> float:
+    """Return the RMSE of `predict` on the validation windows [M, T, 1]; infinity if there is no validation part."""
     if not task.validation:
         return float("inf")
     windows = task.windows(task.train, task.train + task.validation)
     with torch.no_grad():
-        return float((answer(windows[:, :-1, None]).flatten() - windows[:, -1]).square().mean().sqrt())
+        return float((predict(windows[:, :-1, None]).flatten() - windows[:, -1]).square().mean().sqrt())
 
 
 def bare(task: Task, trace: Trace) -> None:
-    """The shortest loop there is: `torch.nn.GRU`, a linear head, batches gathered by index."""
+    """Train with the shortest possible loop: `torch.nn.GRU`, a linear head, batches gathered by index."""
     torch.manual_seed(task.seed)
     gru, head = nn.GRU(1, task.hidden, batch_first=True), nn.Linear(task.hidden, 1)
     weights = [*gru.parameters(), *head.parameters()]
     adam = torch.optim.Adam(weights, lr=task.rate, foreach=True)
     windows = task.windows(task.length, task.train)
 
-    def answer(x: Tensor) -> Tensor:
-        return head(gru(x)[0][:, -1])
+    def predict(x: Tensor) -> Tensor:
+        return head(gru(x)[0][:, -1])  # [B, 1]
 
     trace.start()
     for _ in range(task.passes):
-        for batch in torch.randperm(len(windows)).split(task.batch):
-            drawn = windows[batch]  # [B, T + 1]
-            loss = (answer(drawn[:, :-1, None]) - drawn[:, -1:]).square().mean()
+        for indices in torch.randperm(len(windows)).split(task.batch):
+            batch = windows[indices]  # [B, T + 1]
+            loss = (predict(batch[:, :-1, None]) - batch[:, -1:]).square().mean()
             adam.zero_grad()
             loss.backward()
             if task.clip is not None:
                 nn.utils.clip_grad_norm_(weights, task.clip)
             adam.step()
-        if trace.end_pass(lambda: score(task, answer)):
+        if trace.end_pass(lambda: score(task, predict)):
             return
 
 
 def tidecast(task: Task, trace: Trace) -> None:
-    """Tidecast's own network and loop, its validation included."""
+    """Train with Tidecast's network and loop, which includes its validation."""
     from models.data.panel import one_series
     from models.recurrent import Recurrent
     from models.specs import ModelSpec
 
     network = Recurrent(ModelSpec(**task.spec))
     train = np.arange(task.length, task.train)
-    held_out = np.arange(task.train, task.train + task.validation) if task.validation else None
+    validation = np.arange(task.train, task.train + task.validation) if task.validation else None
     trace.start()
-    for epoch in network.fit(one_series("series", np.array(task.values)), train, held_out):
+    for epoch in network.fit(one_series("series", np.array(task.values)), train, validation):
         rmse = float("inf") if epoch.val_loss is None else float(np.sqrt(epoch.val_loss.mean()))
         if trace.end_pass(lambda rmse=rmse: rmse):
             return
 
 
 def neuralforecast(task: Task, trace: Trace) -> None:
-    """`GRU` with a decoder of one linear layer, on the windows as they are; it draws each batch anew."""
+    """Train a `GRU` with a decoder of one linear layer, on unscaled windows; it draws each batch anew."""
     import pandas as pd
     from neuralforecast.losses.pytorch import MSE
     from neuralforecast.models import GRU
     from neuralforecast.tsdataset import TimeSeriesDataset
 
-    nothing_else = {"futr_exog": None, "hist_exog": None, "stat_exog": None}
+    no_covariates = {"futr_exog": None, "hist_exog": None, "stat_exog": None}
     model = GRU(
         h=1,
         input_size=task.length,
@@ -157,14 +157,14 @@ def neuralforecast(task: Task, trace: Trace) -> None:
         learning_rate=task.rate,
         optimizer=torch.optim.Adam,
         optimizer_kwargs={"foreach": True},
-        **trainer(task, trace, lambda module, x: module({"insample_y": x, **nothing_else})),
+        **trainer(task, trace, lambda module, x: module({"insample_y": x, **no_covariates})),
     )
     frame = pd.DataFrame({"unique_id": 0, "ds": np.arange(task.train), "y": task.values[: task.train]})
     model.fit(TimeSeriesDataset.from_df(frame.astype({"y": np.float32}))[0])
 
 
 def darts(task: Task, trace: Trace) -> None:
-    """`BlockRNNModel`, which answers from the last state alone; `RNNModel` learns from every state of a window."""
+    """Train a `BlockRNNModel`, which forecasts from the last state only; `RNNModel` learns from every state."""
     from darts import TimeSeries
     from darts.models import BlockRNNModel
     from darts.utils.data.torch_datasets.utils import PLModuleInput
@@ -184,38 +184,38 @@ def darts(task: Task, trace: Trace) -> None:
     model.fit(TimeSeries.from_values(np.float32(task.values[: task.train])))
 
 
-def trainer(task: Task, trace: Trace, answer: Callable[[Any, Tensor], Tensor]) -> dict[str, Any]:
-    """Lightning's settings: nothing but the steps, and a callback for the clock.
+def trainer(task: Task, trace: Trace, predict: Callable[[Any, Tensor], Tensor]) -> dict[str, Any]:
+    """Return Lightning's settings: only the training steps, and a callback for the clock.
 
-    **Arguments:** `answer` has the Lightning module answer windows [M, T, 1].
+    **Arguments:** `predict` calls the Lightning module on windows [M, T, 1].
     """
     import pytorch_lightning
 
-    class Watch(pytorch_lightning.Callback):
+    class Clock(pytorch_lightning.Callback):
         def on_train_start(self, *_: Any) -> None:
             trace.start()
 
         def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
             if trainer.global_step % task.pass_steps == 0:
-                trainer.should_stop = trace.end_pass(lambda: score(task, lambda x: answer(module, x)))
+                trainer.should_stop = trace.end_pass(lambda: score(task, lambda x: predict(module, x)))
 
     off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
     none = {"limit_val_batches": 0, "num_sanity_val_steps": 0, "gradient_clip_val": task.clip}
-    return {"accelerator": "cpu", "devices": 1, "callbacks": [Watch()], **dict.fromkeys(off, False), **none}
+    return {"accelerator": "cpu", "devices": 1, "callbacks": [Clock()], **dict.fromkeys(off, False), **none}
 
 
 LIBRARIES = {train.__name__: train for train in (bare, tidecast, neuralforecast, darts)}
 
 
 def main() -> None:
-    """Train for one pass that does not count, so that everything is loaded and compiled, then in earnest."""
+    """Train for one pass that does not count, so that everything is loaded and compiled; then train and measure."""
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     library, task = LIBRARIES[sys.argv[1]], Task(**json.load(sys.stdin))
     torch.set_num_threads(task.threads)
     torch.set_flush_denormal(True)
-    library(task, Trace(goal=float("inf")))  # any RMSE is good enough
-    trace = Trace(goal=task.goal)
+    library(task, Trace(goal_rmse=float("inf")))  # ends after the first pass
+    trace = Trace(goal_rmse=task.goal_rmse)
     began = time.perf_counter()
     library(task, trace)
     trace.whole = time.perf_counter() - began

@@ -1,15 +1,16 @@
-"""How good the recipes on real data are, beside the baselines: their figures, their intervals, and the seconds.
+"""Quality of the recipes on real data, beside the baselines: their scores, their intervals, and their seconds.
 
-`TIDECAST_DATA=FOLDER python -m benchmarks.quality [--json FILE]`. Each recipe is run as `tidecast backtest` would, from
-the catalogue's own parameters and through the tasks, without a server. Measures, all of the test part:
+`TIDECAST_DATA=FOLDER python -m benchmarks.quality [--json FILE]`. Each recipe is run as by `tidecast backtest`, with
+the parameters of the catalogue and through the tasks, but without a server. Measures, all of the test part:
 
 - ETTh1: mean squared error of the values z-scored by the first 8,640 rows (population deviation).
 - M4 Hourly: OWA, the mean of sMAPE / 18.383 and MASE / 2.395, which are those of the competition's Naive2.
-- dysts: the median over the systems of each one's sMAPE on the first 29 steps.
+- dysts: the median over the systems of their sMAPE on the first 29 steps.
 
-Intervals are of 90 %; `width` is the mean of each one's width in its series' usual seasonal change, by which MASE
-divides. `chosen` is the model that the validation part chooses. `train s` is the training alone, `forecast s` all else
-that a model takes: its forecasts of both parts, its intervals, and the trainings on the way where a recipe has them.
+Intervals are 90 % intervals. `width` is their mean width, divided by the scale of MASE of each series, its mean
+absolute change over one season. `chosen` is the model that the validation part chooses. `train s` is the training
+alone. `forecast s` is the rest: the forecasts of both parts, the intervals, and the later trainings of a backtest, if
+a recipe has them.
 """
 
 import os
@@ -37,11 +38,12 @@ from tasks.training import Training, untrained
 
 FOLDER = "TIDECAST_DATA"
 NAIVE2 = {"smape": 18.383, "mase": 2.395}
-SCORED = 29
+"""The scores of Naive2, the benchmark of the M4 competition."""
+SCORED_STEPS = 29
 
 
 def squared_error(plan: BacktestPlan, forecast: np.ndarray) -> float:
-    """Mean squared error [1] of a forecast [M, S] in the deviation of each series' training part."""
+    """Return the mean squared error of a forecast [M, S], in units of the deviation of each series' training part."""
     panel = plan.data.panel
     bounds = zip(panel.starts, plan.data.split.train, strict=True)
     deviations = np.array([panel.values[begin:end].std() for begin, end in bounds])  # [N]
@@ -50,20 +52,20 @@ def squared_error(plan: BacktestPlan, forecast: np.ndarray) -> float:
 
 
 def owa(plan: BacktestPlan, forecast: np.ndarray) -> float:
-    """Overall weighted average of the M4 competition."""
-    table = score_table(plan.actual["test"], {"it": forecast}, plan.series("test"), plan.scale(), {}, 90)
-    return sum(table.overall["it"][measure] / naive / 2 for measure, naive in NAIVE2.items())
+    """Return the overall weighted average of the M4 competition."""
+    table = score_table(plan.actual["test"], {"model": forecast}, plan.series("test"), plan.scale(), {}, 90)
+    return sum(table.overall["model"][measure] / naive / 2 for measure, naive in NAIVE2.items())
 
 
 def median_smape(plan: BacktestPlan, forecast: np.ndarray) -> float:
-    """The median over the series of the sMAPE of the first 29 steps."""
-    actual, steps = plan.actual["test"][:, :SCORED], forecast[:, :SCORED]
-    table = score_table(actual, {"it": steps}, plan.series("test"), plan.scale(), {}, 90)
+    """Return the median over the series of the sMAPE of the first 29 steps."""
+    actual, predicted = plan.actual["test"][:, :SCORED_STEPS], forecast[:, :SCORED_STEPS]
+    table = score_table(actual, {"model": predicted}, plan.series("test"), plan.scale(), {}, 90)
     return float(table.by_series["smape"].median())
 
 
 class Case(NamedTuple):
-    """A recipe, the file that it is run on, its measure by name, and what is changed of the recipe."""
+    """A recipe, the file of its series, the name of its measure, and changes to the recipe."""
 
     recipe: str
     file: str
@@ -85,7 +87,7 @@ CASES = [
 
 
 def main() -> None:
-    """Run every recipe and print the table, or say what is missing."""
+    """Run every recipe and print the table, or print what is missing."""
     arguments = options(__doc__.splitlines()[0]).parse_args()
     folder = os.environ.get(FOLDER)
     if not folder:
@@ -95,67 +97,68 @@ def main() -> None:
     if missing:
         print(f"quality: {folder}, which {FOLDER} names, has no {', '.join(missing)}, so nothing was measured")
         return
-    rows = [row for case in CASES for row in rows_of(case, Path(folder) / case.file)]
+    rows = [row for case in CASES for row in measure_case(case, Path(folder) / case.file)]
     report("quality", {"rows": rows}, arguments.json, device="cpu", precision="float32")
 
 
-def parameters(recipe: str, changes: dict[str, Any]) -> Any:
-    """The parameters that the flow would be given."""
+def flow_parameters(recipe: str, changes: dict[str, Any]) -> Any:
+    """Return the parameters of the flow for a recipe with changes."""
     return options_of(backtest.fn).model_validate(change(recipe_parameters("backtest", recipe), changes))
 
 
-def planned(given: Any) -> BacktestPlan:
-    """The data in its parts, and what is to be forecast."""
-    window = direct_window(given.window, given.horizon)
-    data = prepare_data.fn(read_series.fn(given.series), window, given.split, given.season, "test")
-    return plan_backtest.fn(data, given.horizon, given.stride)
+def make_plan(parameters: Any) -> BacktestPlan:
+    """Prepare the data set, and plan which origins are forecast."""
+    window = direct_window(parameters.window, parameters.horizon)
+    series = read_series.fn(parameters.series)
+    data = prepare_data.fn(series, window, parameters.split, parameters.season, "test")
+    return plan_backtest.fn(data, parameters.horizon, parameters.stride)
 
 
-def rows_of(case: Case, path: Path) -> list[dict[str, Any]]:
-    """A line for each model and baseline of one recipe."""
-    given = parameters(case.recipe, {**case.changes, "series": {"path": str(path)}})
-    plan = planned(given)
+def measure_case(case: Case, path: Path) -> list[dict[str, Any]]:
+    """Return a row for each model and baseline of one recipe."""
+    parameters = flow_parameters(case.recipe, {**case.changes, "series": {"path": str(path)}})
+    plan = make_plan(parameters)
     seconds = {}
     with timer() as timings:
-        rolled = {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
-        for name in given.models:
-            training = trained(name, given, plan.data)
-            rolled[name] = forecast_with_model.fn(training, plan, given.refit, given.intervals, "cpu")
+        forecasts = {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
+        for name in parameters.models:
+            training = train_model(name, parameters, plan.data)
+            forecasts[name] = forecast_with_model.fn(training, plan, parameters.refit, parameters.intervals, "cpu")
             seconds[name] = training.seconds
-    chosen = score_backtest.fn(plan, rolled, given.intervals.level).chosen
+    chosen = score_backtest.fn(plan, forecasts, parameters.intervals.level).chosen
     return [
         {
             "recipe": case.recipe,
             "steps": plan.horizon,
             "model": name,
             "measure": case.measure,
-            "figure": MEASURES[case.measure](plan, rolled[name].forecasts["test"]),
+            "figure": MEASURES[case.measure](plan, forecasts[name].forecasts["test"]),
             "chosen": "yes" if name == chosen else "",
-            **intervals_of(plan, rolled[name]),
+            **score_intervals(plan, forecasts[name]),
             "train s": seconds.get(name, ""),
             "forecast s": timings.seconds("forecast", name),
         }
-        for name in (*given.models, *BASELINES)
+        for name in (*parameters.models, *BASELINES)
     ]
 
 
-def trained(name: str, given: Any, data: Dataset) -> Training:
-    """One model, trained as the flow does, but for what is recorded."""
-    kinds = {kind: getattr(given, kind) for kind in ("recurrent", "fit", "elman", "numpy_rnn", "seed")}
-    forecaster = untrained(ModelSpec(model=name, window=data.window, season=data.season, **kinds), data)
+def train_model(name: str, parameters: Any, data: Dataset) -> Training:
+    """Train one model as the flow does, without recording it."""
+    settings = {part: getattr(parameters, part) for part in ("recurrent", "fit", "elman", "numpy_rnn", "seed")}
+    forecaster = untrained(ModelSpec(model=name, window=data.window, season=data.season, **settings), data)
     scaled, began = forecaster.scaling.scale(data.panel, forecaster.network.dtype), time.perf_counter()
     for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins.get("val")):
         pass
     return Training(forecaster, {}, time.perf_counter() - began)
 
 
-def intervals_of(plan: BacktestPlan, rolled: RollingForecasts) -> dict[str, Any]:
-    """Share of the values that the intervals hold, and their mean width; empty where there are none."""
+def score_intervals(plan: BacktestPlan, rolled: RollingForecasts) -> dict[str, Any]:
+    """Return the share of the actual values inside the intervals, and their mean width; empty without intervals."""
     if rolled.interval is None:
         return {"coverage": "", "width": ""}
     low, high = rolled.interval
-    unit = plan.scale()[plan.series("test"), None]  # [M, 1]
-    return {"coverage": coverage(plan.actual["test"], low, high), "width": width(low / unit, high / unit)}
+    scale = plan.scale()[plan.series("test"), None]  # [M, 1]
+    return {"coverage": coverage(plan.actual["test"], low, high), "width": width(low / scale, high / scale)}
 
 
 if __name__ == "__main__":

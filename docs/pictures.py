@@ -1,6 +1,7 @@
-"""Draw the README's pictures again: two trainings, a backtest and a forecast of `co2` through a `tidecast up`.
+"""Make the pictures of the README and of docs/ again, from runs of `co2` on a new `tidecast up`.
 
-What the runs have drawn is copied, and their pages in Prefect and MLflow are taken by Debian's `chromium`.
+The runs are two trainings, a backtest and a forecast. Their plots are copied, and Debian's `chromium` takes screenshots
+of their pages in Prefect and MLflow.
 """
 
 import shutil
@@ -17,13 +18,14 @@ from tests.support.stack import Stack, Up
 
 PICTURES = Path(__file__).parent / "images"
 PATIENCE = 30_000
+"""Milliseconds in which a page must show what is expected."""
 SETTLING = 2_000
-"""Milliseconds that a page's graph and columns take to find their places, once they are there."""
+"""Milliseconds until the graph and the columns of a page no longer move."""
 
 
 @contextmanager
 def running() -> Iterator[Up]:
-    """A `tidecast up` with nothing in it yet."""
+    """Yield a running `tidecast up` in a new folder."""
     with tempfile.TemporaryDirectory(prefix="tidecast-") as folder:
         up = Up(Path(folder))
         up.start()
@@ -34,20 +36,20 @@ def running() -> Iterator[Up]:
 
 
 def keep_plot(stack: Stack, run_id: str, plot: str) -> None:
-    """Copy what a run has drawn."""
+    """Copy a plot of a run to the pictures."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(stack.mlflow.download_artifacts(run_id, f"plots/{plot}.png", folder), PICTURES / f"co2_{plot}.png")
 
 
 def photograph(page: Page, name: str, left: int, height: int) -> None:
-    """Keep a page's upper part, from `left` on."""
+    """Save a screenshot of a page's top, without the first `left` pixels of its width."""
     page.wait_for_timeout(SETTLING)
     width = page.evaluate("innerWidth") - left
     page.screenshot(path=PICTURES / f"{name}.png", clip={"x": left, "y": 0, "width": width, "height": height})
 
 
 def take_pages(page: Page, stack: Stack, flow_run: str, experiment: str) -> None:
-    """The flow run with its graph, the scores of all runs, and the versions of the registered model."""
+    """Save screenshots of a flow run with its graph, of the scores of all runs, and of the registered model."""
     expect.set_options(timeout=PATIENCE)
     page.add_init_script("localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')")
     page.set_viewport_size({"width": 1300, "height": 1000})
@@ -64,10 +66,10 @@ def take_pages(page: Page, stack: Stack, flow_run: str, experiment: str) -> None
     for nth in (0, 1):
         trainings.nth(nth).get_by_role("button").click()
     expect(page.get_by_role("link", name="gru", exact=True)).to_have_count(2)
-    page.mouse.click(700, 700)  # beside the table, so that no cell of it has a frame
+    page.mouse.click(700, 700)  # beside the table, so that none of its cells is outlined
     photograph(page, "mlflow_runs", left=0, height=460)
 
-    page.set_viewport_size({"width": 1300, "height": 1000})  # wider, and a tag shows this machine's folders
+    page.set_viewport_size({"width": 1300, "height": 1000})  # no wider, since a tag would show folders of this machine
     page.goto(f"{stack.tracking}/#/models/co2?{training}")
     expect(page.get_by_text("Version 1", exact=True)).to_be_visible()
     page.mouse.move(0, 0)
@@ -87,8 +89,8 @@ def main() -> None:
         (chosen,) = stack.mlflow.search_runs([first.info.experiment_id], inner)
         stack.run("backtest/co2")
         (backtest,) = stack.parents("co2 backtests")
-        kept = [(first, "comparison"), (chosen, "free_run"), (forecast, "forecast")]
-        for run, plot in (*kept, (backtest, "forecasts"), (backtest, "error_by_step")):
+        plots = [(first, "comparison"), (chosen, "free_run"), (forecast, "forecast")]
+        for run, plot in (*plots, (backtest, "forecasts"), (backtest, "error_by_step")):
             keep_plot(stack, run.info.run_id, plot)
         with chromium() as browser, new_page(browser) as page:
             page_of_run = f"http://127.0.0.1:{up.prefect}/runs/flow-run/{flow_runs[0].id}"

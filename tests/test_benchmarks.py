@@ -1,4 +1,4 @@
-"""The benchmarks, as far as they can be held to something other than time."""
+"""What the benchmarks compute, apart from the time that it takes."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 from benchmarks import backtest, gpu, measuring, memory, peers, quality, training
 
 
-def test_works_are_measured_in_turn_and_their_first_run_does_not_count() -> None:
+def test_works_are_measured_in_turn_and_the_first_round_does_not_count() -> None:
     calls: list[str] = []
 
     def work(name: str) -> float:
@@ -32,7 +32,7 @@ def test_training_writes_the_rows_that_scripts_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(training, "CASES", [training.Case("gru", 2, 4, 3, 5)])
-    monkeypatch.setattr(training, "LEAST_SECONDS", 0.001)
+    monkeypatch.setattr(training, "MIN_SECONDS", 0.001)
     monkeypatch.setattr(sys, "argv", ["training", "--rounds", "1", "--json", str(tmp_path / "rows.json")])
     training.main()
     written = json.loads((tmp_path / "rows.json").read_text())
@@ -48,16 +48,16 @@ def test_training_writes_the_rows_that_scripts_read(
 
 def test_windows_are_not_copied_on_the_way_to_training() -> None:
     """A series of a million points takes less than one copy of its windows, which would be 512 times its size."""
-    base, large = memory.in_a_process(20_000, 512), memory.in_a_process(400_000, 512)
+    base, large = memory.measure_in_process(20_000, 512), memory.measure_in_process(400_000, 512)
     assert (large["training"] - base["training"]) / (8 * 400_000) < 16
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a child's peak is its own")
-def test_the_peak_of_a_process_is_not_that_of_the_one_that_started_it() -> None:
-    held = np.ones(40_000_000)  # 320 MB
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ru_maxrss is right")
+def test_the_peak_memory_of_a_process_does_not_include_that_of_its_parent() -> None:
+    memory_of_parent = np.ones(40_000_000)  # 320 MB
     code = "from benchmarks.memory import peak; print(peak())"
-    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert int(found.stdout) < held.nbytes
+    child = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert int(child.stdout) < memory_of_parent.nbytes
 
 
 @pytest.mark.parametrize("case", [backtest.Case("rnn", 2, 24, "hour"), backtest.Case("linear_ar", 1, 1, "")])
@@ -65,7 +65,7 @@ def test_a_backtest_in_one_pass_gives_the_forecasts_of_one_origin_at_a_time(
     case: backtest.Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backtest, "CASES", [case])
-    monkeypatch.setattr(backtest, "DRAWN", 3)
+    monkeypatch.setattr(backtest, "SAMPLED", 3)
     monkeypatch.setattr(backtest, "WINDOWS", 64)
     monkeypatch.setattr(sys, "argv", ["backtest", "--rounds", "1", "--json", str(tmp_path / "rows.json")])
     backtest.main()
@@ -107,15 +107,15 @@ def test_quality_scores_every_model_and_baseline_of_a_recipe(
     assert "| etth1 | 12 | gru | OWA |" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("folder", "said"), [("", "names no folder"), ("there", "has no ETTh1.csv, ")])
+@pytest.mark.parametrize(("folder", "message"), [("", "names no folder"), ("empty", "has no ETTh1.csv, ")])
 def test_without_its_data_the_quality_benchmark_says_what_is_missing(
-    folder: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(quality.FOLDER, folder)
     monkeypatch.setattr(sys, "argv", ["quality"])
     quality.main()
     (line,) = capsys.readouterr().out.splitlines()
-    assert said in line
+    assert message in line
     assert line.startswith("quality: ")
     assert line.endswith("so nothing was measured")
 

@@ -27,13 +27,21 @@ from tests.support.stack import Stack, Up
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = [path for folder in (".", "docs", "benchmarks", "data") for path in sorted((ROOT / folder).glob("*.md"))]
+GUIDES = {path.name: path.read_text() for path in PAGES if path.parent.name == "docs" and path.name != "cli.md"}
+"""The pages in docs/ by name, without the reference, which is generated."""
 BIN = Path(sys.executable).parent
 
 
-def commands(begin: str) -> list[str]:
-    """Return the commands in the README's console blocks that start with `begin`."""
-    blocks = re.findall(r"```console\n(.*?)```", README, re.S)
-    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith(f"$ {begin}")]
+def commands(begin: str, without: str = "") -> list[str]:
+    """Return the commands in console blocks of the README and the guides that start with `begin`, each once.
+
+    The page `without` is left out.
+    """
+    pages = [README, *(page for name, page in GUIDES.items() if name != without)]
+    blocks = re.findall(r"```console\n(.*?)```", "\n".join(pages), re.S)
+    lines = [line[2:] for block in blocks for line in block.splitlines() if line.startswith(f"$ {begin}")]
+    return list(dict.fromkeys(lines))
 
 
 def leaves(fields: dict[str, object], prefix: str = "--") -> list[str]:
@@ -64,28 +72,62 @@ def test_every_option_has_a_description() -> None:
     assert [line for line in written.splitlines() if re.match(r"^\* `--[^`]+`:? *(\*|$)", line)] == []
 
 
-def test_the_readme_names_every_file_of_the_three_rooms_and_no_other() -> None:
-    tree = README.split("## What is where")[1].split("```")[1]
-    named = set(re.findall(r"^  (\w+\.py)", tree, re.M))
-    existing = {path.name for room in ("flows", "tasks", "models") for path in (ROOT / room).glob("[a-z]*.py")}
-    assert named == existing
+def files_in(tree: str) -> list[tuple[str, str]]:
+    """Return the files of an indented tree, as paths with their descriptions."""
+    folders, files = list[str](), list[tuple[str, str]]()
+    for line in tree.strip("\n").splitlines():
+        name, _, description = line.lstrip().partition(" ")
+        depth = (len(line) - len(line.lstrip())) // 2
+        folders = folders[:depth]
+        if name.endswith("/"):
+            folders.append(name)
+        else:
+            files.append(("".join([*folders, name]), description.strip()))
+    return files
+
+
+def test_the_map_names_every_file_of_the_three_floors_once_and_no_other() -> None:
+    described = files_in(GUIDES["map.md"].split("```")[1])
+    existing = [path for floor in ("flows", "tasks", "models") for path in (ROOT / floor).rglob("*.py")]
+    paths = [path.relative_to(ROOT).as_posix() for path in existing if path.name != "__init__.py"]
+    assert sorted(name for name, _ in described) == sorted(paths)
+    assert [name for name, description in described if not description] == []
 
 
 def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
-    texts = [README, (ROOT / "CONTRIBUTING.md").read_text(), (ROOT / ".ci" / "run").read_text()]
+    texts = [README, *GUIDES.values(), (ROOT / "CONTRIBUTING.md").read_text(), (ROOT / ".ci" / "run").read_text()]
     named = {name for text in texts for name in re.findall(r"(?:`|\$ |^)make (\w+)", text, re.M)}
     assert {"run", "test", "lint"} <= named <= targets
 
 
-def test_every_link_leads_somewhere() -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "docs/production.md", "docs/security.md"):
-        for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
-            assert link.startswith("http") or ((ROOT / name).parent / link).exists(), link
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)", page.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_the_readme_shows_every_recipe() -> None:
-    assert [name for name in recipes_of("train") if f"| `{name}` |" not in README] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        if not link.startswith("http"):
+            name, _, anchor = link.partition("#")
+            target = page.parent / name if name else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+def test_the_readme_links_to_every_page() -> None:
+    pages = {path.relative_to(ROOT).as_posix() for path in PAGES} - {"README.md", "data/README.md"}
+    assert pages <= set(re.findall(r"\]\(([^)#]+)", README))
+
+
+def test_the_recipes_are_all_shown() -> None:
+    listed = README.split("$ tidecast recipes\n")[1].split("```")[0]
+    assert [
+        name for name in recipes_of("train") | recipes_of("backtest") if not re.search(rf"^ {name} ", listed, re.M)
+    ] == []
+    assert [name for name in recipes_of("train") if f"| `{name}` |" not in GUIDES["recipes.md"]] == []
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +145,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("command", [line for line in commands("tidecast") if line != "tidecast up"])
-def test_every_tidecast_command_in_the_readme_runs(command: str, clone: Path) -> None:
+def test_every_tidecast_command_in_the_documents_runs(command: str, clone: Path) -> None:
     done = subprocess.run(
         shlex.split(command),
         cwd=clone,
@@ -126,8 +168,8 @@ def test_every_tidecast_command_in_the_readme_runs(command: str, clone: Path) ->
         assert summary["seconds"]["start"] + summary["seconds"]["train"] < summary["seconds"]["total"]
 
 
-def test_the_python_in_the_readme_runs_after_the_commands(clone: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+def test_the_python_in_the_documents_runs_after_the_commands(clone: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", "\n".join([README, *GUIDES.values()]), re.S)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=clone, env=environment(clone), capture_output=True, text=True, check=False
     )
@@ -135,7 +177,7 @@ def test_the_python_in_the_readme_runs_after_the_commands(clone: Path) -> None:
     assert done.stdout.count("2002-") == 4  # four weeks after December 2001, all from one cutoff
 
 
-def test_the_request_in_the_readme_is_answered_by_the_champion_of_its_commands(clone: Path) -> None:
+def test_the_request_in_the_documents_is_answered_by_the_champion_of_their_commands(clone: Path) -> None:
     (serve,), (request,) = commands("mlflow models serve"), commands("curl")
     port = free_port()
     url, body = re.findall(r"http://\S+", request)[0], shlex.split(request)[-1]
@@ -157,13 +199,14 @@ def test_the_request_in_the_readme_is_answered_by_the_champion_of_its_commands(c
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(20)
-    shown = json.loads(next(line for line in README.splitlines() if line.startswith('{"predictions"')))
+    (answer_shown,) = re.findall(r'^\{"predictions".*', "\n".join([README, *GUIDES.values()]), re.M)
+    shown = json.loads(answer_shown)
     assert answered == pytest.approx([row["gru"] for row in shown["predictions"]], abs=0.001)
     assert answered == pytest.approx([math.cos(1.0), math.cos(1.1), math.cos(1.2)], abs=0.003)
 
 
-@pytest.mark.parametrize("command", commands("prefect"))
-def test_every_prefect_command_in_the_readme_runs_beside_tidecast_up(command: str, up: Up) -> None:
+@pytest.mark.parametrize("command", commands("prefect", without="production.md"))
+def test_every_prefect_command_in_the_documents_runs_beside_tidecast_up(command: str, up: Up) -> None:
     env = {**Stack(up).environment, "PREFECT_HOME": str(up.folder / ".prefect"), "COLUMNS": "200"}
     done = subprocess.run(
         shlex.split(command), cwd=up.folder, env=env, capture_output=True, text=True, timeout=250, check=False
