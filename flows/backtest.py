@@ -57,19 +57,18 @@ def backtest(
 
     Returns the summary that `tidecast backtest --json` writes.
     """
-    settings = dict(flow_run.parameters)
     networks = {"recurrent": recurrent, "fit": fit, "elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
-    # These take seconds to import; options are read, and a server is started, without them.
     with quick_imports():
         from tasks.backtest.drawing import plot_backtest
         from tasks.backtest.forecasting import forecast_with_baselines, forecast_with_model
         from tasks.backtest.planning import direct_window, plan_backtest, with_test_points
-        from tasks.backtest.recording import record_backtest, record_model, summarize_backtest
+        from tasks.backtest.recording import record_backtest, record_training, summarize_backtest
         from tasks.backtest.scoring import score_backtest
         from tasks.data.preparation import prepare_data
         from tasks.data.series import read_series
-        from tasks.recording import experiment_name, record_data, run_tags
+        from tasks.recording import record_data
         from tasks.resuming.run_state import open_run_state
+        from tasks.run_labels import experiment_name, run_tags
         from tasks.run_page import link_run
         from tasks.tracking.runs import tracked_run
         from tasks.training import Training, choose_device, fit_model
@@ -79,11 +78,11 @@ def backtest(
     experiment = f"{experiment_name(recipe, data.series)} backtests"
     with (
         timer() as timings,
-        open_run_state("backtest", settings, data.series.sha256, chosen_device) as run_state,
+        open_run_state("backtest", flow_run.parameters, data.series.sha256, chosen_device) as run_state,
         tracked_run(experiment, recipe, run_tags(data.series, chosen_device, recipe), models, run_state) as run,
     ):
         link_run(run.id)
-        record_data(run.id, data, settings)
+        record_data(run.id, data, flow_run.parameters)
         plan = plan_backtest(data, horizon, stride)
         rolling = forecast_with_baselines(plan)
         trainings: dict[str, Training] = {}
@@ -92,7 +91,7 @@ def backtest(
             with run.child(name) as run_id:
                 trainings[name] = fit_model(spec, data, None, run_id, chosen_device, run_state)  # no intervals yet
                 rolling[name] = forecast_with_model(trainings[name], plan, refit, intervals, chosen_device)
-                record_model(run_id, trainings[name], timings)
+                record_training(run_id, trainings[name], timings)
         scores = score_backtest(plan, rolling, intervals.level)
         figures = plot_backtest(plan, rolling, scores, intervals.level)
         record_backtest(run.id, run.children, plan, rolling, scores, figures, intervals.level, output)

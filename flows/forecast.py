@@ -24,7 +24,6 @@ def forecast(
 
     Returns the summary that `tidecast forecast --json` writes.
     """
-    # These take seconds to import; options are read, and a server is started, without them.
     with quick_imports():
         from tasks.data.series import read_series
         from tasks.forecasting import (
@@ -37,7 +36,7 @@ def forecast(
             summarize_forecast,
             write_forecast,
         )
-        from tasks.recording import run_tags
+        from tasks.run_labels import run_tags
         from tasks.run_page import link_run
         from tasks.tracking.registry import find_version
         from tasks.tracking.runs import tracked_run

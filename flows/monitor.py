@@ -28,7 +28,6 @@ def monitor(
 
     Returns the summary that `tidecast monitor --json` writes.
     """
-    # These take seconds to import; options are read, and a server is started, without them.
     with quick_imports():
         from tasks.data.series import read_series
         from tasks.forecasting import source_of
@@ -42,7 +41,7 @@ def monitor(
             summarize_monitoring,
         )
         from tasks.orphans import close_orphans
-        from tasks.recording import run_tags
+        from tasks.run_labels import run_tags
         from tasks.run_page import link_run
         from tasks.tracking.registry import find_version
         from tasks.tracking.runs import tracked_run

@@ -51,9 +51,7 @@ def train(
 
     Returns the summary that `tidecast train --json` writes.
     """
-    settings = dict(flow_run.parameters)
     networks = {"recurrent": recurrent, "fit": fit, "elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
-    # These take seconds to import; options are read, and a server is started, without them.
     with quick_imports():
         from tasks.comparison import choose_model
         from tasks.data.preparation import prepare_data
@@ -61,15 +59,9 @@ def train(
         from tasks.drawing import plot_model
         from tasks.evaluation import ModelResult, evaluate, evaluate_baselines
         from tasks.gate import pass_gate, register_model
-        from tasks.recording import (
-            experiment_name,
-            record_comparison,
-            record_data,
-            record_model,
-            run_tags,
-            summarize_training,
-        )
+        from tasks.recording import record_comparison, record_data, record_model, summarize_training
         from tasks.resuming.run_state import open_run_state
+        from tasks.run_labels import experiment_name, run_tags
         from tasks.run_page import link_run
         from tasks.tracking.runs import tracked_run
         from tasks.training import choose_device, fit_model
@@ -79,11 +71,11 @@ def train(
     experiment, tags = experiment_name(recipe, data.series), run_tags(data.series, chosen_device, recipe)
     with (
         timer() as timings,
-        open_run_state("train", settings, data.series.sha256, chosen_device) as run_state,
+        open_run_state("train", flow_run.parameters, data.series.sha256, chosen_device) as run_state,
         tracked_run(experiment, recipe, tags, models, run_state) as run,
     ):
         link_run(run.id)
-        record_data(run.id, data, settings)
+        record_data(run.id, data, flow_run.parameters)
         baselines = evaluate_baselines(data)
         results: dict[str, ModelResult] = {}
         for name in models:

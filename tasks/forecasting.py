@@ -120,11 +120,11 @@ def plot_forecast(forecast: Forecast, version: Version, series: Series) -> Figur
         rows["ds"].to_numpy(),
         {name: rows[name].to_numpy() for name in (forecast.model, *NAIVE)},
         series.unit,
-        **interval_of(forecast, rows),
+        **interval_arguments(forecast, rows),
     )
 
 
-def interval_of(forecast: Forecast, rows: pd.DataFrame) -> dict[str, Any]:
+def interval_arguments(forecast: Forecast, rows: pd.DataFrame) -> dict[str, Any]:
     """Return the interval of some rows as arguments of `plots.forecast`; empty where the model has none."""
     for name in map(str, rows):
         if name.startswith(f"{forecast.model}-lo-"):

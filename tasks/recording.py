@@ -7,45 +7,21 @@ from typing import Any
 from matplotlib.figure import Figure
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.runtime import flow_run
-from prefect.settings import PREFECT_UI_URL
 
 from tasks import plots
 from tasks.comparison import baseline_metrics, beaten_tag, skill_metrics
 from tasks.data.preparation import Dataset
-from tasks.data.series import Series
-from tasks.devices import device_tags
 from tasks.evaluation import Evaluation, ModelResult, prediction_table
 from tasks.gate import Verdict
 from tasks.run_page import show_table
 from tasks.score_tables import markdown_table, score_rows, training_columns
 from tasks.timing import Timer, timed
-from tasks.tracking.entries import git_commit, log_dataset, log_note, log_params, log_scores, log_tags
+from tasks.tracking.entries import log_dataset, log_note, log_params, log_scores, log_tags
 from tasks.tracking.files import log_files, log_json
 from tasks.tracking.forecasters import log_model
 from tasks.training import Training
 
 log = logging.getLogger("tidecast")
-
-
-def experiment_name(recipe: str, series: Series) -> str:
-    """Return the name of the experiment: the recipe's, or the series' where no recipe was named."""
-    return recipe if recipe != "custom" else series.name
-
-
-def run_tags(series: Series, device: str, recipe: str = "") -> dict[str, str]:
-    """Return the tags of every MLflow run of a flow run: its recipe, device, data, code and Prefect page."""
-    tags = {
-        "recipe": recipe,
-        **device_tags(device),
-        "data.sha256": series.sha256,
-        "mlflow.source.name": f"tidecast {flow_run.flow_name}" if flow_run.flow_name else "tidecast",
-        "mlflow.source.git.commit": git_commit(),
-        "prefect.flow_run_id": flow_run.id,
-        "prefect.flow_run_name": flow_run.name,
-        "prefect.flow_run_url": flow_run.ui_url if PREFECT_UI_URL.value() else "",  # a temporary server has no pages
-    }
-    return {name: str(value) for name, value in tags.items() if value}
 
 
 @task(task_run_name="record_data", cache_policy=NO_CACHE)

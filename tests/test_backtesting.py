@@ -25,10 +25,10 @@ from models.specs import (
 )
 from tasks.backtest.forecasting import (
     RollingForecasts,
+    conformal_interval,
     forecast_table,
     forecast_with_baseline,
     forecast_with_model,
-    interval_of,
     train_further,
 )
 from tasks.backtest.planning import BacktestPlan, direct_window, plan_backtest, with_test_points
@@ -453,7 +453,7 @@ def off_by(plan: BacktestPlan, validation: float, test: float) -> dict[str, np.n
 def test_intervals_are_as_wide_as_the_errors_in_validation() -> None:
     plan = plan_backtest.fn(ramp(60, validation=12), None, 1)  # the scale is a step of the ramp, 1
     forecasts = off_by(plan, validation=2, test=5)
-    interval = interval_of(forecasts, plan, IntervalSpec())
+    interval = conformal_interval(forecasts, plan, IntervalSpec())
     assert interval is not None
     assert interval[0].tolist() == (forecasts["test"] - 2).tolist()
     assert interval[1].tolist() == (forecasts["test"] + 2).tolist()
@@ -462,7 +462,7 @@ def test_intervals_are_as_wide_as_the_errors_in_validation() -> None:
 def test_intervals_of_recent_errors_follow_what_an_origin_knows() -> None:
     plan = plan_backtest.fn(ramp(60, validation=12), None, 1)
     forecasts = off_by(plan, validation=2, test=5)
-    interval = interval_of(forecasts, plan, IntervalSpec(recent=10))
+    interval = conformal_interval(forecasts, plan, IntervalSpec(recent=10))
     assert interval is not None
     # The largest of the last 10 errors counts. The second origin knows the first value of the test part, and the
     # third origin its second value, on which step 2 is scored.
@@ -474,7 +474,7 @@ def test_intervals_of_recent_errors_follow_what_an_origin_knows() -> None:
 def test_where_fewer_than_ten_errors_of_a_series_are_known_its_intervals_are_those_of_validation() -> None:
     plan = plan_backtest.fn(ramp(60, 60, validation=8), None, 1)
     forecasts = off_by(plan, validation=2, test=5)
-    interval = interval_of(forecasts, plan, IntervalSpec(recent=10))
+    interval = conformal_interval(forecasts, plan, IntervalSpec(recent=10))
     assert interval is not None
     # Step 1: 8 errors in validation and 2 in the test part are 10 at the third origin. Step 2 comes one later.
     assert (interval[1] - forecasts["test"]).tolist() == [[2, 2], [2, 2], [5, 2], [5, 5], [5, 5]] * 2
@@ -483,7 +483,7 @@ def test_where_fewer_than_ten_errors_of_a_series_are_known_its_intervals_are_tho
 def test_where_validation_has_fewer_than_ten_errors_too_there_is_no_interval_yet() -> None:
     plan = plan_backtest.fn(ramp(60, validation=8), None, 1)
     forecasts = off_by(plan, validation=2, test=5)
-    interval = interval_of(forecasts, plan, IntervalSpec(recent=10))
+    interval = conformal_interval(forecasts, plan, IntervalSpec(recent=10))
     assert interval is not None
     reach = [[np.nan, np.nan], [np.nan, np.nan], [5, np.nan], [5, 5], [5, 5]]
     np.testing.assert_array_equal(interval[1] - forecasts["test"], reach)
@@ -493,11 +493,11 @@ def test_where_validation_has_fewer_than_ten_errors_too_there_is_no_interval_yet
 def test_a_step_has_an_interval_from_ten_errors_in_validation_on() -> None:
     plan = plan_backtest.fn(ramp(60, validation=10), None, 1)  # 10 errors one step ahead, 9 two
     forecasts = off_by(plan, validation=2, test=5)
-    interval = interval_of(forecasts, plan, IntervalSpec())
+    interval = conformal_interval(forecasts, plan, IntervalSpec())
     assert interval is not None
     np.testing.assert_array_equal(interval[1] - forecasts["test"], [[2, np.nan]] * 5)
     plan = plan_backtest.fn(ramp(60, validation=9), None, 1)
-    assert interval_of(off_by(plan, validation=2, test=5), plan, IntervalSpec()) is None
+    assert conformal_interval(off_by(plan, validation=2, test=5), plan, IntervalSpec()) is None
 
 
 def test_the_interval_of_a_series_has_the_scale_of_the_series() -> None:
@@ -506,7 +506,7 @@ def test_the_interval_of_a_series_has_the_scale_of_the_series() -> None:
     plan = plan_backtest.fn(prepared(frame, WindowSpec(length=3), SplitSpec(validation=12, test=6), 1), None, 1)
     scale = np.repeat([1.0, 10.0], 6)[:, None]
     forecasts = {"val": plan.actual["val"] - 2 * np.repeat([1.0, 10.0], 12)[:, None], "test": plan.actual["test"]}
-    interval = interval_of(forecasts, plan, IntervalSpec())
+    interval = conformal_interval(forecasts, plan, IntervalSpec())
     assert interval is not None
     np.testing.assert_allclose(interval[1] - interval[0], 4 * scale)
 

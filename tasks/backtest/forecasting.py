@@ -56,7 +56,7 @@ def forecast_with_model(
             forecasts["test"] = _forecast_with_refits(forecaster, plan, refit, device)
         else:
             forecasts = _forecast_parts(forecaster, plan)
-        return RollingForecasts(forecasts, interval_of(forecasts, plan, intervals))
+        return RollingForecasts(forecasts, conformal_interval(forecasts, plan, intervals))
 
 
 def _forecast_parts(network: Network, plan: BacktestPlan, parts: list[str] | None = None) -> dict[str, np.ndarray]:
@@ -107,7 +107,7 @@ def train_further(
     return replace(forecaster, spec=spec, network=network)
 
 
-def interval_of(forecasts: dict[str, np.ndarray], plan: BacktestPlan, spec: IntervalSpec) -> Interval | None:
+def conformal_interval(forecasts: dict[str, np.ndarray], plan: BacktestPlan, spec: IntervalSpec) -> Interval | None:
     """Return the bounds [M, S] of the test part's forecasts, from the errors on the validation part.
 
     With `spec.recent`, from the latest errors that each origin knows, where these are enough. None without a

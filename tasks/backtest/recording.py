@@ -21,9 +21,9 @@ from tasks.tracking.files import log_files, log_json
 from tasks.training import Training
 
 
-@task(task_run_name="record_model: {training.forecaster.spec.model}", cache_policy=NO_CACHE)
-def record_model(run_id: str, training: Training, timings: Timer) -> None:
-    """Record one model's settings, and the seconds that its training and forecasts took."""
+@task(task_run_name="record_training: {training.forecaster.spec.model}", cache_policy=NO_CACHE)
+def record_training(run_id: str, training: Training, timings: Timer) -> None:
+    """Record the settings of one model, and the seconds of its training and forecasts."""
     spec = training.forecaster.spec
     log_params(run_id, spec.model_dump(mode="json"))
     log_json(run_id, "spec.json", spec.model_dump(mode="json"))
@@ -72,7 +72,9 @@ def describe_backtest(plan: BacktestPlan, scores: BacktestScores) -> str:
     """Say in a sentence what was forecast, and how the model was chosen."""
     n_series, n_origins = len(np.unique(plan.series("test"))), len(plan.origins["test"])
     of_series = f" of {n_series:,} series" if n_series > 1 else ""
-    choice = f"has the lowest {scores.chosen_by} of the models" if scores.chosen_by else "is the first model"
+    choice = "is the first model"
+    if scores.chosen_by:
+        choice = f"has the lowest validation {scores.chosen_by.removeprefix('val_').upper()} of the models"
     return (
         f"{plan.horizon:,} step{'s' * (plan.horizon > 1)} ahead from {n_origins:,} origin{'s' * (n_origins > 1)}"
         f"{of_series}, in the series' own units; * {choice}."

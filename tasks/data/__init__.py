@@ -1,1 +1,1 @@
-"""Where series come from, and what is made of them before a model sees them."""
+"""Read series from files, check them, and prepare them for the models."""

@@ -49,5 +49,5 @@ def comparison(
     first.minorticks_off()
     labels = [wrap(name, 20) + ("\n(chosen)" if name == chosen else "") for name in names]
     first.set_yticks(range(len(names)), labels, parse_math=False)
-    figure.supxlabel("RMSE in the series' own units (log scale); the lowest of a column is bold", fontsize=12)
+    figure.supxlabel("RMSE in the series' own units (log scale); the lowest in each column is bold", fontsize=12)
     return finish(figure, "RMSE of models (blue) and baselines (grey): lower is better")

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tasks.plots.forecast_lines import draw_forecast
-from tasks.plots.style import BLACK, Array, finish, fit, line, numbers, panels, time_axis
+from tasks.plots.style import BLACK, Array, finish, fit_text, line, numbers, panels, time_axis
 
 MARGIN = 4  # ranges of the known values that a panel shows above and below them
 
@@ -45,11 +45,11 @@ def excerpts(title: str, excerpts: list[Excerpt], model: str, unit: str, level: 
         ax.yaxis.get_major_locator().set_params(nbins=5)
         time_axis(ax, excerpt.times, 9 if columns == 1 else 4)
         heading = ax.set_title("", loc="left", parse_math=False)
-        fit(heading, excerpt.label, 88 // columns, (0.86 / columns - 0.02) * figure.bbox.width, 2)
+        fit_text(heading, excerpt.label, 88 // columns, (0.86 / columns - 0.02) * figure.bbox.width, 2)
     for ax in axes.flat[len(excerpts) :]:
         ax.remove()
     label = figure.supylabel("", fontsize=12, parse_math=False)
-    fit(label, unit, 28, 0.5 * figure.bbox.height, 3)
+    fit_text(label, unit, 28, 0.5 * figure.bbox.height, 3)
     finish(figure, title)
     if engine := figure.get_layout_engine():
         label.set_y(engine.get()["rect"][3] / 2 + 0.3 / figure.get_figheight())  # the middle of the axes

@@ -19,7 +19,7 @@ def free_run(
     rmse: dict[int, float],
     unit: str = "value",
 ) -> Figure:
-    """Draw a free run [S] and the actual values [S] (NaN: unknown), after the context: values that the model read.
+    """Draw a free run [S] and the actual values [S] (NaN: unknown), after the values before it, the context.
 
     The upper panel shows the first 100 steps; a lower one shows all steps where there are more. `rmse` holds the RMSE
     over the first n steps, by n, for the titles. `unit` labels the values. A forecast far outside the range of the
@@ -30,8 +30,8 @@ def free_run(
     for ax, steps, steps_above in zip(axes[:, 0], spans, [0, *spans], strict=False):
         reach = np.concatenate([context_times[-1:], times[:steps]])
         line(ax, reach, [*context[-1:], *actual[:steps]], PALE, 4, "actual")
-        line(ax, reach, [*context[-1:], *predicted[:steps]], BLUE, 1.8, "free-running forecast")
-        line(ax, context_times, context, BLACK, 2.2, "values that the model read")
+        line(ax, reach, [*context[-1:], *predicted[:steps]], BLUE, 1.8, "forecast")
+        line(ax, context_times, context, BLACK, 2.2, "past values")
         ax.axvline(context_times[-1], color=BLACK, lw=1, ls=":")
         known = numbers([*context, *actual[:steps]])
         if np.isfinite(known).any():

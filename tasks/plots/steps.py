@@ -5,7 +5,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-from tasks.plots.style import COLOURS, DASHES, GREY, PALE, Array, entry, finish, fit, line, numbers, panels, time_axis
+from tasks.plots.style import (
+    COLOURS,
+    DASHES,
+    GREY,
+    PALE,
+    Array,
+    entry,
+    finish,
+    fit_text,
+    line,
+    numbers,
+    panels,
+    time_axis,
+)
 
 MANY = 1000  # steps; of more, the lines are thinner
 TOP, BOTTOM = 2 / 3, 0.1  # shares of the height of an axis from 0, above or below which lines are squeezed
@@ -38,7 +51,7 @@ def error_by_step(title: str, errors: dict[str, Array], models: list[str], unit:
         if steps == 1:
             ax.lines[-1].set(marker=mark, markersize=9, linestyle="")
     note = _set_heights(ax, [lines[name] for name in shown if np.isfinite(lines[name]).any()])
-    fit(ax.yaxis.label, f"{measure} ({unit})" if unit else measure, 28, 0.5 * figure.bbox.height, 3)
+    fit_text(ax.yaxis.label, f"{measure} ({unit})" if unit else measure, 28, 0.5 * figure.bbox.height, 3)
     ax.set_ylabel(ax.get_ylabel() + note, parse_math=False)
     time_axis(ax, np.array([1]), 10, "step ahead")
     ax.set_xlim(1 - min(0.5, max(0.02 * steps, 0.25)), steps + max(0.02 * steps, 0.25))

@@ -61,7 +61,7 @@ def finish(figure: Figure, title: str) -> Figure:
             entries.setdefault(name, handle)
     height = figure.get_figheight()
     text = figure.text(0.012, 1 - 0.1 / height, "", va="top", fontsize=14, weight="bold", parse_math=False)
-    fit(text, title, 76, 0.976 * figure.bbox.width)
+    fit_text(text, title, 76, 0.976 * figure.bbox.width)
     top = head = 0.4 + 0.25 * text.get_text().count("\n")  # inches
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.006, 1 - head / height), "borderaxespad": 0}
     for rows in range(1, len(entries) + 1):
@@ -167,7 +167,7 @@ def wrap(text: str, width: int, most: int | None = None) -> str:
     return "\n".join(lines)
 
 
-def fit(text: Text, words: str, width: int, room: float, most: int | None = None) -> None:
+def fit_text(text: Text, words: str, width: int, room: float, most: int | None = None) -> None:
     """Set the text to `words` in lines of `width` characters, or in shorter lines until it fits into `room` pixels."""
     text.set_parse_math(False)
     for fewer in range(width, 7, -4):
