@@ -10,6 +10,7 @@ from rich.console import Console
 
 from flows.backtest import backtest
 from flows.commands.running import prefect_server_ready
+from flows.services.cleanup import report_cleanup
 from flows.train import train
 from models.errors import InputError
 from models.specs import SeriesSpec
@@ -69,8 +70,7 @@ def close_killed_runs(say: Callable[[str], object]) -> None:
 
     orphaned = TRACKER.ask(close_orphaned_runs)
     crashed = crash_orphaned_flow_runs(orphaned) if get_current_settings().api.url else 0
-    if orphaned:
-        say(f"Closed what was left open by processes that are gone: {len(orphaned)} in MLflow, {crashed} in Prefect")
+    report_cleanup(say, len(orphaned), crashed)
 
 
 def read_unchanged_series(folder: Path, run_state: dict[str, Any]) -> "tuple[SeriesSpec, Series]":

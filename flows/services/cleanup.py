@@ -30,8 +30,13 @@ def clean_up(say: Callable[[str], object], listening_seconds: float, gone: Colle
         crashed += crash_lost_flow_runs(
             client, lambda worker: worker in gone or (reporting is not None and worker not in reporting), living
         )
-    if orphans or crashed:
-        say(f"Closed what was left open by processes that are gone: {len(orphans)} in MLflow, {crashed} in Prefect")
+    report_cleanup(say, len(orphans), crashed)
+
+
+def report_cleanup(say: Callable[[str], object], closed: int, crashed: int) -> None:
+    """Say how many runs were closed in MLflow and how many flow runs were marked as crashed, if any."""
+    if closed or crashed:
+        say(f"Closed what was left open by processes that are gone: {closed} in MLflow, {crashed} in Prefect")
 
 
 def keep_cleaning_up(say: Callable[[str], object]) -> None:
