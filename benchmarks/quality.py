@@ -51,14 +51,14 @@ def squared_error(plan: BacktestPlan, forecast: np.ndarray) -> float:
 
 def owa(plan: BacktestPlan, forecast: np.ndarray) -> float:
     """Overall weighted average of the M4 competition."""
-    table = score_table(plan.actual["test"], {"it": forecast}, plan.series("test"), plan.scale(), {}, 90)
+    table = score_table(plan.actual["test"], {"it": forecast}, plan.series("test"), plan.mase_scales(), {}, 90)
     return sum(table.overall["it"][measure] / naive / 2 for measure, naive in NAIVE2.items())
 
 
 def median_smape(plan: BacktestPlan, forecast: np.ndarray) -> float:
     """The median over the series of the sMAPE of the first 29 steps."""
     actual, steps = plan.actual["test"][:, :SCORED], forecast[:, :SCORED]
-    table = score_table(actual, {"it": steps}, plan.series("test"), plan.scale(), {}, 90)
+    table = score_table(actual, {"it": steps}, plan.series("test"), plan.mase_scales(), {}, 90)
     return float(table.by_series["smape"].median())
 
 
@@ -154,7 +154,7 @@ def intervals_of(plan: BacktestPlan, rolled: RollingForecasts) -> dict[str, Any]
     if rolled.interval is None:
         return {"coverage": "", "width": ""}
     low, high = rolled.interval
-    unit = plan.scale()[plan.series("test"), None]  # [M, 1]
+    unit = plan.mase_scales()[plan.series("test"), None]  # [M, 1]
     return {"coverage": coverage(plan.actual["test"], low, high), "width": width(low / unit, high / unit)}
 
 
