@@ -64,9 +64,7 @@ class SeriesSpec(Spec):
                 "--series.known and --series.static"
             )
         if "\\u0000" in names:
-            raise InputError(
-                "the name of a column holds the character NUL, which databases refuse; rename it in the file"
-            )
+            raise InputError("a column's name holds the character NUL, which databases refuse; rename it in the file")
         return self
 
 
