@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from flows.startup import USER_ENVIRONMENT  # first of ours: it takes the time, and notes what the user has set
+from flows.startup import USER_ENVIRONMENT  # first: it notes the time and what the user has set
 
 QUIET = {
     "PREFECT_LOGGING_LEVEL": "WARNING",

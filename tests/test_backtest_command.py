@@ -107,8 +107,8 @@ def test_the_summary_for_scripts_is_complete(summary: dict[str, Any]) -> None:
 def test_the_model_is_chosen_by_its_validation_mase(summary: dict[str, Any]) -> None:
     scores = {name: model["metrics"]["val_mase"] for name, model in summary["models"].items()}
     assert (summary["chosen"], summary["chosen_by"]) == (min(scores, key=lambda name: scores[name]), "val_mase")
-    own = summary["models"][summary["chosen"]]["metrics"]["test_mase"]
-    expected = 1 - own / summary["baselines"]["seasonal_naive"]["test_mase"]
+    mase = summary["models"][summary["chosen"]]["metrics"]["test_mase"]
+    expected = 1 - mase / summary["baselines"]["seasonal_naive"]["test_mase"]
     assert summary["skill"]["skill_seasonal_naive_test_mase"] == pytest.approx(expected)
 
 
@@ -141,8 +141,8 @@ def test_actuals_and_baselines_are_those_of_the_file(forecasts: pd.DataFrame) ->
 
 def test_scores_can_be_computed_again_from_the_forecasts(forecasts: pd.DataFrame, summary: dict[str, Any]) -> None:
     scores = {name: model["metrics"] for name, model in summary["models"].items()} | summary["baselines"]
-    for name, own in scores.items():
-        assert rmse(forecasts["y"].to_numpy(), forecasts[name].to_numpy()) == pytest.approx(own["test_rmse"])
+    for name, metrics in scores.items():
+        assert rmse(forecasts["y"].to_numpy(), forecasts[name].to_numpy()) == pytest.approx(metrics["test_rmse"])
     for name in MODELS:
         covered = forecasts["y"].between(forecasts[f"{name}-lo-80"], forecasts[f"{name}-hi-80"]).mean()
         assert covered == pytest.approx(scores[name]["test_coverage_80"])
@@ -159,15 +159,15 @@ def test_the_parent_run_keeps_scores_plots_and_forecasts(
     assert f"| {summary['chosen']} * |" in note
     assert f"| {100 * summary['models'][summary['chosen']]['metrics']['test_coverage_80']:.1f} % |" in note
     assert (parent.data.params["horizon"], parent.data.params["refit.every"]) == ("12", "11")
-    own = summary["models"][summary["chosen"]]["metrics"]
+    metrics = summary["models"][summary["chosen"]]["metrics"]
     expected = (
-        own | summary["skill"] | {"baseline_last_value_test_mase": summary["baselines"]["last_value"]["test_mase"]}
+        metrics | summary["skill"] | {"baseline_last_value_test_mase": summary["baselines"]["last_value"]["test_mase"]}
     )
     assert {name: parent.data.metrics[name] for name in expected} == pytest.approx(expected)
-    found = {file.path for folder in ("plots", "backtest") for file in client.list_artifacts(run_id, folder)}
+    paths = {file.path for folder in ("plots", "backtest") for file in client.list_artifacts(run_id, folder)}
     plots = {f"plots/{name}.png" for name in ("error_by_step", "forecasts", "worst_series")}
     tables = {f"backtest/{name}.parquet" for name in ("forecasts", "scores_by_series", "scores_by_step")}
-    assert found == plots | tables
+    assert paths == plots | tables
     pd.testing.assert_frame_equal(pd.read_parquet(artifact(run_id, "backtest/forecasts.parquet")), forecasts)
 
 
@@ -223,8 +223,8 @@ def test_series_that_repeat_exactly_have_no_mase_which_is_null_in_json(screen: s
     summary = json.loads(Path("exact.json").read_text(), parse_constant=refuse)
     assert (summary["chosen"], summary["chosen_by"]) == ("gru", None)
     metrics = [model["metrics"] for model in summary["models"].values()] + list(summary["baselines"].values())
-    assert [(own["val_mase"], own["test_mase"]) for own in metrics] == [(None, None)] * 5
-    assert all(own["test_rmse"] > 0 for own in metrics[:2])
+    assert [(scores["val_mase"], scores["test_mase"]) for scores in metrics] == [(None, None)] * 5
+    assert all(scores["test_rmse"] > 0 for scores in metrics[:2])
     assert summary["baselines"]["seasonal_naive"]["test_rmse"] == 0
     assert "is the first model" in " ".join(shown.split())
     plots = {file.path for file in MlflowClient().list_artifacts(summary["parent_run_id"], "plots")}

@@ -209,12 +209,12 @@ def test_a_model_forecasts_as_far_as_it_is_asked(horizon: int) -> None:
 def test_steps_beyond_the_head_come_from_the_models_own_forecasts() -> None:
     data = prepared(waves(80), WindowSpec(length=6, horizon=2, scale="none"), SplitSpec(validation=12, test=12))
     plan, training = plan_backtest.fn(data, 4, 1), trained(data)
-    found = forecast_with_model.fn(training, plan, NEVER, IntervalSpec(), "cpu").forecasts["test"]
+    forecasts = forecast_with_model.fn(training, plan, NEVER, IntervalSpec(), "cpu").forecasts["test"]
     first = int(plan.origins["test"][0])
     values = data.panel.values.copy()
-    values[first : first + 2] = found[0, :2]
+    values[first : first + 2] = forecasts[0, :2]
     onward = training.forecaster.predict(data.panel.with_values(values), np.array([first + 2]))
-    np.testing.assert_allclose(found[0, 2:], onward[0], rtol=1e-6)
+    np.testing.assert_allclose(forecasts[0, 2:], onward[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["gru", "elman", "numpy_rnn", *BASELINES])
@@ -224,15 +224,15 @@ def test_all_origins_in_one_pass_are_forecast_as_one_at_a_time(name: str) -> Non
     plan = plan_backtest.fn(data, 4, 1)
     if name in BASELINES:
         network: Any = fit_baseline(name, data.panel, data.origins["train"], 6, 4, data.season)
-        found = forecast_with_baseline.fn(name, plan).forecasts["test"]
+        together = forecast_with_baseline.fn(name, plan).forecasts["test"]
     else:
         training = trained(data, name)
-        network, found = (
+        network, together = (
             training.forecaster,
             forecast_with_model.fn(training, plan, NEVER, IntervalSpec(), "cpu").forecasts["test"],
         )
-    alone = [network.extend(data.panel, 4, plan.origins["test"][row : row + 1]) for row in range(len(found))]
-    np.testing.assert_allclose(found, np.concatenate(alone), rtol=1e-5, atol=1e-6)
+    alone = [network.extend(data.panel, 4, plan.origins["test"][row : row + 1]) for row in range(len(together))]
+    np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-5, atol=1e-6)
 
 
 def test_the_naive_baselines_repeat_what_came_before_each_origin() -> None:
@@ -320,14 +320,14 @@ def test_only_with_refits_does_a_series_learn_from_another_and_never_from_later_
     plan, before = roll(data, refit, None, scope=scope)
     _, after = roll(spoilt(data, [0, 120 - 24][number] + moment), refit, None, scope=scope)
     changed = differs(before["gru"].forecasts["test"], after["gru"].forecasts["test"])
-    times, own = data.panel.all_times()[plan.origins["test"]], plan.series("test") == number
+    times, of_series = data.panel.all_times()[plan.origins["test"]], plan.series("test") == number
     assert times.tolist() == [*range(104, 116), *range(98, 110)]
-    assert changed[own].tolist() == (times[own] > moment).tolist()
+    assert changed[of_series].tolist() == (times[of_series] > moment).tolist()
     if every == 0 or scope == "local":
-        assert not changed[~own].any()
+        assert not changed[~of_series].any()
     else:  # a training comes before the times 98, 98 + every ... and sees what came before them
         training = times - (times - 98) % every
-        assert changed[~own].tolist() == (training > moment)[~own].tolist()
+        assert changed[~of_series].tolist() == (training > moment)[~of_series].tolist()
 
 
 @pytest.mark.parametrize("model", ["elman", "numpy_rnn"])
@@ -381,7 +381,7 @@ def test_origins_are_grouped_by_their_times_and_share_a_refit_on_what_was_known_
     data = prepared(waves(40, 20), WindowSpec(length=4), SplitSpec(validation=0.2, test=0.2), 1)
     plan, refit, training = plan_backtest.fn(data, None, 1), RefitSpec(every=3, epochs=2), trained(data, scope=scope)
     assert plan.origins["test"].tolist() == [*range(32, 40), *range(56, 60)]
-    found = forecast_with_model.fn(training, plan, refit, IntervalSpec(), "cpu").forecasts["test"]
+    forecasts = forecast_with_model.fn(training, plan, refit, IntervalSpec(), "cpu").forecasts["test"]
     groups = [
         ([8, 9, 10], [*range(4, 16), *range(44, 56)]),  # the times 16 to 18
         ([11, 0, 1], [*range(4, 19), *range(44, 59)]),  # 19, 32 and 33
@@ -393,19 +393,19 @@ def test_origins_are_grouped_by_their_times_and_share_a_refit_on_what_was_known_
         forecaster = train_further(forecaster, data, np.array(train), refit)
         expected = forecaster.extend(data.panel, 1, plan.origins["test"][rows])
         assert np.isfinite(expected).all()
-        np.testing.assert_array_equal(found[rows], expected)
+        np.testing.assert_array_equal(forecasts[rows], expected)
 
 
 def test_origins_of_several_series_at_one_time_count_once() -> None:
     data = prepared(waves(40, 40), WindowSpec(length=4), SplitSpec(validation=8, test=4), 1)
     plan, refit, training = plan_backtest.fn(data, None, 1), RefitSpec(every=3, epochs=1), trained(data)
-    found = forecast_with_model.fn(training, plan, refit, IntervalSpec(), "cpu").forecasts["test"]
+    forecasts = forecast_with_model.fn(training, plan, refit, IntervalSpec(), "cpu").forecasts["test"]
     first = train_further(training.forecaster, data, np.array([*range(4, 36), *range(44, 76)]), refit)
     second = train_further(first, data, np.array([*range(4, 39), *range(44, 79)]), refit)
     np.testing.assert_array_equal(
-        found[[0, 1, 2, 4, 5, 6]], first.extend(data.panel, 1, plan.origins["test"])[[0, 1, 2, 4, 5, 6]]
+        forecasts[[0, 1, 2, 4, 5, 6]], first.extend(data.panel, 1, plan.origins["test"])[[0, 1, 2, 4, 5, 6]]
     )
-    np.testing.assert_array_equal(found[[3, 7]], second.extend(data.panel, 1, plan.origins["test"])[[3, 7]])
+    np.testing.assert_array_equal(forecasts[[3, 7]], second.extend(data.panel, 1, plan.origins["test"])[[3, 7]])
 
 
 def test_a_refit_continues_from_the_weights_and_keeps_the_scaling() -> None:
@@ -423,9 +423,9 @@ def test_a_refit_continues_from_the_weights_and_keeps_the_scaling() -> None:
 def test_a_refit_has_its_own_epochs_and_learning_rate() -> None:
     data = prepared(waves(80), WINDOW, SPLIT)
     forecaster, train = trained(data, patience=1).forecaster, data.origins["train"]
-    again = train_further(forecaster, data, train, RefitSpec(every=1, epochs=7, learning_rate=0.001))
-    assert (again.spec.fit.epochs, again.spec.fit.learning_rate, again.spec.fit.patience) == (7, 0.001, None)
-    assert again.spec.elman.epochs == again.spec.numpy_rnn.epochs == 7
+    refitted = train_further(forecaster, data, train, RefitSpec(every=1, epochs=7, learning_rate=0.001))
+    assert (refitted.spec.fit.epochs, refitted.spec.fit.learning_rate, refitted.spec.fit.patience) == (7, 0.001, None)
+    assert refitted.spec.elman.epochs == refitted.spec.numpy_rnn.epochs == 7
     as_before = train_further(forecaster, data, train, RefitSpec(every=1))
     assert (as_before.spec.fit.epochs, as_before.spec.fit.learning_rate) == (5, 0.02)
     assert as_before.spec.recurrent == forecaster.spec.recurrent

@@ -38,21 +38,21 @@ def test_outputs_and_gradients_equal_those_of_torch_nn(name: str) -> None:
     x = torch.randn(T, K, B, F, dtype=torch.float64, requires_grad=True)
     states = 2 if name == "lstm" else 1
     state = torch.randn(K, B, states * H, dtype=torch.float64, requires_grad=True)
-    slope = torch.randn(T, K, B, H, dtype=torch.float64)  # so that every output counts differently
+    output_gradient = torch.randn(T, K, B, H, dtype=torch.float64)  # so that every output counts differently
     outputs = CELLS[name].run(x, weight, state)
-    gradients = torch.autograd.grad((outputs * slope).sum(), [x, state, weight])
+    gradients = torch.autograd.grad((outputs * output_gradient).sum(), [x, state, weight])
     for member in range(K):
         module = reference(name, weight[member])
-        own, first = (tensor.detach().requires_grad_() for tensor in (x[:, member], state[member]))
+        inputs, first = (tensor.detach().requires_grad_() for tensor in (x[:, member], state[member]))
         begin = tuple(part.unsqueeze(0) for part in first.split(H, dim=-1))
-        expected, _ = module(own, begin if name == "lstm" else begin[0])
+        expected, _ = module(inputs, begin if name == "lstm" else begin[0])
         torch.testing.assert_close(outputs[:, member], expected, rtol=1e-12, atol=1e-12)
-        (expected * slope[:, member]).sum().backward()
-        theirs = [own.grad, first.grad, module.weight_ih_l0.grad.t(), module.weight_hh_l0.grad.t()]
+        (expected * output_gradient[:, member]).sum().backward()
+        theirs = [inputs.grad, first.grad, module.weight_ih_l0.grad.t(), module.weight_hh_l0.grad.t()]
         theirs += [module.bias_ih_l0.grad, module.bias_hh_l0.grad]
         ours = [gradients[0][:, member], gradients[1][member], *parts(gradients[2][member])]
-        for mine, other in zip(ours, theirs, strict=True):
-            torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
+        for computed, expected in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(computed, expected, rtol=1e-10, atol=1e-12)
 
 
 def chung_step(x: Tensor, h: Tensor, weight: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ print(status, *sorted(set(sys.argv[1].split(",")) & set(sys.modules)), file=sys.
         ("train sine --window.length 5000", 2, {"prefect", "pandas"}),
     ],
 )
-def test_an_answer_without_training_imports_few_libraries(
+def test_a_command_that_trains_nothing_imports_few_libraries(
     line: str, status: int, imported: set[str], tmp_path: Path
 ) -> None:
     command = [sys.executable, "-c", REPORT_IMPORTS, ",".join(HEAVY), *line.split()]

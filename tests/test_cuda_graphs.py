@@ -42,9 +42,9 @@ def test_the_layer_for_cudnn_equals_the_reference(form: str) -> None:
     weight = torch.randn(1, 3 + 2 + 4, CELLS[form].gates * 4, dtype=torch.float64)
     pairs = []
     for run in (lambda x, w: cudnn.run_layer(form, x, w), CELLS[form].run):
-        own = [tensor.clone().requires_grad_() for tensor in (x, weight)]
-        outputs = run(*own)
-        pairs.append([outputs, *torch.autograd.grad(outputs.square().sum(), own)])
+        inputs = [tensor.clone().requires_grad_() for tensor in (x, weight)]
+        outputs = run(*inputs)
+        pairs.append([outputs, *torch.autograd.grad(outputs.square().sum(), inputs)])
     for ours, theirs in zip(*pairs, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 

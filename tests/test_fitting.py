@@ -73,7 +73,7 @@ def test_each_member_stops_by_its_own_patience() -> None:
     assert len({sum(bool(e.running[m]) for e in epochs) for m in range(4)}) > 1, "all stopped together"
 
 
-def test_members_may_own_unequal_numbers_of_windows() -> None:
+def test_members_may_have_unequal_numbers_of_windows() -> None:
     few, many = np.arange(20, 60), np.arange(LENGTH, 150)
     population, _ = train([5, 6], train=[few, many], validation=None)
     for member, origins in enumerate([few, many]):

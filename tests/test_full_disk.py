@@ -79,13 +79,13 @@ def test_a_full_disk_ends_a_run_in_one_line_and_the_same_command_goes_on_when_th
     disk: Path, surroundings: dict[str, str]
 ) -> None:
     """MLflow's database and files are on it too."""
-    filling, given = fill(disk), [*TRAIN, "--series.name", "full"]
-    status, lines = done(disk, *given, **surroundings)
+    filling, arguments = fill(disk), [*TRAIN, "--series.name", "full"]
+    status, lines = done(disk, *arguments, **surroundings)
     assert status in (1, 2)
     assert lines[-1].startswith("tidecast: ")
     assert "disk is full" in lines[-1] or FULL in lines[-1]
     filling.unlink()
-    running = Command(disk, *given, **surroundings)
+    running = Command(disk, *arguments, **surroundings)
     until_checkpoint(running, disk)
     filling = fill(disk)
     assert running.end() == 1
@@ -95,7 +95,7 @@ def test_a_full_disk_ends_a_run_in_one_line_and_the_same_command_goes_on_when_th
     assert running.lines[-1].startswith(f"tidecast: the database {disk}/mlflow.db cannot be used (")
     assert 1 <= checked_epoch(disk) < MODELS["elman"]
     filling.unlink()
-    status, lines = done(disk, *given, **surroundings)
+    status, lines = done(disk, *arguments, **surroundings)
     assert status == 0, lines
     check_whole(f"sqlite:///{disk}/mlflow.db", "full", disk)
 
@@ -127,8 +127,8 @@ def test_a_folder_that_turns_read_only_ends_a_run_in_one_line_and_the_same_comma
     disk: Path, surroundings: dict[str, str], tmp_path: Path
 ) -> None:
     uri = elsewhere(tmp_path, "locked")
-    given = [*TRAIN, "--series.name", "locked"]
-    running = Command(disk, *given, MLFLOW_TRACKING_URI=uri, **surroundings)
+    arguments = [*TRAIN, "--series.name", "locked"]
+    running = Command(disk, *arguments, MLFLOW_TRACKING_URI=uri, **surroundings)
     until_checkpoint(running, disk)
     place = only_run_state(disk).relative_to(disk)
     with read_only(disk / ".tidecast"):
@@ -139,12 +139,12 @@ def test_a_folder_that_turns_read_only_ends_a_run_in_one_line_and_the_same_comma
     assert running.lines[-1].endswith(": Read-only file system\n")
     with read_only(disk):
         for environment in ({}, {"MLFLOW_TRACKING_URI": uri}):
-            status, lines = done(disk, *given, **environment, **surroundings)
+            status, lines = done(disk, *arguments, **environment, **surroundings)
             assert status in (1, 2), lines
             assert lines[-1].startswith("tidecast: ")
             assert "ead-only file system" in lines[-1]
             assert str(disk) in lines[-1]
-    status, lines = done(disk, *given, MLFLOW_TRACKING_URI=uri, **surroundings)
+    status, lines = done(disk, *arguments, MLFLOW_TRACKING_URI=uri, **surroundings)
     assert status == 0, lines
     check_whole(uri, "locked", disk)
 

@@ -339,14 +339,14 @@ def test_columns_of_other_than_single_values_are_refused_by_type(case: str, tmp_
 
 def test_no_code_loads_a_pickle_or_yaml_that_makes_objects() -> None:
     loads = re.compile(r"pickle|torch\.load|joblib|\bdill\b|allow_pickle|\bshelve\b|\bmarshal\b|yaml\.(?!safe_)\w*load")
-    found = {
+    loading_lines = {
         f"{path.relative_to(ROOT)}: {line.strip()}"
         for room in ("flows", "tasks", "models")
         for path in (ROOT / room).rglob("*.py")
         for line in path.read_text().splitlines()
         if loads.search(line) and not re.search(r"(never|no|without) an? pickle|no pickle", line, re.IGNORECASE)
     }
-    assert found == set()
+    assert loading_lines == set()
 
 
 def test_no_code_executes_text(mlflow_folder: Path) -> None:

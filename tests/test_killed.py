@@ -13,7 +13,7 @@ from tests.support.killing import KINDS
 
 ROOT = Path(__file__).parent.parent
 KILLS = 5
-"""Of each kind; `python -m tests.support.killing` does as many as it is told."""
+"""How often each kind is killed; `python -m tests.support.killing` takes another number."""
 
 
 @pytest.mark.timeout(900)

@@ -28,15 +28,15 @@ MAKE = "import sys; from tasks.tracking.database import make_database; make_data
 def train(folder: Path, lines: Sequence[str], **environment: str) -> MlflowClient:
     """Run `tidecast train` once for each line, all at once in a new folder; returns MLflow's client when they ended."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
-    own = {**inherited, "PREFECT_HOME": str(folder / ".prefect"), "CUDA_VISIBLE_DEVICES": "", **environment}
+    settings = {**inherited, "PREFECT_HOME": str(folder / ".prefect"), "CUDA_VISIBLE_DEVICES": "", **environment}
     started = [
         subprocess.Popen(
-            [BIN / "tidecast", "train", *line.split()], cwd=folder, env=own, stderr=subprocess.PIPE, text=True
+            [BIN / "tidecast", "train", *line.split()], cwd=folder, env=settings, stderr=subprocess.PIPE, text=True
         )
         for line in lines
     ]
-    said = [process.communicate()[1] for process in started]
-    assert [process.returncode for process in started] == [0] * len(lines), "\n".join(said)
+    errors = [process.communicate()[1] for process in started]
+    assert [process.returncode for process in started] == [0] * len(lines), "\n".join(errors)
     return MlflowClient(f"sqlite:///{folder}/mlflow.db")
 
 

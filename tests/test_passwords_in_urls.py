@@ -14,7 +14,7 @@ QUOTED = quote(PASSWORD, safe="")
 
 
 @pytest.mark.parametrize(
-    ("given", "changed"),
+    ("variables", "changed"),
     [
         (
             {"MLFLOW_TRACKING_URI": f"https://ann%40home:{QUOTED}@host:5000/runs"},
@@ -46,10 +46,10 @@ QUOTED = quote(PASSWORD, safe="")
     ],
 )
 def test_a_password_moves_from_a_url_to_the_variable_that_holds_it(
-    given: dict[str, str], changed: dict[str, str]
+    variables: dict[str, str], changed: dict[str, str]
 ) -> None:
-    assert separate_passwords(given) == changed
-    assert separate_passwords({**given, **changed}) == {}
+    assert separate_passwords(variables) == changed
+    assert separate_passwords({**variables, **changed}) == {}
 
 
 @pytest.mark.parametrize(

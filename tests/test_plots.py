@@ -82,8 +82,8 @@ def figures() -> dict[str, Figure]:
 
 def shown_texts(figure: Figure) -> list[Text]:
     """Every text that has a place in the drawn figure."""
-    found = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible()]
-    return [text for text in found if text.get_text().strip()]
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible()]
+    return [text for text in texts if text.get_text().strip()]
 
 
 def title_of(figure: Figure) -> Text:

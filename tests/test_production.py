@@ -79,7 +79,7 @@ class Production:
 
     def send_runs(self) -> None:
         """Create all flow runs at once, and wait until each has ended."""
-        deployments, sent = self.deployments(), []
+        deployments, run_ids = self.deployments(), []
         for name in SMALL:
             # There is no GPU here; and with one run at a time, runs could not disturb each other.
             settings = {"work_pool_name": "cpu", "concurrency_limit": None}
@@ -92,11 +92,11 @@ class Production:
             }
             for seed in range(count):
                 run = {"parameters": {**small, "seed": seed}}
-                sent.append(self.ask(f"deployments/{deployments[f'train/{name}']['id']}/create_flow_run", run)["id"])
+                run_ids.append(self.ask(f"deployments/{deployments[f'train/{name}']['id']}/create_flow_run", run)["id"])
 
         def all_have_ended() -> bool:
             self.command_lines |= {" ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])}
-            self.runs = self.ask("flow_runs/filter", {"flow_runs": {"id": {"any_": sent}}})
+            self.runs = self.ask("flow_runs/filter", {"flow_runs": {"id": {"any_": run_ids}}})
             return all(run["end_time"] for run in self.runs)
 
         wait_until(all_have_ended, 600, pause=3)

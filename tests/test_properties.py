@@ -286,14 +286,14 @@ def test_a_training_does_not_see_the_test_part(panel: Panel, values: list[float]
     new = panel.values.copy()
     for start, end in zip(prepared.split.validation, prepared.split.test, strict=True):
         new[start:end] = np.resize(values, end - start)
-    answers = []
-    for known in (panel, panel.with_values(new)):
-        data_now = dataset(known, window)
+    forecasts = []
+    for changed in (panel, panel.with_values(new)):
+        data_now = dataset(changed, window)
         forecaster = trained(spec, data_now)
         forecaster.intervals = calibrate(forecaster, data_now, 90, 4)
-        answers.append(forecaster.forecast_panel(cut_short(known, prepared.split.validation), 4))
-    for name in answers[0]:
-        np.testing.assert_array_equal(answers[0][name], answers[1][name], strict=True)
+        forecasts.append(forecaster.forecast_panel(cut_short(changed, prepared.split.validation), 4))
+    for name in forecasts[0]:
+        np.testing.assert_array_equal(forecasts[0][name], forecasts[1][name], strict=True)
 
 
 @settings(repeatable, max_examples=25)

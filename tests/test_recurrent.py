@@ -25,7 +25,7 @@ LENGTHS = {"a": 90, "b": 110, "c": 70}
 
 
 def table(lengths: dict[str, int] = LENGTHS, ahead: int = 12) -> pd.DataFrame:
-    """Noisy hourly waves about 10, with a column known ahead, one that is not, and one of the series; all count."""
+    """Noisy hourly waves about 10, with a known and a past covariate that move them, and a static one."""
     draw, tables = np.random.default_rng(0), []
     for name, length in lengths.items():
         rows = length + ahead
@@ -151,7 +151,7 @@ def test_a_forecast_beyond_the_end_takes_what_is_known_from_the_rows_ahead_and_f
         forecaster.extend(cut, 10)
 
 
-def test_one_answer_and_a_path_of_as_many_steps_are_the_same() -> None:
+def test_one_forecast_and_a_path_of_as_many_steps_are_the_same() -> None:
     forecaster, origins = trained(spec_of()), np.array([20, 85, 150, 260])
     at_once, path = forecaster.predict(PANEL, origins), forecaster.extend(PANEL, HORIZON, origins)
     np.testing.assert_allclose(path, at_once, rtol=0, atol=1e-5)
@@ -191,14 +191,15 @@ def test_each_series_of_its_own_is_trained_as_if_alone_to_the_bit(cell: str) -> 
             np.testing.assert_array_equal(together[name][2 * n : 2 * n + 2], weight)
 
 
-def test_each_series_is_answered_by_its_own_networks() -> None:
+def test_each_series_is_forecast_by_its_own_networks() -> None:
     spec = spec_of(fit={"scope": "local"})
     together, origins = trained(spec, PLAIN), np.array([80, 140, 199, 240])
     alone = [trained(spec, PLAIN.select(np.array([n]))) for n in range(3)]
-    found = together.predict(PLAIN, origins)
-    for row, n in enumerate([0, 1, 1, 2]):
-        own = PLAIN.select(np.array([n]))
-        np.testing.assert_array_equal(alone[n].predict(own, origins[row : row + 1] - PLAIN.starts[n])[0], found[row])
+    forecasts = together.predict(PLAIN, origins)
+    for origin, forecast, n in zip(origins, forecasts, [0, 1, 1, 2], strict=True):
+        series = PLAIN.select(np.array([n]))
+        expected = alone[n].predict(series, np.array([origin - PLAIN.starts[n]]))[0]
+        np.testing.assert_array_equal(forecast, expected)
 
 
 def test_a_series_that_was_never_seen_is_forecast_by_the_network_for_all_and_refused_by_those_for_one() -> None:
@@ -218,10 +219,10 @@ def test_a_series_that_was_never_seen_is_scaled_by_what_comes_before_its_first_o
     forecaster = trained(spec_of({"scale": scale, "transform": transform}))
     unseen = panel_from_frame(table({"new": 60}), "last", COVARIATES)[0]
     origins = np.array([30, 31])
-    for found, known in zip(
+    for forecast, expected in zip(
         paths(forecaster, changed(unseen, 30), origins[:1]), paths(forecaster, unseen, origins), strict=True
     ):
-        np.testing.assert_allclose(found[0], known[0], rtol=1e-6)
+        np.testing.assert_allclose(forecast[0], expected[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("combine", "over"), [("median", np.median), ("mean", np.mean)])
@@ -289,12 +290,12 @@ def gappy(filled: float) -> tuple[Panel, np.ndarray]:
 
 @pytest.mark.parametrize("loss", ["mse", "mae"])
 @pytest.mark.parametrize("scope", ["global", "local"])
-def test_a_value_that_was_not_observed_is_no_goal(loss: str, scope: str) -> None:
+def test_a_value_that_was_not_observed_is_no_target(loss: str, scope: str) -> None:
     spec = spec_of(fit={"loss": loss, "scope": scope})
     _, origins = gappy(0.0)
     assert origins[-3:].tolist() == [88, 89, 91]  # 90 has nothing to learn; 88, 89 and 91 have the rest
-    seen = origins[origins <= 90]  # whose windows end before the gap
-    first, second = (learnt(gappy(filled)[0], seen, spec).state() for filled in (0.0, 50.0))
+    observed = origins[origins <= 90]  # whose windows end before the gap
+    first, second = (learnt(gappy(filled)[0], observed, spec).state() for filled in (0.0, 50.0))
     for name, weight in first.items():
         np.testing.assert_array_equal(second[name], weight)
 
@@ -339,7 +340,7 @@ def test_a_second_training_takes_the_loss_further_down() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("settings", "message"),
     [
         (
             {"model": "numpy_rnn", "window": {"calendar": "hour"}},
@@ -349,12 +350,12 @@ def test_a_second_training_takes_the_loss_further_down() -> None:
         ({"model": "gru", "window": {"transform": "log"}}, "series 'a' has the value -1, which has no logarithm"),
     ],
 )
-def test_what_a_model_cannot_do_is_refused_before_it_is_trained(given: dict[str, Any], said: str) -> None:
+def test_what_a_model_cannot_do_is_refused_before_it_is_trained(settings: dict[str, Any], message: str) -> None:
     values = PANEL.values.copy()
     values[3] = -1
     with pytest.raises(InputError) as caught:
-        refuse_misfit(ModelSpec.model_validate(given), PANEL.with_values(values))
-    assert said in str(caught.value)
+        refuse_misfit(ModelSpec.model_validate(settings), PANEL.with_values(values))
+    assert message in str(caught.value)
 
 
 def test_a_seasonal_offset_needs_a_window_of_a_season() -> None:

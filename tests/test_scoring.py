@@ -66,8 +66,8 @@ def off_by(
     for part, origins in plan.origins.items():
         points = np.minimum(origins[:, None] + np.arange(plan.horizon), len(panel.values) - 1)
         forecasts[part] = panel.values[points] + errors[part][plan.series(part), None]
-    found = forecasts["test"]
-    return RollingForecasts(forecasts, None if reach is None else (found - reach, found + reach))
+    tested = forecasts["test"]
+    return RollingForecasts(forecasts, None if reach is None else (tested - reach, tested + reach))
 
 
 def rows_of(scores: BacktestScores) -> list[dict[str, str]]:

@@ -96,8 +96,8 @@ def test_what_a_server_never_took_is_kept_and_delivered(
     how: str, store: TrackingServer, surroundings: dict[str, str], tmp_path: Path
 ) -> None:
     surroundings["TIDECAST_PATIENCE"] = "1"
-    given = [*TRAIN, "--series.name", how.replace(" ", "-")]
-    running = Command(tmp_path, *given, MLFLOW_TRACKING_URI=store.url, **surroundings)
+    arguments = [*TRAIN, "--series.name", how.replace(" ", "-")]
+    running = Command(tmp_path, *arguments, MLFLOW_TRACKING_URI=store.url, **surroundings)
     running.until("elman: epoch 1 ")
     store.kill()
     train_on(running)
@@ -108,9 +108,9 @@ def test_what_a_server_never_took_is_kept_and_delivered(
         f"{kept.relative_to(tmp_path)}, and tidecast sync delivers it\n"
     )
     assert json.loads((kept / CONTENT).read_text())["undelivered"]
-    again = ["sync"] if how.startswith("sync") else given
+    delivery = ["sync"] if how.startswith("sync") else arguments
     if how.startswith("sync"):  # while it is away still
-        status, lines = done(tmp_path, *again, MLFLOW_TRACKING_URI=store.url, **surroundings)
+        status, lines = done(tmp_path, *delivery, MLFLOW_TRACKING_URI=store.url, **surroundings)
         assert status == 1
         assert lines[-1] == f"tidecast: the MLflow server at {store.url} cannot be used (Connection refused)\n"
     store.start(free_port() if how.startswith("sync") else None)
@@ -118,7 +118,7 @@ def test_what_a_server_never_took_is_kept_and_delivered(
     if how.endswith("outdated run state"):
         outdated.mkdir(parents=True)
         (outdated / "record.json").write_text("{}")
-    status, lines = done(tmp_path, *again, MLFLOW_TRACKING_URI=store.url, **surroundings)
+    status, lines = done(tmp_path, *delivery, MLFLOW_TRACKING_URI=store.url, **surroundings)
     assert status == (2 if outdated.exists() else 0), lines
     if outdated.exists():
         assert lines[-1] == (
@@ -126,7 +126,7 @@ def test_what_a_server_never_took_is_kept_and_delivered(
             "format that this version cannot read; remove the folder and start the run anew\n"
         )
     assert not any("epoch" in line for line in lines), "it was trained again"
-    check_whole(store.url, given[-1], tmp_path)
+    check_whole(store.url, arguments[-1], tmp_path)
 
 
 def test_nothing_is_left_running(store: TrackingServer) -> None:

@@ -22,7 +22,7 @@ FLOWS: dict[str, Callable[..., dict[str, Any]]] = {"train": train, "backtest": b
 
 
 def sync() -> None:
-    """Deliver to MLflow what it could not take when a run of this folder ended.
+    """Deliver to MLflow what could not be recorded when a run of this folder ended.
 
     Nothing is trained again: the run continues where it stopped, and is compared and registered as usual. Runs whose
     process was killed are closed.

@@ -61,7 +61,7 @@ def gpu_workers(host: str, limit: int | None = None) -> list[Worker]:
 
 
 def cpu_worker(host: str, limit: int | None = None) -> Worker:
-    """Return a worker whose flow runs see no GPU; by default it takes one for each core."""
+    """Return a worker whose flow runs see no GPU; by default it takes a flow run for each core."""
     return Worker(host, "cpu", "cpu", "", limit or cores())
 
 

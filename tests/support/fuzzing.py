@@ -121,7 +121,7 @@ def _too_long(*_: object) -> None:
 
 
 def try_apart(seed: int, numbers: range, folder: Path, results: Any) -> None:
-    """Try inputs in a process of their own, and put each result into the queue; a file that kills it is left."""
+    """Try inputs in a process of their own, and put each result into the queue; the file that kills it stays."""
     warm_up()
     for number in numbers:
         results.put((number, try_input(seed, number, folder)))
@@ -143,15 +143,15 @@ def main(inputs: int, first: int, seed: int, processes: int, folder: Path) -> in
             number, result = results.get()
             shares[(number - first) % processes] = range(number + processes, last, processes)
         else:
-            dead = [n for n, worker in enumerate(workers) if not worker.is_alive() and shares[n]]
-            if not dead or not results.empty():
+            ended = [n for n, worker in enumerate(workers) if not worker.is_alive() and shares[n]]
+            if not ended or not results.empty():
                 time.sleep(0.05)
                 continue
-            place = dead[0]
-            number, result = shares[place][0], FuzzResult(f"died with {workers[place].exitcode}", failed=True)
-            shares[place] = shares[place][1:]
-            workers[place] = context.Process(target=try_apart, args=(seed, shares[place], folder, results))
-            workers[place].start()
+            index = ended[0]
+            number, result = shares[index][0], FuzzResult(f"died with {workers[index].exitcode}", failed=True)
+            shares[index] = shares[index][1:]
+            workers[index] = context.Process(target=try_apart, args=(seed, shares[index], folder, results))
+            workers[index].start()
         done += 1
         counts[result.text if not result.failed else "FAILED"] += 1
         if result.failed:

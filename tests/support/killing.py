@@ -33,7 +33,7 @@ MOMENTS = ("anywhere", "checkpoint", "recording")
 
 
 def train(folder: Path, kind: str) -> None:
-    """One attempt, in this process."""
+    """Train in this process, in a folder with a database of its own."""
     from flows.train import train as flow
 
     os.chdir(folder)
@@ -42,9 +42,9 @@ def train(folder: Path, kind: str) -> None:
 
 
 def attempt(folder: Path, kind: str, moment: Callable[[float], bool]) -> bool:
-    """Start a process that trains, and kill it when `moment`, given the seconds since the start, is true.
+    """Start a process that trains, and kill it once `moment` is true, which takes the seconds since its start.
 
-    Returns whether it was killed before its training was through.
+    Returns whether it was killed before its training had ended.
     """
     began, child = time.monotonic(), os.fork()
     if child == 0:
@@ -69,27 +69,27 @@ def attempt(folder: Path, kind: str, moment: Callable[[float], bool]) -> bool:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             run_states = folder / RUN_STATES
-            return not run_states.exists() or any(run_states.glob("[!.]*"))  # else it was through
+            return not run_states.exists() or any(run_states.glob("[!.]*"))  # else it had ended
         time.sleep(0.0005)
 
 
 def never(_: float) -> bool:
-    """No moment."""
+    """The moment of a process that is left alone."""
     return False
 
 
 def moment_of(name: str, folder: Path, after: float) -> Callable[[float], bool]:
-    """When to kill: after so many seconds, or from then on while a checkpoint is written, or while artifacts are."""
+    """Return when to kill: `after` seconds, or later while a checkpoint or artifacts are written."""
     if name == "anywhere":
         return lambda seconds: seconds > after
     if name == "checkpoint":
         return lambda seconds: seconds > after and any(folder.glob(f"{RUN_STATES}/*/.*.draft"))
-    seen = len(list(folder.glob("artifacts/**/*")))
-    return lambda seconds: len(list(folder.glob("artifacts/**/*"))) > seen + int(after * 10)
+    n_files = len(list(folder.glob("artifacts/**/*")))
+    return lambda seconds: len(list(folder.glob("artifacts/**/*"))) > n_files + int(after * 10)
 
 
 def tracked_result(folder: Path) -> dict[str, Any]:
-    """What a training left in MLflow, each thing once, without times and ids."""
+    """Return what MLflow keeps of a training, without times and ids; check that each thing is there once."""
     import pandas as pd
     from mlflow.tracking import MlflowClient
 
@@ -119,7 +119,7 @@ def tracked_result(folder: Path) -> dict[str, Any]:
 
 
 def kill_often(folder: Path, kind: str, kills: int, seed: int) -> dict[str, Any]:
-    """Kill trainings of one kind so often, start each again until it is through, and count them.
+    """Kill trainings of one kind `kills` times, start each again until it has ended, and count them.
 
     **Raises:** `AssertionError` where they leave something else than a training that was never killed.
     """

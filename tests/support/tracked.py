@@ -76,5 +76,5 @@ def check_the_champions(mlflow: MlflowClient, runs: Sequence[Run]) -> None:
 
 def check_that_no_run_state_is_left(runs: Sequence[Run], folder: Path) -> None:
     """Check that a folder keeps no run state of runs that are recorded whole."""
-    left = {read_run_state(each).get("id") for each in (folder / RUN_STATES).glob("*")}
-    assert not left & {run.data.tags[RUN_STATE] for run in runs}
+    existing = {read_run_state(each).get("id") for each in (folder / RUN_STATES).glob("*")}
+    assert not existing & {run.data.tags[RUN_STATE] for run in runs}

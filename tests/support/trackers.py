@@ -20,7 +20,7 @@ from tests.support.services import free_port, wait_for
 from tests.support.stack import command
 
 MODELS = {"elman": 600, "numpy_rnn": 200}
-"""Quick ones, and how many epochs each is trained."""
+"""Models that train quickly, and for how many epochs."""
 TRAIN = [
     *("train", "--series.wave", "sine", "--series.points", "400", "--models", ",".join(MODELS)),
     *("--elman.epochs", str(MODELS["elman"]), "--numpy-rnn.epochs", str(MODELS["numpy_rnn"])),
