@@ -60,9 +60,9 @@ def format_time(time: Any) -> str:
 
 
 def steps_ahead(version: Version, panel: Panel, horizon: int | None) -> int:
-    """Return how many steps to forecast, by default as far as the covariates known ahead reach in every series.
+    """Return how many steps to forecast: `horizon`, or by default as far as covariates known ahead reach in all series.
 
-    Without such covariates, it is a season or all steps of the model's head, whichever is more.
+    Without such covariates, the default is a season or all steps of the model's head, whichever is more.
     """
     covariates = panel.covariates
     if horizon is None and covariates is not None and covariates.n_known > covariates.n_static:

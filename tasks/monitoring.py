@@ -30,7 +30,7 @@ DEGRADED = "tidecast.forecast.degraded"
 
 @dataclass(frozen=True)
 class Health:
-    """The champion's state, "good", "degraded" or "unknown", the reason, and its scores and those of the baselines."""
+    """The champion's state, "good", "degraded" or "unknown", the reason, and the scores of it and of the baselines."""
 
     state: str
     reason: str
@@ -39,7 +39,7 @@ class Health:
 
 @task(task_run_name="read_forecasts", cache_policy=NO_CACHE)
 def read_forecasts(name: str, most: int) -> pd.DataFrame:
-    """Return the latest recorded forecasts of a registered model as one table, with the model's column as `model`.
+    """Return the latest recorded forecasts of a registered model as one table; the model's column is called `model`.
 
     **Raises:** `InputError` where there is none.
     """
@@ -84,7 +84,7 @@ def assess_health(scores: pd.DataFrame, champion: Version, bound: float, recent:
     """
     latest = scores[scores["version"] == champion.number].tail(recent)
     if latest.empty:
-        return Health("unknown", f"no actual value has come yet for a forecast by {champion}", {})
+        return Health("unknown", f"no actual value is known yet for any forecast by {champion}", {})
     squares = (latest[["model", *NAIVE]] ** 2).mul(latest["points"], axis=0)
     rmse = (squares.sum() / latest["points"].sum()) ** 0.5
     pooled = {"rmse": rmse["model"], **{f"{name}_rmse": rmse[name] for name in NAIVE}}
@@ -134,7 +134,7 @@ def record_health(
 
 
 def latest_score_rows(scores: pd.DataFrame, most: int = 20) -> list[dict[str, str]]:
-    """The latest scores as a person reads them, a row a forecast."""
+    """Return the latest scores as texts, with a row for each forecast."""
     return [
         {"cutoff": format_time(row["cutoff"]), "version": str(row["version"]), "points": str(row["points"])}
         | {name: format_number(row[name]) for name in ("model", *NAIVE)}

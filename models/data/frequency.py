@@ -159,8 +159,8 @@ def _refuse_off_grid(series_times: list[np.ndarray], names: list[str], step: int
         off_grid = np.flatnonzero(distances % step)
         if len(off_grid):
             raise InputError(
-                f"series '{name}' is irregular: {times[off_grid[0]]} comes after {times[off_grid[0] - 1]}, but the usual "
-                f"step is {_describe_gap(step, times)}; resample it to one step first"
+                f"series '{name}' is irregular: {times[off_grid[0]]} comes after {times[off_grid[0] - 1]}, but the "
+                f"usual step is {_describe_gap(step, times)}; resample it to one step first"
             )
         length = distances[-1] // step + 1
         if 1 - len(times) / length > LARGEST_GAP_SHARE:

@@ -28,9 +28,7 @@ class TorchSteps:
         """Return losses [K] and gradients [K, W] of one batch, without a step."""
         flat = self.population.flat.detach().requires_grad_()  # [K, W]
         loss = self.losses(flat, origins, counts)  # [K]
-        (gradient,) = torch.autograd.grad(
-            loss.sum(), flat
-        )  # [K, W]; members share no weights, so the sum mixes no gradients
+        (gradient,) = torch.autograd.grad(loss.sum(), flat)  # [K, W]; the sum mixes nothing: members share no weights
         return loss.detach(), gradient
 
     @torch.inference_mode()

@@ -23,7 +23,7 @@ MOST_EXCERPTS = 6
 def plot_backtest(
     plan: BacktestPlan, rolling: dict[str, RollingForecasts], scores: BacktestScores, level: int
 ) -> dict[str, Figure]:
-    """Draw the error by step ahead, a few forecasts of the chosen model, and of many series those with most error."""
+    """Draw the error by step ahead, some forecasts of the chosen model, and, of several series, its largest errors."""
     name, unit, ids = scores.chosen, plan.data.series.unit, plan.data.panel.ids
     measure = "mase" if len(ids) > 1 else "rmse"
     by_step = {str(model): rows[measure].to_numpy() for model, rows in scores.by_step.groupby("model", sort=False)}

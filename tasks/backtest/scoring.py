@@ -78,5 +78,5 @@ def score_backtest(plan: BacktestPlan, rolling: dict[str, RollingForecasts], lev
 def _origins_with_whole_horizon(plan: BacktestPlan, part: str) -> np.ndarray:
     """Return the indices of the origins whose steps all lie in the part; of all origins where there is none."""
     ends = {"val": plan.data.split.validation, "test": plan.data.split.test}[part]
-    whole = plan.origins[part] + plan.horizon <= ends[plan.series(part)]
-    return np.flatnonzero(whole) if whole.any() else np.arange(len(whole))
+    is_whole = plan.origins[part] + plan.horizon <= ends[plan.series(part)]
+    return np.flatnonzero(is_whole) if is_whole.any() else np.arange(len(is_whole))

@@ -33,9 +33,9 @@ def free_run(
         line(ax, reach, [*context[-1:], *predicted[:steps]], BLUE, 1.8, "forecast")
         line(ax, context_times, context, BLACK, 2.2, "past values")
         ax.axvline(context_times[-1], color=BLACK, lw=1, ls=":")
-        known = numbers([*context, *actual[:steps]])
-        if np.isfinite(known).any():
-            lowest, highest = np.nanmin(known), np.nanmax(known)
+        shown = numbers([*context, *actual[:steps]])
+        if np.isfinite(shown).any():
+            lowest, highest = np.nanmin(shown), np.nanmax(shown)
             if margin := 2 * (highest - lowest):
                 ax.set_ylim(np.clip(ax.get_ylim(), lowest - margin, highest + margin))
         scores = "".join(

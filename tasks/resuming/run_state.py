@@ -124,7 +124,7 @@ def code_sha256() -> str:
 
 
 def _lock_first_free(key: str) -> tuple[Path, Lock]:
-    """Lock a run state of that key which no living process has locked: an existing one if possible, else a new one."""
+    """Lock a run state of a key that no living process has locked: an existing one if possible, else a new one."""
     numbers = [path.name.rpartition("-")[2] for path in RUN_STATES.glob(f"{key}-*")]
     existing = sorted(int(number) for number in numbers if number.isdecimal())
     for number in chain(existing, count(1)):
@@ -158,7 +158,7 @@ def _remove(folder: Path) -> None:
 
 
 def _absolute(path: Path) -> Path:
-    """The absolute path where it can be told: the current folder may be gone."""
+    """Return the absolute path, or the path as it is if the current folder is gone."""
     with suppress(FileNotFoundError):
         return path.absolute()
     return path

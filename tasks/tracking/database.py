@@ -1,4 +1,4 @@
-"""MLflow's database in a file: complete or absent, since MLflow cannot use one that is half made."""
+"""MLflow's database in a file, which is made completely or not at all: MLflow cannot use a half-made one."""
 
 import shutil
 from pathlib import Path
