@@ -1,4 +1,4 @@
-"""The gate: a new model becomes the champion of its series if it beats its rivals on data that none of them has seen."""
+"""The gate: a new model becomes the champion of its series if it beats its rivals on data that none of them saw."""
 
 import json
 from collections.abc import Mapping

@@ -64,9 +64,6 @@ def _draw(ax: Axes, excerpt: Excerpt, paths: dict[str, Array | None], level: flo
     line(ax, times[extent], actual[extent], BLACK, 1.8, "actual")
     draw_forecast(ax, excerpt.context_times, excerpt.context, excerpt.times, paths, excerpt.low, excerpt.high, level)
     if len(known_points) and (known_range := np.ptp(actual[known_points])) > 0:
-        lowest, highest = (
-            actual[known_points].min() - MARGIN * known_range,
-            actual[known_points].max() + MARGIN * known_range,
-        )
-        limits = np.clip(ax.dataLim.intervaly, lowest, highest)
+        lowest, highest = actual[known_points].min(), actual[known_points].max()
+        limits = np.clip(ax.dataLim.intervaly, lowest - MARGIN * known_range, highest + MARGIN * known_range)
         ax.set_ylim(*(limits + 0.05 * np.ptp(limits) * np.array([-1, 1])))

@@ -65,8 +65,6 @@ def _mark_versions(top: Axes, low: Axes, cutoffs: Array, versions: Sequence[str]
             for ax in (top, low):
                 ax.axvline(at, color=BLACK, lw=1, ls=":")
             if at + half < room_until:
-                coordinates = top.get_xaxis_transform()
-                top.text(
-                    at, 1.02, label, ha="center", va="bottom", fontsize=11, transform=coordinates, parse_math=False
-                )
+                transform = top.get_xaxis_transform()
+                top.text(at, 1.02, label, ha="center", va="bottom", fontsize=11, transform=transform, parse_math=False)
                 room_until = at - half

@@ -48,7 +48,7 @@ class Curves:
             self.flush()
 
     def resend(self, last: int) -> list[dict[str, float]]:
-        """Send again what an earlier process wrote to the journal, up to the epoch `last`; returns the losses by epoch."""
+        """Send again what the journal of an earlier process holds, up to the epoch `last`; returns these losses."""
         losses = [self.epochs[epoch][1] for epoch in range(1, last + 1)]
         for epoch, losses_of_epoch in enumerate(losses, 1):
             self._queue(epoch, losses_of_epoch)

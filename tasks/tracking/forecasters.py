@@ -72,7 +72,7 @@ def _incomplete_models(client: MlflowClient, experiment: str, run_id: str) -> li
 
 
 def _input_example(forecaster: Forecaster, series: Series) -> pd.DataFrame:
-    """Return the rows that a forecast of the first series needs: a window, and future rows for covariates known ahead."""
+    """Return the rows that a forecast of the first series needs: a window, and future rows of known covariates."""
     panel, names, horizon = series.panel, forecaster.covariate_names.all, forecaster.spec.window.horizon
     end = int(panel.ends[0])
     n_ahead = min(horizon, end - 1) if forecaster.covariate_names.known else 0

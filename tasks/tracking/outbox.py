@@ -26,7 +26,7 @@ Answer = TypeVar("Answer")
 
 
 class Outbox:
-    """A queue of writes, first in first out. A write may be tried twice, so doing it twice must have the same effect as once.
+    """A queue of writes, first in first out. A write may be tried twice, so it must have the same effect twice as once.
 
     `describe` names the tracker in messages.
     """

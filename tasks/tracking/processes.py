@@ -46,7 +46,7 @@ def pid_namespace() -> str:
 
 
 def start_time(number: int) -> str:
-    """Return when a process started, in ticks since the machine's start, as clocks may be set; empty once it has ended."""
+    """Return when a process started, empty once it has ended: ticks since the machine's start, as clocks may be set."""
     if not BOOT_ID.exists():
         return f"{psutil.Process(number).create_time():.2f}"
     state, *rest = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()

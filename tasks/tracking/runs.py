@@ -135,7 +135,7 @@ def _open_runs(
 
 
 def _runs_of(client: MlflowClient, experiment: str, run_state: RunState) -> dict[str, str]:
-    """Return the ids of the runs opened for a run state by model, "" for that of the flow run; empty if that is missing."""
+    """Return the ids of a run state's runs by model, with "" for that of the flow run; empty if that is missing."""
     runs = client.search_runs([experiment], f"tags.`{RUN_STATE}` = '{run_state.id}'")
     by_model = {run.data.tags.get("model", ""): str(run.info.run_id) for run in runs}
     return by_model if "" in by_model else {}

@@ -95,7 +95,7 @@ def refuse_missing_database() -> None:
 
 
 def _open_client(uri: str) -> MlflowClient:
-    """Open a client: make the database if need be, make this MLflow's tracker, and keep passwords out of URLs and logs."""
+    """Open a client, make its tracker that of MLflow itself, and keep passwords out of URLs and logs."""
     redact_logs()
     os.environ |= separate_passwords(os.environ)
     for name, value in CLIENT_DEFAULTS.items():
