@@ -91,7 +91,7 @@ class Recurrent(WindowedNetwork):
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
         """Return forecasts [M, S] of the S values from each origin on.
 
-        **Raises:** `InputError` where a series has fewer than T values before an origin.
+        **Raises:** `InputError` if a series has fewer than T values before an origin.
         """
         refuse_short_past(panel, origins, self.length)
         beyond_end = origins + self.horizon > panel.ends[panel.series_of(origins - 1)]  # [M]

@@ -15,9 +15,9 @@ Scores = Mapping[str, float]
 
 
 def choose_model(scores: Mapping[str, Scores], metric: str | None = None) -> str:
-    """Return the model with the lowest score; where none has a finite score, the first model.
+    """Return the model with the lowest score; if none has a finite score, the first model.
 
-    The default metric is the validation RMSE, or the training RMSE where there is no validation part.
+    The default metric is the validation RMSE, or the training RMSE if there is no validation part.
     """
 
     def score_of(name: str) -> float:

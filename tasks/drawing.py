@@ -8,10 +8,8 @@ from prefect.cache_policies import NO_CACHE
 from tasks import plots
 from tasks.data.preparation import Dataset
 from tasks.evaluation import Evaluation, free_run_scores
+from tasks.plots.style import SHORTEST_CONTEXT
 from tasks.training import Training
-
-SHORTEST_CONTEXT = 20
-"""Fewest points that are shown before a free run."""
 
 
 @task(task_run_name="plot_model: {training.forecaster.spec.model}", cache_policy=NO_CACHE)

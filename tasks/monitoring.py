@@ -41,7 +41,7 @@ class Health:
 def read_forecasts(name: str, most: int) -> pd.DataFrame:
     """Return the latest recorded forecasts of a registered model as one table; the model's column is called `model`.
 
-    **Raises:** `InputError` where there is none.
+    **Raises:** `InputError` if there is none.
     """
     runs = finished_runs(experiment_of(name), most)
     if not runs:
@@ -92,15 +92,15 @@ def assess_health(scores: pd.DataFrame, champion: Version, bound: float, recent:
     pooled["skill"] = skill(pooled["rmse"], naive) if naive > 0 else -1.0 * (pooled["rmse"] > 0)
     degraded = pooled["skill"] < bound
     reason = (
-        f"over the latest forecasts by {champion} ({len(latest)}) the RMSE is {pooled['rmse']:.3g}, and that of the "
-        f"seasonal naive {naive:.3g}: a skill of {pooled['skill']:.3g}, {'' if degraded else 'not '}below {bound:g}"
+        f"over the latest {len(latest)} forecast{'s' * (len(latest) > 1)} by {champion} the RMSE is "
+        f"{pooled['rmse']:.3g}, and that of the seasonal naive {naive:.3g}: a skill of {pooled['skill']:.3g}, {'' if degraded else 'not '}below {bound:g}"
     )
     return Health("degraded" if degraded else "good", reason, {name: float(score) for name, score in pooled.items()})
 
 
 @task(task_run_name="plot_scores", cache_policy=NO_CACHE)
 def plot_scores(scores: pd.DataFrame, champion: Version, bound: float, unit: str) -> dict[str, Figure]:
-    """Draw RMSE and skill of all scored forecasts over time; no figure where there is none."""
+    """Draw RMSE and skill of all scored forecasts over time; no figure if there is none."""
     if scores.empty:
         return {}
     figure = plots.skill(

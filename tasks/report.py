@@ -75,7 +75,7 @@ def report_forecast(summary: Summary) -> Report:
 
 
 def report_monitoring(summary: Summary) -> Report:
-    """Return a table of the latest scores where there are any, and lines about the model's health."""
+    """Return a table of the latest scores if there are any, and lines about the model's health."""
     text = f"{summary['model']}: {summary['health']}: {summary['reason']}.\n  kept in {_folder(summary['run_id'])}"
     if not summary["forecasts"]:
         return [text]

@@ -22,7 +22,7 @@ BACKTEST_COLUMNS = {"test_rmse": "RMSE", "test_smape": "sMAPE", "test_mase": "MA
 def training_columns(scores: ScoresByModel) -> dict[str, str]:
     """Return the metrics to show after a training, with their headings.
 
-    Left out are metrics without any score, and the training RMSE where there is a later part.
+    Left out are metrics without any score, and the training RMSE if there is a later part.
     """
     metrics = {metric for model_scores in scores.values() for metric in model_scores}
     if metrics & {"val_rmse", "test_rmse"}:

@@ -44,7 +44,7 @@ def fit_model(
     device: str,
     run_state: RunState | None = None,
 ) -> Training:
-    """Train a model on the training part, and choose the best epoch by the validation part, where there is one.
+    """Train a model on the training part, and choose the best epoch by the validation part, if there is one.
 
     The validation part also gives the forecaster its intervals, where any are asked for. Training
     resumes from what an interrupted process has left in the `run_state`.
@@ -73,7 +73,7 @@ def fit_model(
 def untrained(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster:
     """Build a forecaster with its initial weights; its scaling and interval scales are fitted on the training part.
 
-    **Raises:** `InputError` where the model cannot do what the spec asks of it.
+    **Raises:** `InputError` if the model cannot do what the spec asks of it.
     """
     scaling = fit_scaling(data.panel, data.split.train, spec.window)
     network = build_network(spec, device, layout_of(spec, data.panel))
@@ -105,9 +105,9 @@ def epochs_of(spec: ModelSpec) -> int:
 
 
 def choose_device(requested: Device, models: list[str]) -> str:
-    """Choose the device to train on: "auto" takes CUDA where there is a device, and the models are recurrent.
+    """Choose the device to train on: "auto" takes CUDA if there is a device and the models are recurrent.
 
-    **Raises:** `InputError` where CUDA is asked for and there is no device.
+    **Raises:** `InputError` if CUDA is asked for and there is no device.
     """
     if requested == "cpu" or not set(models) & set(RECURRENT):
         return "cpu"

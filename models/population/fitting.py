@@ -58,7 +58,7 @@ def fit(
     """Train every member on its own origins, and leave it with its best weights.
 
     A member's training depends on its own seed, origins and weights alone, not on who trains beside it. The best
-    weights are those of the lowest validation loss, or the last ones where there is no validation part. A member whose
+    weights are those of the lowest validation loss, or the last ones if there is no validation part. A member whose
     loss or weights are no longer finite stops, and keeps its best weights so far. The caller may stop at any epoch: the
     best weights so far are then in place as well.
 

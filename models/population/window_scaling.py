@@ -77,9 +77,9 @@ def measure_training_scales(
     """
     deviation = float(windows.var(dim=0, correction=0).mean().sqrt())
     least = LEAST_DEVIATION * deviation if deviation > 0 else 1.0
-    one = torch.ones(1, 1, dtype=windows.dtype)
+    ones = torch.ones(1, 1, dtype=windows.dtype)
     as_population = windows.unsqueeze(1)  # [T, 1, M]
-    scaling = scale_windows(as_population, spec, season, targets.shape[1], TrainingScales(one, one, least * one))
+    scaling = scale_windows(as_population, spec, season, targets.shape[1], TrainingScales(ones, ones, least * ones))
     scaled_inputs = (as_population - scaling.input_offset) / scaling.input_scale  # [T, 1, M]
     centred_targets = targets.unsqueeze(0) - scaling.target_offset  # [1, M, S]
     scaled_targets = centred_targets / scaling.target_scale.unsqueeze(-1)  # [1, M, S]

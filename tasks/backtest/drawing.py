@@ -13,9 +13,10 @@ from tasks.backtest.planning import BacktestPlan
 from tasks.backtest.scoring import BacktestScores
 from tasks.forecasting import format_time
 from tasks.plots import Excerpt
+from tasks.plots.style import SHORTEST_CONTEXT
 
-CONTEXT_HORIZONS, SHORTEST_CONTEXT = 2, 20
-"""The past that is drawn before a forecast: so many times its horizon, and at least so many points."""
+CONTEXT_HORIZONS = 2
+"""Length of the past that is drawn before a forecast, in horizons of it."""
 MOST_EXCERPTS = 6
 
 

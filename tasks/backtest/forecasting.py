@@ -31,7 +31,7 @@ class RollingForecasts:
 
 @task(task_run_name="forecast_with_baseline: {name}", cache_policy=NO_CACHE)
 def forecast_with_baseline(name: str, plan: BacktestPlan) -> RollingForecasts:
-    """Fit a baseline on the training part, where it has anything to fit, and forecast from all origins."""
+    """Fit a baseline on the training part, if it has anything to fit, and forecast from all origins."""
     data = plan.data
     with timed("forecast", name):
         network = fit_baseline(name, data.panel, data.origins["train"], data.window.length, plan.horizon, data.season)

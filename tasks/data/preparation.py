@@ -44,7 +44,7 @@ def prepare_data(
 
     Free runs start after the first window of each series (`free_run` "first"), or with its test part ("test").
 
-    **Raises:** `InputError` where a series is constant, or has no room for a window in a requested part, and
+    **Raises:** `InputError` if a series is constant, or has no room for a window in a requested part, and
     `window.short` does not say what to do with it.
     """
     panel, part_ends, notes = split_for_windows(series.panel, split, window)

@@ -150,7 +150,7 @@ def _parse_timestamps(text: pd.Series) -> pd.Series:
 def _choose_day_or_month_first(text: pd.Series, month_first: pd.Series, day_first: pd.Series) -> pd.Series:
     """Choose the order of day and month that reads all cells.
 
-    **Raises:** `InputError` where both orders do and give different dates.
+    **Raises:** `InputError` if both orders do and give different dates.
     """
     if not (month_first.notna().all() and day_first.notna().all()):
         return day_first if day_first.notna().sum() > month_first.notna().sum() else month_first

@@ -21,7 +21,7 @@ def free_run(
 ) -> Figure:
     """Draw a free run [S] and the actual values [S] (NaN: unknown), after the values before it, the context.
 
-    The upper panel shows the first 100 steps; a lower one shows all steps where there are more. `rmse` holds the RMSE
+    The upper panel shows the first 100 steps; a lower one shows all steps if there are more. `rmse` holds the RMSE
     over the first n steps, by n, for the titles. `unit` labels the values. A forecast far outside the range of the
     actual values leaves its panel.
     """

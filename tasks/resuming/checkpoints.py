@@ -24,7 +24,7 @@ class Checkpoints:
         self.last_written, self.pause, self.has_failed = time.monotonic(), SHORTEST_PAUSE, False
 
     def load(self, journal_length: int) -> State | None:
-        """Read the last checkpoint; None where there is none. `journal_length` is the number of epochs in the journal.
+        """Read the last checkpoint; None if there is none. `journal_length` is the number of epochs in the journal.
 
         A file that is not a whole checkpoint of this training, or is ahead of its journal, is renamed to `.broken` with
         a warning.

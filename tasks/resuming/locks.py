@@ -25,7 +25,7 @@ class Lock:
 
         Waits while another process holds the lock, or returns False then if `wait` is false.
 
-        **Raises:** `OSError` where the file cannot be opened.
+        **Raises:** `OSError` if the file cannot be opened.
         """
         while True:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -84,7 +84,7 @@ def is_locked(path: Path) -> bool:
 def read_content(path: Path) -> dict[str, Any]:
     """Read what was last written to a lock file, even by a process that is gone; empty if it is not whole.
 
-    **Raises:** `OSError` where the file cannot be read.
+    **Raises:** `OSError` if the file cannot be read.
     """
     try:
         return dict(json.loads(path.read_bytes()))

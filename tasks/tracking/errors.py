@@ -21,7 +21,7 @@ REASONS = re.compile(
 
 
 class TrackerAwayError(ConnectionError):
-    """The tracker cannot be used; the run state, where there is one, is still on this machine's disk."""
+    """The tracker cannot be used; the run state, if there is one, is still on this machine's disk."""
 
 
 def is_away(error: Exception) -> bool:

@@ -52,7 +52,7 @@ class Outbox:
     def settle(self, patience: float | None = None) -> None:
         """Wait until the queue is empty.
 
-        **Raises:** `TrackerAwayError` where the tracker took nothing for `patience` seconds; the queue is then
+        **Raises:** `TrackerAwayError` if the tracker took nothing for `patience` seconds; the queue is then
         dropped. The error of the first write that the tracker refused for good; the others are written.
         """
         since, taken = time.monotonic(), self.taken

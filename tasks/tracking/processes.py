@@ -16,7 +16,7 @@ def this_process() -> str:
 
 
 def is_gone(process: str) -> bool | None:
-    """Whether a process has ended; None where that cannot be seen from here, as on another machine."""
+    """Whether a process has ended; None if that cannot be seen from here, as on another machine."""
     _, *namespace, number, started = process.split()
     if namespace != [pid_namespace()]:
         return None

@@ -52,7 +52,7 @@ class Version:
     def trained_on(self) -> dict[str, Any]:
         """What was noted about the training at registration: series, season, window, horizon, and the last time seen.
 
-        **Raises:** `InputError` where something else, or an earlier version of Tidecast, registered it.
+        **Raises:** `InputError` if something else, or an earlier version of Tidecast, registered it.
         """
         if "trained_on" not in self.tags:
             raise InputError(f"{self} was not registered by tidecast train; name another version")
@@ -99,7 +99,7 @@ def champion_of(name: str) -> Version | None:
 def find_version(reference: str | None) -> Version:
     """Find the version that NAME (its champion), NAME@ALIAS or NAME/VERSION names; by default the only champion.
 
-    **Raises:** `InputError` where there is none, with those that exist.
+    **Raises:** `InputError` if there is none, with those that exist.
     """
     reference = reference or _only_champion()
     mark = "/" if "/" in reference else "@"
@@ -120,7 +120,7 @@ def find_version(reference: str | None) -> Version:
 def load_version(version: Version, device: str = "cpu") -> Forecaster:
     """Load the forecaster of a version.
 
-    **Raises:** `InputError` where its files cannot be read, or are not those that were registered.
+    **Raises:** `InputError` if its files cannot be read, or are not those that were registered.
     """
 
     def download(_: MlflowClient) -> str:
@@ -166,7 +166,7 @@ def _get_version(name: str, number: str) -> Version | None:
 
 
 def _get(question: Callable[[MlflowClient], Entry]) -> Entry | None:
-    """Ask the registry for an entry; returns None where it has none."""
+    """Ask the registry for an entry; returns None if it has none."""
 
     def get(client: MlflowClient) -> Entry | None:
         try:

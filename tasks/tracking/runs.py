@@ -60,7 +60,7 @@ def tracked_run(
     All are opened at once, so that nothing inside the block has to wait for the tracker. The runs of an interrupted
     process with the same `run_state` are opened again.
 
-    **Raises:** `TrackerAwayError` where the tracker does not take what is to be recorded.
+    **Raises:** `TrackerAwayError` if the tracker does not take what is to be recorded.
     """
     tags = {**tags, **origin_tags(run_state)}
     run = TRACKER.ask(lambda client: _open_runs(client, experiment, name, tags, children, run_state))

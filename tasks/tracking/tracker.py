@@ -86,7 +86,7 @@ class Tracker:
 
 
 def refuse_missing_database() -> None:
-    """**Raises:** `InputError` where runs would be looked up in this folder's database, and there is none."""
+    """**Raises:** `InputError` if runs would be looked up in this folder's database, and there is none."""
     if TRACKER.uri == DEFAULT_URI and not Path(DEFAULT_URI.removeprefix("sqlite:///")).exists():
         raise InputError(
             "this folder has no mlflow.db, so no model is registered here; train one with tidecast train, or name a "
