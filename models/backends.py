@@ -1,6 +1,6 @@
 """Backends: what computes a population, chosen by its device and by what this machine can do.
 
-All have one meaning, that of plain PyTorch. Those that are compiled or captured in a CUDA graph are faster.
+All compute the same as plain PyTorch; those that are compiled, or captured in a CUDA graph, are faster.
 """
 
 from collections.abc import Callable

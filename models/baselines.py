@@ -53,7 +53,7 @@ class LinearAR(WindowedNetwork):
     def fit(self, panel: Panel, train: np.ndarray) -> None:
         """Fit by least squares to the origins `train` [M], or to 50,000 of them, with a QR decomposition in chunks.
 
-        Origins whose value is missing are left out; if all are, every forecast is 0.
+        Origins whose value is missing are left out; where none remains, every forecast is 0.
 
         Each series is scaled by the values before its training origins, which keeps series far from zero well
         conditioned. Of weights that fit equally well the smallest are taken, so that rounding errors die out.
@@ -66,9 +66,9 @@ class LinearAR(WindowedNetwork):
         np.maximum.at(largest, series, np.abs(past))
         squares = np.bincount(series, ((past - self.offsets[series]) / largest[series]) ** 2, len(counts)) / counts
         self.scales = np.where(squares > 0, np.sqrt(squares) * largest, 1.0)
-        triangle = np.empty((0, self.length + 2))
-        drawn = train[:: -(-len(train) // MOST_WINDOWS) or 1]
-        for rows in self._linear_system(self._scale(panel).values, drawn):
+        triangle = np.empty((0, self.length + 2))  # then [at most T + 2, T + 2], the R of the QR decomposition
+        sample = train[:: -(-len(train) // MOST_WINDOWS) or 1]
+        for rows in self._linear_system(self._scale(panel).values, sample):
             triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
         self.weights = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=1e-12)[0]  # [T + 1]
 

@@ -1,4 +1,4 @@
-"""Showing what came from outside, such as a name, a cell or a message, and numbers."""
+"""How numbers are shown, and text from outside, such as a name, a cell or a message."""
 
 import math
 

@@ -83,11 +83,11 @@ class Elman:
         last = int(train.max())
         past, targets = panel.values[:last].tolist(), panel.values[1 : last + 1].tolist()
         points = list(zip(past, targets, learns[1 : last + 1].tolist(), strict=True))
-        done = 0
+        epochs_done = 0
         if resume:
             self.load(resume)
-            done = self.spec.epochs if resume["diverged"] else int(resume["epoch"])
-        for number in range(done + 1, self.spec.epochs + 1):
+            epochs_done = self.spec.epochs if resume["diverged"] else int(resume["epoch"])
+        for number in range(epochs_done + 1, self.spec.epochs + 1):
             before, loss, val_loss = self.state(), np.array([self._train_epoch(points)]), None
             if validation is not None:
                 with np.errstate(over="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""The mistakes of a user, as opposed to errors of the program."""
+"""Mistakes of a user, as opposed to errors of the program."""
 
 from models.display import printable
 

@@ -22,8 +22,8 @@ from models.specs import RECURRENT, ModelSpec
 class Forecaster:
     """The result of a training: enough to forecast from raw rows, anywhere.
 
-    The half-widths of `intervals` are multiples of a scale of each series: `interval_scales` holds those of the series
-    of the training by name, and the scale of any other series is measured on its rows.
+    The half-widths of `intervals` are multiples of a scale of each series. `interval_scales` holds the scale of each
+    series of the training by name; that of any other series is measured on its rows.
     """
 
     spec: ModelSpec
@@ -118,7 +118,7 @@ def layout_of(spec: ModelSpec, panel: Panel) -> Layout:
 
 
 def covariate_names_of(panel: Panel) -> CovariateNames:
-    """Return the names of a panel's covariates by kind, as its table was read with."""
+    """Return the names of a panel's covariates by kind."""
     covariates = panel.covariates
     if covariates is None:
         return CovariateNames()
@@ -140,7 +140,7 @@ def seasonal_change_scales(panel: Panel, ends: np.ndarray, season: int) -> np.nd
 
 
 def future_table(panel: Panel, forecasts: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Return forecasts [N, steps] beyond the end of each of the N series, by column, as a long table."""
+    """Return a long table of `forecasts`, [N, steps] by column, which begin at the end of each of the N series."""
     steps = next(iter(forecasts.values())).shape[1]
     tables = []
     for n, (name, length) in enumerate(zip(panel.ids, panel.ends - panel.starts, strict=True)):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 FEWEST_ERRORS = 10
-"""A half-width is taken from at least so many known errors."""
+"""Fewest known errors from which a half-width is taken."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,12 @@ def rolling_half_widths(
     """
     errors = np.abs(actual - forecast) / scale[:, None]  # [M, S]
     half_widths = np.full(errors.shape, np.nan)  # [M, S]
-    order = np.argsort(series, kind="stable")
+    order = np.argsort(series, kind="stable")  # [M], series by series
     begins = np.flatnonzero(np.diff(series[order])) + 1
     for rows in np.split(order, begins):
         if len(rows) <= FEWEST_ERRORS:
             continue
-        points = origins[rows]  # [m]
+        points = origins[rows]  # [m], the m origins of one series
         if (np.diff(points) <= 0).any():
             raise AssertionError("origins increase within a series")
         for step in range(errors.shape[1]):
@@ -105,7 +105,10 @@ def rolling_half_widths(
 
 
 def _half_widths_of_prefixes(errors: np.ndarray, level: int, recent: int, lengths: np.ndarray) -> np.ndarray:
-    """Return half-widths [m], each from the last `recent` known of the first `lengths` [m] absolute errors."""
+    """Return a half-width for each of the m `lengths`: from the last `recent` known ones of the first so many errors.
+
+    **Arguments:** `errors` [m], absolute, NaN if not known; `lengths` [m].
+    """
     is_known = ~np.isnan(errors)
     values = errors[is_known].tolist()
     counts = np.concatenate([[0], np.cumsum(is_known)])[lengths]  # [m], known errors of each prefix
@@ -122,5 +125,5 @@ def _half_widths_of_prefixes(errors: np.ndarray, level: int, recent: int, length
 
 
 def _rank(counts: np.ndarray, level: int) -> np.ndarray:
-    """Return which of so many sorted errors, from 1, is the half-width; in integers, as 0.9 is not exact in floats."""
+    """Return the rank, from 1, of the half-width among `counts` sorted errors; integers, as a float 0.9 is inexact."""
     return np.minimum(-(-(counts + 1) * level // 100), counts)

@@ -96,7 +96,7 @@ def score_table(
     each origin's series, in any order; `scale` [N] from `naive_scale`, where a series without one is left out of
     `mase`; `intervals` of some of the models; `level` of the intervals in percent.
     """
-    order = np.argsort(series, kind="stable")
+    order = np.argsort(series, kind="stable")  # [M], series by series
     numbers, begins = np.unique(series[order], return_index=True)  # [n] each, the series that have an origin
     scales = scale[numbers][:, None]  # [n, 1]
     overall, by_series, by_step = {}, {}, {}
@@ -108,11 +108,11 @@ def score_table(
         by_series[name] = _measures({key: part.T for key, part in series_sums.items()}, scales.T, level)  # [n] each
         by_step[name] = _measures(sums, scales, level)  # [S] each
     steps = np.arange(1, actual.shape[1] + 1)
-    return ScoreTable(overall, _frame("series", numbers, by_series), _frame("step", steps, by_step))
+    return ScoreTable(overall, _table("series", numbers, by_series), _table("step", steps, by_step))
 
 
-def _mean(losses: np.ndarray, kept: np.ndarray) -> float:
-    losses = losses[kept]
+def _mean(losses: np.ndarray, counts: np.ndarray) -> float:
+    losses = losses[counts]  # [points that count]
     return float(losses.mean()) if losses.size else np.nan
 
 
@@ -133,7 +133,7 @@ def _pinball_losses(actual: np.ndarray, forecast: np.ndarray, quantile: float) -
 
 
 def _losses(actual: np.ndarray, forecast: np.ndarray, interval: Interval | None, level: int) -> dict[str, np.ndarray]:
-    """Return what the measures add up, [M, S] each: 0 where a point does not count; `points` is 1 where it does."""
+    """Return the terms that measures sum, [M, S] each: 0 where a point does not count; `points` is 1 where it does."""
     is_known = ~np.isnan(actual)
     errors = np.abs(actual - forecast)
     losses = {
@@ -167,11 +167,12 @@ def _measures(sums: dict[str, np.ndarray], scale: np.ndarray, level: int) -> dic
     points = sums["points"]
     pooled = {key: part.sum(axis=0) for key, part in sums.items()}  # [cells] each
     scaled = _ratio(sums["errors"], points * np.where(scale > 0, scale, 0))  # [series, cells]
-    means = (_ratio(sums["percents"], points), points > 0), (scaled, (points > 0) & (scale > 0))
+    percents = _ratio(sums["percents"], points)  # [series, cells]
+    averaged = (percents, points > 0), (scaled, (points > 0) & (scale > 0))  # scores of each series, and which count
     scores = (
         np.sqrt(_ratio(pooled["squares"], pooled["points"])),
         _ratio(pooled["errors"], pooled["points"]),
-        *(_ratio(np.where(kept, mean, 0.0).sum(axis=0), kept.sum(axis=0)) for mean, kept in means),
+        *(_ratio(np.where(counts, score, 0.0).sum(axis=0), counts.sum(axis=0)) for score, counts in averaged),
     )
     measures = dict(zip(MEASURES, scores, strict=True))
     if "bounded" in pooled:
@@ -180,7 +181,7 @@ def _measures(sums: dict[str, np.ndarray], scale: np.ndarray, level: int) -> dic
     return measures
 
 
-def _frame(key: str, numbers: np.ndarray, scores: dict[str, dict[str, np.ndarray]]) -> pd.DataFrame:
-    """Return a row for each number and model, the models of one number in their order, and a column a measure."""
+def _table(key: str, numbers: np.ndarray, scores: dict[str, dict[str, np.ndarray]]) -> pd.DataFrame:
+    """Return a table with a row for each number and model, in this order, and a column for each measure."""
     parts = [pd.DataFrame({key: numbers, "model": name, **measures}) for name, measures in scores.items()]
     return pd.concat(parts).sort_values(key, kind="stable", ignore_index=True)

@@ -1,4 +1,4 @@
-"""The interface that all networks share, whatever is inside."""
+"""The interface that all networks share, whatever they compute."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -33,10 +33,10 @@ class Epoch:
 
 
 class Layout(NamedTuple):
-    """What a network has to fit beside its spec.
+    """What a network has to match besides its spec: the covariates, and the series with networks of their own.
 
-    `n_covariates` is F; the first `n_known` covariates are known ahead. `ids` are the series that have networks of
-    their own, and empty if one network serves all series.
+    `n_covariates` is F; the first `n_known` covariates are known ahead. `ids` are the series that each have a network;
+    empty if one network serves all series.
     """
 
     n_covariates: int = 0
@@ -71,7 +71,7 @@ class TrainedNetwork(Network, Protocol):
     ) -> Iterator[Epoch]:
         """Train on the origins `train` [M]; when the iterator ends or is closed, the best weights are in place.
 
-        From the state of an earlier epoch to `resume`, training goes on bit for bit as it did after that epoch.
+        With the state of an earlier epoch as `resume`, training goes on bit for bit as it did after that epoch.
         """
 
     def state(self) -> dict[str, np.ndarray]:

@@ -41,8 +41,8 @@ class Weights(NamedTuple):
 def draw_weights(hidden: int, length: int, generator: np.random.Generator) -> Weights:
     """Draw the first weights in single precision, normal about 0 and so small that no unit saturates.
 
-    An input of 1 moves a unit by about 0.05 from its middle, where the sigmoid is nearly linear. W has eigenvalues of
-    up to about 3 and the sigmoid a slope of 1/4, so that 3/4 of the movement is left one step later.
+    An input of 1 moves a unit by about 0.05 from its middle, where the sigmoid is nearly linear. The eigenvalues of W
+    reach about 3, and the derivative of the sigmoid is 1/4, so 3/4 of the movement remains one step later.
     """
     return Weights(
         U=generator.normal(0, 0.2, (hidden, length)).astype(np.float32),
@@ -151,9 +151,9 @@ class NumpyRNN(WindowedNetwork):
         """
         train = train[panel.observed[train]]
         descent = DescentState(self.weights)
-        done = descent.resume(resume, self.generator) if resume else 0
+        epochs_done = descent.resume(resume, self.generator) if resume else 0
         try:
-            for number in range(done + 1, self.spec.epochs + 1):
+            for number in range(epochs_done + 1, self.spec.epochs + 1):
                 if descent.diverged:
                     break
                 order, total = self.generator.permutation(train), 0.0

@@ -20,7 +20,7 @@ from models.specs import ModelSpec
 MOST_FORECASTS = 1 << 22
 """Most forecast values, over all members, that are held at once."""
 SAMPLE = 1 << 18
-"""Values, 2 MiB of them, in the windows on which scales are measured."""
+"""Most values, 2 MiB of them, in the windows on which scales are measured."""
 
 
 class Recurrent(WindowedNetwork):
@@ -47,7 +47,7 @@ class Recurrent(WindowedNetwork):
     ) -> Iterator[Epoch]:
         """Train on the origins `train` [M], each network on those of its series; keep the best weights of each.
 
-        A network that was trained before goes on from its weights; with `resume` from the whole state of an epoch.
+        Training goes on from the current weights, or from the state of an epoch where `resume` holds one.
         """
         origins = self._origins_by_network(panel, train)
         if not self.has_scales:
@@ -61,10 +61,10 @@ class Recurrent(WindowedNetwork):
     def _measure_scales(self, panel: Panel, origins_by_network: list[np.ndarray]) -> None:
         """Measure the scale of inputs and targets on the windows that each network learns from."""
         scales = self.population.training_scales
-        each = len(self.seeds) // len(origins_by_network)  # networks that share their origins
-        for first, origins in zip(range(0, len(self.seeds), each), origins_by_network, strict=True):
+        n_sharing = len(self.seeds) // len(origins_by_network)  # networks that share their origins
+        for first, origins in zip(range(0, len(self.seeds), n_sharing), origins_by_network, strict=True):
             if len(origins) == 0:  # nothing to learn from: such a network forecasts its target offset
-                scales.target_scale[first : first + each] = 0
+                scales.target_scale[first : first + n_sharing] = 0
                 continue
             sample = origins[:: -(-len(origins) * (self.length + self.horizon) // SAMPLE)]
             windows = np.concatenate(list(contexts(panel.values, sample, self.length)))  # [m, T]
@@ -73,7 +73,7 @@ class Recurrent(WindowedNetwork):
                 torch.from_numpy(windows.T), torch.from_numpy(targets), self.spec.recurrent, self.spec.season
             )
             for scale, value in zip(scales, measured, strict=True):
-                scale[first : first + each] = value
+                scale[first : first + n_sharing] = value
         self.has_scales = True
 
     def _origins_by_network(self, panel: Panel, origins: np.ndarray) -> list[np.ndarray]:
@@ -91,11 +91,11 @@ class Recurrent(WindowedNetwork):
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
         """Return forecasts [M, S] of the S values from each origin on.
 
-        **Raises:** `InputError` where a series has fewer than T values before an origin.
+        **Raises:** `InputError` if a series has fewer than T values before an origin.
         """
         refuse_short_past(panel, origins, self.length)
         beyond_end = origins + self.horizon > panel.ends[panel.series_of(origins - 1)]  # [M]
-        if self.layout.n_known and beyond_end.any():  # covariates known ahead stand behind the panel's end there
+        if self.layout.n_known and beyond_end.any():  # where covariates known ahead lie beyond the panel's points
             return self.extend(panel, self.horizon, origins)
         return self._forecast(tensors_of(panel, self.population.flat), origins, self._ensembles(panel, origins))
 
@@ -110,15 +110,15 @@ class Recurrent(WindowedNetwork):
 
         def forecast(windows: np.ndarray, done: int) -> np.ndarray:
             part = covariates[:, done : done + self.length + self.horizon]  # [M, T + S, F]
-            tensors, at = windows_as_tensors(windows, part, self.layout.n_known, self.population.flat)
-            return self._forecast(tensors, at, ensembles)
+            tensors, window_origins = windows_as_tensors(windows, part, self.layout.n_known, self.population.flat)
+            return self._forecast(tensors, window_origins, ensembles)
 
         return forecast_recursively(forecast, windows, steps)
 
     def _covariates(self, panel: Panel, origins: np.ndarray, steps: int) -> np.ndarray:
-        """Return covariates [M, T + steps', F] around each origin, where steps' is `steps` rounded up to whole heads.
+        """Return covariates [M, T + steps', F] around each origin; steps' is `steps` rounded up to a multiple of S.
 
-        What is not known ahead keeps its last value before the origin.
+        A covariate that is not known ahead keeps its last value before the origin.
         """
         ahead = -(-steps // self.horizon) * self.horizon
         if panel.covariates is None:
@@ -132,7 +132,7 @@ class Recurrent(WindowedNetwork):
         return rows
 
     def _ensembles(self, panel: Panel, origins: np.ndarray) -> np.ndarray | None:
-        """Return which series' ensemble forecasts from each origin, int64 [M]; None where one serves all."""
+        """Return the number of the ensemble that forecasts from each origin, int64 [M]; None where one serves all."""
         if not self.layout.ids:
             return None
         numbers = {name: n for n, name in enumerate(self.layout.ids)}
@@ -148,7 +148,7 @@ class Recurrent(WindowedNetwork):
         """Return forecasts [M, S] from each origin, by its series' ensemble or by the one for all."""
         forecasts = np.empty((len(origins), self.horizon))  # [M, S]
         combine = np.median if self.spec.fit.combine == "median" else np.mean
-        rows, index = self._rows_by_ensemble(origins, ensembles)  # [R, m] each
+        rows, index = self._rows_by_ensemble(origins, ensembles)  # [ensembles, m] each
         size = max(1, MOST_FORECASTS // (self.population.members * self.horizon))
         with small_products(), on_gpu(self.spec.fit):
             for begin in range(0, rows.shape[1], size):
@@ -156,20 +156,20 @@ class Recurrent(WindowedNetwork):
                 if len(rows) > 1:
                     part = part.repeat_interleave(self.spec.fit.members, dim=0)  # [K, m]
                 by_member = self.backend.predict(self.population, tensors, part).cpu().numpy()  # [K, m, S]
-                by_member = by_member.reshape(len(rows), -1, *by_member.shape[1:])  # [R, K / R, m, S]
-                places = index[:, begin : begin + size]  # [R, m]
-                combined = combine(by_member.astype(np.float64), axis=1)  # [R, m, S]
+                by_member = by_member.reshape(len(rows), -1, *by_member.shape[1:])  # [ensembles, members, m, S]
+                places = index[:, begin : begin + size]  # [ensembles, m]
+                combined = combine(by_member.astype(np.float64), axis=1)  # [ensembles, m, S]
                 forecasts[places[places >= 0]] = combined[places >= 0]
         return forecasts
 
     def _rows_by_ensemble(self, origins: np.ndarray, ensembles: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the origins [R, m] of each of R ensembles side by side, and their numbers [R, m], -1 for padding."""
+        """Return the origins of each ensemble side by side, and their indices, -1 for padding: [ensembles, m] each."""
         if ensembles is None:
             return origins[None], np.arange(len(origins))[None]
-        counts = np.bincount(ensembles, minlength=len(self.layout.ids))  # [R]
+        counts = np.bincount(ensembles, minlength=len(self.layout.ids))  # [ensembles]
         order = np.argsort(ensembles, kind="stable")
-        columns = np.arange(len(origins)) - np.repeat(counts.cumsum() - counts, counts)
-        index = np.full((len(counts), counts.max()), -1)
+        columns = np.arange(len(origins)) - np.repeat(counts.cumsum() - counts, counts)  # [M]
+        index = np.full((len(counts), counts.max()), -1)  # [ensembles, m]
         index[ensembles[order], columns] = order
         return np.where(index >= 0, origins[index], origins[:1]), index
 

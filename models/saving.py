@@ -36,7 +36,7 @@ def save_forecaster(forecaster: Forecaster, folder: Path) -> str:
 
 
 def describe_forecaster(forecaster: Forecaster) -> dict[str, Any]:
-    """Return everything but the weights, as JSON takes it."""
+    """Return everything but the weights, in types that JSON can hold."""
     scaling, intervals = forecaster.scaling, forecaster.intervals
     return {
         "format": FORMAT,

@@ -1,6 +1,7 @@
 """Compare models with each other and with the naive baselines.
 
-Scores are dictionaries of one model or baseline: `val_rmse`, `test_rmse` and so on, as they are called in MLflow.
+A *measure* is a formula, such as `rmse`; a *metric* is a measure on a part, such as `val_rmse`, named as in MLflow; a
+*score* is the value of a metric for one model or baseline.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,12 +11,13 @@ import numpy as np
 from models.metrics import skill
 
 Scores = Mapping[str, float]
+"""The scores of one model or baseline, by metric."""
 
 
 def choose_model(scores: Mapping[str, Scores], metric: str | None = None) -> str:
-    """Return the model with the lowest score; where none has a finite score, the first model.
+    """Return the model with the lowest score; if none has a finite score, the first model.
 
-    The default metric is the validation RMSE, or the training RMSE where there is no validation part.
+    The default metric is the validation RMSE, or the training RMSE if there is no validation part.
     """
 
     def score_of(name: str) -> float:
@@ -26,7 +28,7 @@ def choose_model(scores: Mapping[str, Scores], metric: str | None = None) -> str
 
 
 def selection_metric(scores: Scores) -> str:
-    """Return the metric by which one model is chosen among others."""
+    """Return the metric by which a model is chosen: the RMSE of the validation part, else that of the training part."""
     return "val_rmse" if "val_rmse" in scores else "train_rmse"
 
 

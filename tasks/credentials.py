@@ -81,11 +81,13 @@ def redacted(text: str) -> str:
 
 
 def _secrets() -> list[str]:
-    """The passwords in the environment in all their spellings, the longest first."""
+    """Return the passwords in the environment in all their spellings, the longest first."""
     values = {os.environ.get(name, "") for name in SECRETS}
     values |= {value.partition(":")[2] for value in values}
-    spellings = {spelled for each in values for spelled in (each, quote(each), quote(each, safe=""), quote_plus(each))}
-    return sorted((each for each in spellings if len(each) >= SHORTEST_SECRET), key=len, reverse=True)
+    spellings = {
+        spelling for value in values for spelling in (value, quote(value), quote(value, safe=""), quote_plus(value))
+    }
+    return sorted((spelling for spelling in spellings if len(spelling) >= SHORTEST_SECRET), key=len, reverse=True)
 
 
 # Hiding passwords in logs and tracebacks
@@ -99,14 +101,14 @@ def redact_logs() -> None:
 
     def make_redacted(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make_record(*args, **kwargs)
-        with suppress(TypeError, ValueError):  # of a message that its arguments do not fit, which logging reports
+        with suppress(TypeError, ValueError):  # the arguments do not fit the message, which logging reports itself
             message = record.getMessage()
-            if (shown := redacted(message)) != message:
-                record.msg, record.args = shown, None
+            if (safe := redacted(message)) != message:
+                record.msg, record.args = safe, None
         if record.exc_info and record.exc_info[1]:
             trace = "".join(traceback.format_exception(record.exc_info[1])).removesuffix("\n")
-            if (shown := redacted(trace)) != trace:
-                record.exc_text = shown  # which formatters prefer
+            if (safe := redacted(trace)) != trace:
+                record.exc_text = safe  # which formatters prefer
         return record
 
     make_redacted.redacts = True  # type: ignore[attr-defined]

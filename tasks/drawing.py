@@ -8,10 +8,8 @@ from prefect.cache_policies import NO_CACHE
 from tasks import plots
 from tasks.data.preparation import Dataset
 from tasks.evaluation import Evaluation, free_run_scores
+from tasks.plots.style import SHORTEST_CONTEXT
 from tasks.training import Training
-
-SHORTEST_CONTEXT = 20
-"""Fewest points that are shown before a free run."""
 
 
 @task(task_run_name="plot_model: {training.forecaster.spec.model}", cache_policy=NO_CACHE)
@@ -48,11 +46,11 @@ def _free_run(title: str, evaluation: Evaluation, data: Dataset) -> Figure:
     """Draw the free run of the first series, after the values that the model read."""
     panel, begin = data.panel, int(data.free_run[0])
     actual, path = evaluation.actual[:1], evaluation.free_run[:1]  # [1, steps] each
-    shown = min(begin, max(data.window.length, SHORTEST_CONTEXT))
+    n_shown = min(begin, max(data.window.length, SHORTEST_CONTEXT))
     return plots.free_run(
         title,
-        panel.times(0, begin - shown, shown),
-        panel.values[begin - shown : begin],
+        panel.times(0, begin - n_shown, n_shown),
+        panel.values[begin - n_shown : begin],
         panel.times(0, begin, actual.shape[1]),
         actual[0],
         path[0],

@@ -66,11 +66,11 @@ def free_run_scores(actual: np.ndarray, path: np.ndarray) -> dict[int, float]:
     `actual` [N, steps] is NaN where unknown. Gaps are skipped; a series whose values end before the last of these steps
     is left out.
     """
-    known, scores = np.isfinite(actual), dict[int, float]()
+    is_known, scores = np.isfinite(actual), dict[int, float]()
     for steps in FREE_RUN_STEPS:
-        long_enough = known[:, steps - 1 :].any(axis=1)  # [N]
+        long_enough = is_known[:, steps - 1 :].any(axis=1)  # [N]
         if long_enough.any():
-            counted = known[long_enough, :steps]
+            counted = is_known[long_enough, :steps]
             scores[steps] = rmse(actual[long_enough, :steps][counted], path[long_enough, :steps][counted])
     return scores
 

@@ -22,20 +22,21 @@ from models.forecaster import future_table
 from models.specs import SeriesSpec, change_source
 from tasks import plots
 from tasks.data.series import Series
+from tasks.plots.style import SHORTEST_CONTEXT
 from tasks.run_page import show_table
 from tasks.tracking.entries import log_dataset, log_note, log_params, log_tags
 from tasks.tracking.files import log_files
 from tasks.tracking.registry import Version, load_version
 
-CONTEXT_HORIZONS, SHORTEST_CONTEXT = 3, 20
-"""The past that is drawn before a forecast: so many times its horizon, and at least so many points."""
+CONTEXT_HORIZONS = 3
+"""Length of the past that is drawn before a forecast, in horizons of it."""
 
 
 @dataclass(frozen=True)
 class Forecast:
     """A forecast as a long table: `unique_id`, `cutoff`, `ds`, the `model`'s columns, and one for each naive baseline.
 
-    The model has a column of its name, and two for the bounds of its interval where it has one.
+    The model has a column of its name, and two for the bounds of its interval if it has one.
     """
 
     table: pd.DataFrame
@@ -60,9 +61,9 @@ def format_time(time: Any) -> str:
 
 
 def steps_ahead(version: Version, panel: Panel, horizon: int | None) -> int:
-    """Return how many steps to forecast, by default as far as the covariates known ahead reach in every series.
+    """Return how many steps to forecast: `horizon`, or by default as far as covariates known ahead reach in all series.
 
-    Without such covariates, it is a season or all steps of the model's head, whichever is more.
+    Without such covariates, the default is a season or all steps of the model's head, whichever is more.
     """
     covariates = panel.covariates
     if horizon is None and covariates is not None and covariates.n_known > covariates.n_static:
@@ -75,7 +76,7 @@ def steps_ahead(version: Version, panel: Panel, horizon: int | None) -> int:
 def refuse_missing_rows(version: Version, series: Series, horizon: int | None) -> None:
     """Check that a forecast has all the rows it needs.
 
-    **Raises:** `InputError` where a series has fewer values than the version reads, or covariates known ahead have
+    **Raises:** `InputError` if a series has fewer values than the version reads, or covariates known ahead have
     too few future rows.
     """
     panel, steps = series.panel, steps_ahead(version, series.panel, horizon)
@@ -94,7 +95,7 @@ def run_name(version: Version, series: Series) -> str:
 def make_forecast(version: Version, series: Series, horizon: int | None) -> Forecast:
     """Forecast every series `horizon` steps beyond its last row, by default as many as `steps_ahead` returns.
 
-    **Raises:** `InputError` where a series is shorter than what the model reads.
+    **Raises:** `InputError` if a series is shorter than what the model reads.
     """
     forecaster, season = load_version(version), int(version.trained_on["season"])
     panel, steps = forecaster.pad_short_series(series.panel), steps_ahead(version, series.panel, horizon)
@@ -125,7 +126,7 @@ def plot_forecast(forecast: Forecast, version: Version, series: Series) -> Figur
 
 
 def interval_arguments(forecast: Forecast, rows: pd.DataFrame) -> dict[str, Any]:
-    """Return the interval of some rows as arguments of `plots.forecast`; empty where the model has none."""
+    """Return the interval of some rows as arguments of `plots.forecast`; empty if the model has none."""
     for name in map(str, rows):
         if name.startswith(f"{forecast.model}-lo-"):
             level = int(name.rsplit("-", 1)[1])
@@ -167,7 +168,7 @@ def forecast_rows(forecast: Forecast, most: int = 20) -> list[dict[str, str]]:
 def write_forecast(table: pd.DataFrame, output: str) -> None:
     """Write the table as Parquet or CSV, by the name's ending, to a path or to a URL that fsspec supports.
 
-    **Raises:** `InputError` where it cannot be written.
+    **Raises:** `InputError` if it cannot be written.
     """
     buffer = io.BytesIO()
     if output.endswith(".csv"):

@@ -1,4 +1,4 @@
-"""The gate: a new model becomes the champion of its series if it beats its rivals on data that none has seen."""
+"""The gate: a new model becomes the champion of its series if it beats its rivals on data that none of them saw."""
 
 import json
 from collections.abc import Mapping
@@ -51,8 +51,8 @@ class Verdict:
     def tags(self) -> dict[str, str]:
         """Return the decision as tags of the run and of the version."""
         decision = "promoted" if self.promoted else "kept out"
-        before = {"gate.champion_before": str(self.champion)} if self.champion else {}
-        return {"version": str(self.challenger), "gate": decision, "gate.reason": self.reason, **before}
+        previous = {"gate.champion_before": str(self.champion)} if self.champion else {}
+        return {"version": str(self.challenger), "gate": decision, "gate.reason": self.reason, **previous}
 
 
 @task(task_run_name="register_model", cache_policy=NO_CACHE)
@@ -103,8 +103,8 @@ def rival_of(challenger: Version) -> Version | None:
     champion = champion_of(challenger.name)
     if str(champion) != str(challenger):
         return champion
-    before = champion.tags.get("gate.champion_before") if champion else None
-    return find_version(before) if before else None
+    previous = champion.tags.get("gate.champion_before") if champion else None
+    return find_version(previous) if previous else None
 
 
 def compare(
@@ -141,7 +141,7 @@ def compare(
 
 
 def champion_forecasts(champion: Version, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return the indices [m] of the test origins after all that the champion has seen, and its forecasts [m, S] there.
+    """Return the indices [m] of the m test origins that the champion has not seen, and its forecasts [m, S] from them.
 
     **Raises:** `InputError` with the reason why the champion cannot be compared.
     """

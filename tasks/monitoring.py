@@ -30,7 +30,7 @@ DEGRADED = "tidecast.forecast.degraded"
 
 @dataclass(frozen=True)
 class Health:
-    """The champion's state, "good", "degraded" or "unknown", the reason, and its scores and those of the baselines."""
+    """The champion's state, "good", "degraded" or "unknown", the reason, and the scores of it and of the baselines."""
 
     state: str
     reason: str
@@ -39,9 +39,9 @@ class Health:
 
 @task(task_run_name="read_forecasts", cache_policy=NO_CACHE)
 def read_forecasts(name: str, most: int) -> pd.DataFrame:
-    """Return the latest recorded forecasts of a registered model as one table, with the model's column as `model`.
+    """Return the latest recorded forecasts of a registered model as one table; the model's column is called `model`.
 
-    **Raises:** `InputError` where there is none.
+    **Raises:** `InputError` if there is none.
     """
     runs = finished_runs(experiment_of(name), most)
     if not runs:
@@ -84,7 +84,7 @@ def assess_health(scores: pd.DataFrame, champion: Version, bound: float, recent:
     """
     latest = scores[scores["version"] == champion.number].tail(recent)
     if latest.empty:
-        return Health("unknown", f"no actual value has come yet for a forecast by {champion}", {})
+        return Health("unknown", f"no actual value is known yet for any forecast by {champion}", {})
     squares = (latest[["model", *NAIVE]] ** 2).mul(latest["points"], axis=0)
     rmse = (squares.sum() / latest["points"].sum()) ** 0.5
     pooled = {"rmse": rmse["model"], **{f"{name}_rmse": rmse[name] for name in NAIVE}}
@@ -92,15 +92,16 @@ def assess_health(scores: pd.DataFrame, champion: Version, bound: float, recent:
     pooled["skill"] = skill(pooled["rmse"], naive) if naive > 0 else -1.0 * (pooled["rmse"] > 0)
     degraded = pooled["skill"] < bound
     reason = (
-        f"over the latest forecasts by {champion} ({len(latest)}) the RMSE is {pooled['rmse']:.3g}, and that of the "
-        f"seasonal naive {naive:.3g}: a skill of {pooled['skill']:.3g}, {'' if degraded else 'not '}below {bound:g}"
+        f"over the latest {len(latest)} forecast{'s' * (len(latest) > 1)} by {champion} the RMSE is "
+        f"{pooled['rmse']:.3g}, and that of the seasonal naive {naive:.3g}: a skill of {pooled['skill']:.3g}, "
+        f"{'' if degraded else 'not '}below {bound:g}"
     )
     return Health("degraded" if degraded else "good", reason, {name: float(score) for name, score in pooled.items()})
 
 
 @task(task_run_name="plot_scores", cache_policy=NO_CACHE)
 def plot_scores(scores: pd.DataFrame, champion: Version, bound: float, unit: str) -> dict[str, Figure]:
-    """Draw RMSE and skill of all scored forecasts over time; no figure where there is none."""
+    """Draw RMSE and skill of all scored forecasts over time; no figure if there is none."""
     if scores.empty:
         return {}
     figure = plots.skill(
@@ -134,7 +135,7 @@ def record_health(
 
 
 def latest_score_rows(scores: pd.DataFrame, most: int = 20) -> list[dict[str, str]]:
-    """The latest scores as a person reads them, a row a forecast."""
+    """Return the latest scores as texts, with a row for each forecast."""
     return [
         {"cutoff": format_time(row["cutoff"]), "version": str(row["version"]), "points": str(row["points"])}
         | {name: format_number(row[name]) for name in ("model", *NAIVE)}

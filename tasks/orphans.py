@@ -30,15 +30,14 @@ def close_orphans() -> list[OrphanedRun]:
 def crash_orphaned_flow_runs(orphans: Iterable[OrphanedRun]) -> int:
     """Mark the flow runs of orphaned runs as crashed, or cancelled where they were being cancelled; returns how many.
 
-    Flow runs that this Prefect server does not know, that have ended, or that another process has taken up since are
-    left alone.
+    Flow runs that are unknown to this Prefect server, have ended, or were resumed by another process are left alone.
     """
     crashed = 0
     with get_client(sync_client=True) as client:
         for run in orphans:
             try:
                 flow_run = client.read_flow_run(UUID(run.flow_run_id)) if run.flow_run_id else None
-            except ObjectNotFound:  # of another server, such as one that ended with its flow run
+            except ObjectNotFound:  # it was on another server, such as a temporary one
                 continue
             end = end_of(flow_run.state, run) if flow_run and flow_run.state else None
             if flow_run and end:
@@ -48,7 +47,7 @@ def crash_orphaned_flow_runs(orphans: Iterable[OrphanedRun]) -> int:
 
 
 def end_of(state: State, run: OrphanedRun) -> State | None:
-    """The state in which a flow run ends, given its present state and its orphaned run; None where it goes on."""
+    """Return the final state of the flow run of an orphaned run, given its present state; None if it goes on."""
     if state.is_cancelling():
         return Cancelled(message=f"{run.reason}.")
     started_by_lost_process = state.is_running() and state.timestamp.timestamp() < run.last_heartbeat + 1

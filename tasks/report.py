@@ -8,7 +8,7 @@ from rich.table import Table
 
 from tasks.comparison import beaten_baselines, selection_metric
 from tasks.credentials import without_password
-from tasks.score_tables import TRAINING_COLUMNS, Rows, Scores, backtest_columns, score_rows, training_columns
+from tasks.score_tables import TRAINING_COLUMNS, Rows, ScoresByModel, backtest_columns, score_rows, training_columns
 from tasks.tracking.files import artifact_folder, relative_to_here
 from tasks.tracking.tracker import DEFAULT_URI, TRACKER
 
@@ -75,7 +75,7 @@ def report_forecast(summary: Summary) -> Report:
 
 
 def report_monitoring(summary: Summary) -> Report:
-    """Return a table of the latest scores where there are any, and lines about the model's health."""
+    """Return a table of the latest scores if there are any, and lines about the model's health."""
     text = f"{summary['model']}: {summary['health']}: {summary['reason']}.\n  kept in {_folder(summary['run_id'])}"
     if not summary["forecasts"]:
         return [text]
@@ -93,7 +93,7 @@ def models_worse_than_baselines(summary: Summary) -> list[str]:
     return [name for name, model in models if not beaten_baselines(model["metrics"], baselines)]
 
 
-def _scores(summary: Summary) -> Scores:
+def _scores(summary: Summary) -> ScoresByModel:
     """Return the scores of the models, and then of the baselines."""
     return {name: model["metrics"] for name, model in summary["models"].items()} | summary["baselines"]
 
@@ -116,7 +116,7 @@ def _describe_registration(registered: Mapping[str, Any]) -> str:
 
 
 def _folder(run_id: str) -> str:
-    """Return the folder of a run's files, relative to the current one where it lies in it."""
+    """Return the folder of a run's files, as a relative path if it lies below the current folder."""
     return relative_to_here(artifact_folder(run_id))
 
 

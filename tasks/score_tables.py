@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from models.display import format_number
 
 Rows = list[dict[str, str]]
-Scores = Mapping[str, Mapping[str, float]]
+ScoresByModel = Mapping[str, Mapping[str, float]]
 """Scores by the name of the model or baseline, and by metric."""
 
 TRAINING_COLUMNS = {
@@ -19,34 +19,34 @@ TRAINING_COLUMNS = {
 BACKTEST_COLUMNS = {"test_rmse": "RMSE", "test_smape": "sMAPE", "test_mase": "MASE"}
 
 
-def training_columns(scores: Scores) -> dict[str, str]:
+def training_columns(scores: ScoresByModel) -> dict[str, str]:
     """Return the metrics to show after a training, with their headings.
 
-    Left out are metrics without any score, and the training RMSE where there is a later part.
+    Left out are metrics without any score, and the training RMSE if there is a later part.
     """
-    metrics = {metric for one in scores.values() for metric in one}
+    metrics = {metric for model_scores in scores.values() for metric in model_scores}
     if metrics & {"val_rmse", "test_rmse"}:
         metrics.discard("train_rmse")
     return {metric: heading for metric, heading in TRAINING_COLUMNS.items() if metric in metrics}
 
 
-def backtest_columns(scores: Scores, chosen_by: str | None) -> dict[str, str]:
+def backtest_columns(scores: ScoresByModel, chosen_by: str | None) -> dict[str, str]:
     """Return the metrics to show after a backtest, with their headings; the one that chose the model comes first."""
-    metrics = {metric for one in scores.values() for metric in one}
+    metrics = {metric for model_scores in scores.values() for metric in model_scores}
     columns = {chosen_by: f"val {BACKTEST_COLUMNS[chosen_by.replace('val', 'test')]}"} if chosen_by else {}
     columns |= {metric: heading for metric, heading in BACKTEST_COLUMNS.items() if metric in metrics}
     for kind, heading in (("coverage", "cover"), ("width", "width")):
-        of_kind = sorted(metric for metric in metrics if metric.startswith(f"test_{kind}_"))
-        columns |= {metric: f"{heading} {metric.rsplit('_', 1)[1]} %" for metric in of_kind}
+        names = sorted(metric for metric in metrics if metric.startswith(f"test_{kind}_"))
+        columns |= {metric: f"{heading} {metric.rsplit('_', 1)[1]} %" for metric in names}
     return columns
 
 
-def score_rows(scores: Scores, chosen: str, columns: Mapping[str, str]) -> Rows:
+def score_rows(scores: ScoresByModel, chosen: str, columns: Mapping[str, str]) -> Rows:
     """Return a row for each model and baseline, with `columns` from metrics to headings; a star marks the chosen."""
     return [
         {"model": f"{name} *" if name == chosen else name}
-        | {heading: _format_score(metric, one.get(metric, math.nan)) for metric, heading in columns.items()}
-        for name, one in scores.items()
+        | {heading: _format_score(metric, model_scores.get(metric, math.nan)) for metric, heading in columns.items()}
+        for name, model_scores in scores.items()
     ]
 
 

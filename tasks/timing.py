@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 
 class Stopwatch:
-    """Counts seconds from when it is made, on top of those counted `before`."""
+    """Counts seconds from its creation on, in addition to the seconds `before`."""
 
     def __init__(self, before: float = 0.0):
         self.before, self.started = before, time.perf_counter()
@@ -27,8 +27,12 @@ class Timer:
         self.steps: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     def seconds(self, step: str, model: str | None = None) -> float:
-        """Seconds that a step took for one model, or by default for all of them together."""
-        return sum(taken for (name, of), taken in self.steps.items() if name == step and model in (None, of))
+        """Return the seconds that a step took for one model, or by default for all models together."""
+        return sum(
+            seconds
+            for (step_name, model_name), seconds in self.steps.items()
+            if step_name == step and model in (None, model_name)
+        )
 
 
 _TIMER: ContextVar[Timer | None] = ContextVar("timer", default=None)
@@ -37,10 +41,10 @@ _TIMER: ContextVar[Timer | None] = ContextVar("timer", default=None)
 @contextmanager
 def timer() -> Iterator[Timer]:
     """Yield the timer of a flow run, to which `timed` adds while the block lasts."""
-    started = Timer()
-    token = _TIMER.set(started)
+    current = Timer()
+    token = _TIMER.set(current)
     try:
-        yield started
+        yield current
     finally:
         _TIMER.reset(token)
 
@@ -52,5 +56,5 @@ def timed(step: str, model: str = "") -> Iterator[None]:
     try:
         yield
     finally:
-        if running := _TIMER.get():
-            running.steps[step, model] += stopwatch.seconds
+        if current := _TIMER.get():
+            current.steps[step, model] += stopwatch.seconds

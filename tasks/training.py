@@ -44,10 +44,10 @@ def fit_model(
     device: str,
     run_state: RunState | None = None,
 ) -> Training:
-    """Train a model on the training part, and choose the best epoch by the validation part, where there is one.
+    """Train a model on the training part, and choose the best epoch by the validation part, if there is one.
 
-    The validation part also gives the forecaster its intervals, where any are asked for. From what an interrupted
-    process left in the `run_state`, training resumes.
+    The validation part also gives the forecaster its intervals, where any are asked for. Training
+    resumes from what an interrupted process has left in the `run_state`.
     """
     forecaster = untrained(spec, data, device)
     network, scaled = forecaster.network, forecaster.scaling.scale(data.panel, forecaster.network.dtype)
@@ -73,7 +73,7 @@ def fit_model(
 def untrained(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster:
     """Build a forecaster with its initial weights; its scaling and interval scales are fitted on the training part.
 
-    **Raises:** `InputError` where the model cannot do what the spec asks of it.
+    **Raises:** `InputError` if the model cannot do what the spec asks of it.
     """
     scaling = fit_scaling(data.panel, data.split.train, spec.window)
     network = build_network(spec, device, layout_of(spec, data.panel))
@@ -83,9 +83,9 @@ def untrained(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster
 
 
 def calibrate(forecaster: Forecaster, data: Dataset, level: int, steps: int) -> Intervals | None:
-    """Compute intervals for so many steps ahead from the errors in the validation part; None where it gives none.
+    """Compute intervals for the first `steps` steps ahead from the errors in the validation part.
 
-    A step with fewer than 10 errors has no interval.
+    A step with fewer than 10 errors has no interval; without any interval, the result is None.
     """
     panel, split = data.panel, data.split
     origins = origins_within(panel, split.train, split.validation, data.window.length, 1)  # [M]
@@ -95,27 +95,27 @@ def calibrate(forecaster: Forecaster, data: Dataset, level: int, steps: int) -> 
     if last == 0:
         return None
     scales = np.array([forecaster.interval_scales[name] for name in panel.ids])[panel.series_of(origins - 1)]  # [M]
-    sizes = fixed_half_widths(actual[:, :last], forecaster.extend(panel, last, origins), scales, level)  # [last]
-    return None if np.isnan(sizes).all() else Intervals(level, sizes)
+    half_widths = fixed_half_widths(actual[:, :last], forecaster.extend(panel, last, origins), scales, level)  # [last]
+    return None if np.isnan(half_widths).all() else Intervals(level, half_widths)
 
 
 def epochs_of(spec: ModelSpec) -> int:
-    """Most epochs for which a model is trained."""
+    """Return the largest number of epochs for which a model is trained."""
     return {"elman": spec.elman.epochs, "numpy_rnn": spec.numpy_rnn.epochs}.get(spec.model, spec.fit.epochs)
 
 
-def choose_device(asked: Device, models: list[str]) -> str:
-    """Choose the device to train on: "auto" takes CUDA where there is a device, and the models are recurrent.
+def choose_device(requested: Device, models: list[str]) -> str:
+    """Choose the device to train on: "auto" takes CUDA if there is a device and the models are recurrent.
 
-    **Raises:** `InputError` where CUDA is asked for and there is no device.
+    **Raises:** `InputError` if CUDA is asked for and there is no device.
     """
-    if asked == "cpu" or not set(models) & set(RECURRENT):
+    if requested == "cpu" or not set(models) & set(RECURRENT):
         return "cpu"
-    import torch  # a second to import
+    import torch  # takes a second to import
 
     if torch.cuda.is_available():
         return "cuda"
-    if asked == "cuda":
+    if requested == "cuda":
         raise InputError(
             "--device cuda: no CUDA device is visible here; use --device cpu or auto, or send the run to a GPU worker"
         )

@@ -1,4 +1,4 @@
-"""The history of one training: what it came to by epoch, on disk and in MLflow, and how it is resumed."""
+"""The history of one training, by epoch: kept on disk and in MLflow, and continued when the training is resumed."""
 
 import numpy as np
 
@@ -70,7 +70,7 @@ class TrainingHistory:
         return losses
 
     def finish(self) -> None:
-        """Send the losses that are left, and write the last checkpoint."""
+        """Send the remaining losses, and write the last checkpoint."""
         self.curves.flush()
         if self.last:
             self.checkpoints.save(self._state)
@@ -80,7 +80,7 @@ class TrainingHistory:
             self.losses.setdefault(name, []).append(loss)
 
     def _state(self) -> State:
-        """The content of a checkpoint, once the journal is on disk."""
+        """Return the content of a checkpoint, after writing the journal to disk."""
         assert self.last is not None, "no epoch has ended yet"  # noqa: S101
         self.curves.write_journal()
         history = {"history.diverged": self.diverged, "history.seconds": np.array(self.seconds)}
@@ -88,7 +88,7 @@ class TrainingHistory:
 
 
 def mean_losses(epoch: Epoch) -> dict[str, float]:
-    """An epoch's losses by their names in MLflow: means over the members whose loss is finite."""
+    """Return the losses of an epoch by their names in MLflow: means over the members whose loss is finite."""
     losses = {"train_loss": epoch.train_loss, "val_loss": epoch.val_loss}
     finite = {name: loss[np.isfinite(loss)] for name, loss in losses.items() if loss is not None}
     return {name: float(loss.mean()) for name, loss in finite.items() if len(loss)}

@@ -1,4 +1,4 @@
-"""Covariates as a network reads them: the calendar's, and the user's brought to a common scale."""
+"""Covariates as a network reads them: those of the calendar, and those of the user, scaled."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -46,7 +46,7 @@ def scaled_covariates(panel: Panel, moments: Sequence[str], scaling: CovariateSc
     ahead = []
     for n, (start, end) in enumerate(zip(panel.starts.tolist(), panel.ends.tolist(), strict=True)):
         count = max(len(covariates.ahead[n]), steps)
-        rows = covariates.rows(n, start, end, end - start, count)  # [count, F - calendar]
+        rows = covariates.rows(n, start, end, end - start, count)  # [count, F without the calendar's]
         calendar = _calendar(panel.times(n, end - start, count), moments)
         ahead.append(np.concatenate([calendar, _scale(rows, scaling)], axis=1))  # [count, F]
     names = calendar_names(moments)

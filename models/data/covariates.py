@@ -44,14 +44,14 @@ class Covariates:
     n_static: int = 0
 
     def take(self, points: np.ndarray, series: np.ndarray | None = None) -> "Covariates":
-        """Return the rows of the given points, and what is ahead of the given series (by default of all)."""
+        """Return the rows of the given points, and the future rows of the given series (by default of all)."""
         ahead = self.ahead if series is None else tuple(self.ahead[n] for n in series)
         return replace(self, values=self.values[points], ahead=ahead)
 
     def rows(self, series: int, start: int, end: int, begin: int, count: int) -> np.ndarray:
         """Return `count` rows [count, F] of a series, from its `begin`-th on; it owns the points `start` to `end`.
 
-        Beyond the end, static and past covariates keep their last number; known ones are NaN where not given.
+        Beyond the end, static and past covariates keep their last number; those known ahead are NaN where not given.
         """
         n_inside = end - start - begin  # negative if `begin` lies beyond the end
         inside = self.values[start + begin : min(start + begin + count, end)]
@@ -60,8 +60,8 @@ class Covariates:
         rows[: len(inside)] = inside
         beyond = rows[max(n_inside, 0) :]
         beyond[: len(ahead)] = ahead
-        for lasting in (slice(self.n_static), slice(self.n_known, None)):
-            beyond[:, lasting] = self.values[end - 1, lasting]
+        for unchanging in (slice(self.n_static), slice(self.n_known, None)):
+            beyond[:, unchanging] = self.values[end - 1, unchanging]
         return rows
 
 
@@ -88,14 +88,14 @@ def _to_float32(cells: pd.Series, name: str) -> np.ndarray:
             "correct it, or leave the cell empty if it is missing"
         )
     with np.errstate(over="ignore"):  # an overflow is refused below
-        single = numbers.to_numpy(np.float64, na_value=np.nan).astype(np.float32)
-    infinite = np.flatnonzero(np.isinf(single))
+        in_float32 = numbers.to_numpy(np.float64, na_value=np.nan).astype(np.float32)
+    infinite = np.flatnonzero(np.isinf(in_float32))
     if len(infinite):
         raise InputError(
             f"column '{name}' has {cells.iloc[infinite[0]]} in row {infinite[0] + 1}, which is not finite in 32 bits; "
             "rescale the column, or leave the cell empty if it is missing"
         )
-    return single
+    return in_float32
 
 
 def read_covariates(

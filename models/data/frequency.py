@@ -1,4 +1,4 @@
-"""The step of a time axis: inferred from its times, counted along, and continued."""
+"""The step of a time axis: inferring it, finding positions on its grid, and continuing the grid."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,9 @@ Step = int | str
 CALENDARS = ("MS", "ME", "B")
 """Months by their first or their last day, and business days."""
 SEASONS = {"15min": 96, "30min": 48, "h": 24, "D": 7, "B": 5, "7D": 52}
+"""Steps of one season, by step."""
 LARGEST_GAP_SHARE = 0.5
+"""Largest share of the times of a series that may be missing."""
 LARGEST_TIME = 2**62
 """Integer times must be smaller in size, so that the distance of two of them is an int64 too."""
 FIRST_SECOND, LAST_SECOND = np.datetime64("0001-01-01T00:00:00"), np.datetime64("9999-12-31T23:59:59")
@@ -131,7 +133,7 @@ def _split_alias(step: str) -> tuple[int, str]:
 
 
 def _microseconds(step: str) -> int:
-    """Return the length of a fixed step."""
+    """Return the length of a fixed step in microseconds."""
     multiple, unit = _split_alias(step)
     return multiple * int(pd.Timedelta(f"1{unit}") // pd.Timedelta(1, "us"))
 
@@ -154,11 +156,11 @@ def _refuse_off_grid(series_times: list[np.ndarray], names: list[str], step: int
     """**Raises:** `InputError` if a series has times off the grid of a fixed step, or is mostly gaps."""
     for times, name in zip(series_times, names, strict=True):
         distances = (times - times[0]).astype(np.int64)
-        off = np.flatnonzero(distances % step)
-        if len(off):
+        off_grid = np.flatnonzero(distances % step)
+        if len(off_grid):
             raise InputError(
-                f"series '{name}' is irregular: {times[off[0]]} comes after {times[off[0] - 1]}, but the usual step is "
-                f"{_describe_gap(step, times)}; resample it to one step first"
+                f"series '{name}' is irregular: {times[off_grid[0]]} comes after {times[off_grid[0] - 1]}, but the "
+                f"usual step is {_describe_gap(step, times)}; resample it to one step first"
             )
         length = distances[-1] // step + 1
         if 1 - len(times) / length > LARGEST_GAP_SHARE:

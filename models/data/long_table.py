@@ -48,13 +48,15 @@ def find_series(ordered: pd.DataFrame, with_future: bool) -> tuple[list[SeriesRo
     _refuse_duplicates(ordered)
     names, bounds = _series_bounds(ordered["unique_id"])
     times, present = ordered["ds"].to_numpy(), np.isfinite(ordered["y"].to_numpy())
-    rows = [slice(begin, end) for begin, end in pairwise(bounds.tolist())]
-    points = [_find_point_rows(part, present, name, with_future) for part, name in zip(rows, names, strict=True)]
-    used_times = [times[part.start : row.stop] for part, row in zip(points, rows, strict=True)]
+    all_rows = [slice(begin, end) for begin, end in pairwise(bounds.tolist())]
+    point_rows = [
+        _find_point_rows(rows, present, name, with_future) for rows, name in zip(all_rows, names, strict=True)
+    ]
+    used_times = [times[points.start : rows.stop] for points, rows in zip(point_rows, all_rows, strict=True)]
     step = infer_step(used_times, names)
     series_rows = [
-        SeriesRows(name, row, part, used[0], positions(used, step))
-        for name, row, part, used in zip(names, rows, points, used_times, strict=True)
+        SeriesRows(name, rows, points, used[0], positions(used, step))
+        for name, rows, points, used in zip(names, all_rows, point_rows, used_times, strict=True)
     ]
     return series_rows, step
 
@@ -114,7 +116,7 @@ def _check_times(times: np.ndarray) -> np.ndarray:
 
 
 def sorting_note(ordered: pd.DataFrame, series_rows: Sequence[SeriesRows]) -> list[str]:
-    """Return a note if the rows of a series were not in the order of time; the index holds the original row numbers."""
+    """Return a note if the rows of a series were not in order of time; the index holds the original row numbers."""
     late = np.diff(ordered.index.to_numpy()) < 0
     late[[series.rows.start - 1 for series in series_rows[1:]]] = False  # from one series to the next
     count = int(late.sum())

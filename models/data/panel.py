@@ -59,8 +59,8 @@ class Panel:
     def covariates_of(self, series: int, begin: int, count: int) -> np.ndarray:
         """Return the covariates of one series from its `begin`-th point on, also beyond its end: float32 [count, F].
 
-        Beyond the end, static covariates stay the same, known ones come from the future rows, and past ones keep their
-        last number. Without covariates F is 0.
+        Beyond the end, static covariates stay the same, those known ahead come from the future rows, and past ones keep
+        their last number. Without covariates F is 0.
 
         **Raises:** `InputError` if a covariate that is known ahead is not given that far.
         """
@@ -100,18 +100,19 @@ class Panel:
         **Raises:** `InputError` if the time axis does not reach back that far.
         """
         lengths = self.ends - self.starts
-        lack = np.maximum(least - lengths, 0)  # [N]
-        if not lack.any():
+        n_repeats = np.maximum(least - lengths, 0)  # [N]
+        if not n_repeats.any():
             return self
-        offsets = _offsets(lengths + lack)
-        position = np.arange(offsets[-1]) - np.repeat(offsets[:-1] + lack, lengths + lack)  # [new points], < 0 in front
-        points = np.repeat(self.starts, lengths + lack) + np.maximum(position, 0)  # [new points]
+        padded_lengths = lengths + n_repeats  # [N]
+        offsets = _offsets(padded_lengths)
+        position = np.arange(offsets[-1]) - np.repeat(offsets[:-1] + n_repeats, padded_lengths)  # [new points]
+        points = np.repeat(self.starts, padded_lengths) + np.maximum(position, 0)  # [new points]
         return replace(
             self,
             values=self.values[points],
             observed=self.observed[points] & (position >= 0),
             offsets=offsets,
-            first=tuple(time_before(time, self.step, int(n)) for time, n in zip(self.first, lack, strict=True)),
+            first=tuple(time_before(time, self.step, int(n)) for time, n in zip(self.first, n_repeats, strict=True)),
             covariates=self.covariates and self.covariates.take(points),
         )
 
@@ -136,9 +137,9 @@ def panel_from_frame(
     numbers, to read as covariates. If some of these are known ahead, rows after the last value of a series are not
     points but its future.
 
-    **Raises:** `InputError` if times are doubled or irregular, if a value is infinite, if a series has no value, if
-    `fill` is "error" and a value after the first one of a series is missing, if a covariate is not a number, is given
-    nowhere in a series or, as a static one, changes, and if the table has another form.
+    **Raises:** `InputError` if the table has another form; if a series has a time twice, irregular times or no value;
+    if a value is infinite; if `fill` is "error" and a value after the first one of a series is missing; if a covariate
+    is not a number or has none in a series; and if a static covariate changes within a series.
     """
     checked = check_frame(frame)
     numbers = covariate_numbers(frame, covariate_names)  # [rows, F]

@@ -46,9 +46,9 @@ def split_for_windows(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tupl
 
     `window.short` says what happens to a series that is too short: it is an error, the series is left out, or its first
     value is repeated in front of its training part (its other parts may then have no window). A series whose training
-    part is constant, or has no observed value to learn, is an error, left out, or kept, in the same order.
+    part is constant, or has no observed value to learn, is an error, is left out, or is kept, respectively.
 
-    **Raises:** `InputError`.
+    **Raises:** `InputError` with the first such series, and where all series would be left out.
     """
     if window.short == "error":
         split = split_panel(panel, spec)
@@ -65,12 +65,12 @@ def split_for_windows(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tupl
 
 def _pad_short(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel, Split, list[str]]:
     split = split_panel(panel, spec)
-    lack = np.maximum(window.length + window.horizon - (split.train - panel.starts), 0)  # [N]
-    padded = panel.padded(panel.ends - panel.starts + lack)
+    n_repeats = np.maximum(window.length + window.horizon - (split.train - panel.starts), 0)  # [N]
+    padded = panel.padded(panel.ends - panel.starts + n_repeats)
     shift = padded.ends - panel.ends  # [N]
     split = Split(split.train + shift, split.validation + shift, split.test + shift)
-    count = int((lack > 0).sum())
-    return padded, split, [f"repeated the first value of {count} of {len(lack)} series in front"] if count else []
+    count = int((n_repeats > 0).sum())
+    return padded, split, [f"repeated the first value of {count} of {len(n_repeats)} series in front"] if count else []
 
 
 def _leave_out_unfit(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel, Split, list[str]]:
@@ -92,7 +92,7 @@ def _leave_out_unfit(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple
 
 
 def _cut_series(panel: Panel, spec: SplitSpec) -> Split:
-    """Return the split as asked for, although a series may be too short for it."""
+    """Return the requested split, even where a series is too short for it."""
     lengths = panel.ends - panel.starts
     validation, test = _count_points(spec.validation, lengths), _count_points(spec.test, lengths)
     train = lengths - validation - test if spec.train is None else np.maximum(_count_points(spec.train, lengths), 1)
@@ -112,15 +112,15 @@ def _exceeds_series(panel: Panel, split: Split) -> np.ndarray:
     return (split.train <= panel.starts) | (split.test > panel.ends)
 
 
-def _count_points(share: float, lengths: np.ndarray) -> np.ndarray:
-    """Return the points of a part in series of these lengths, [N]; below 1 `share` is a share, else a number."""
-    if share < 1:
-        return np.floor(np.round(share * lengths, 6)).astype(np.int64)  # 0.58 of 50 is 29, not 28.999...
-    return np.full(len(lengths), min(share, 2**53)).astype(np.int64)
+def _count_points(size: float, lengths: np.ndarray) -> np.ndarray:
+    """Return the points of a part in series of these lengths, [N]; below 1 `size` is a share, from 1 on a number."""
+    if size < 1:
+        return np.floor(np.round(size * lengths, 6)).astype(np.int64)  # 0.58 of 50 is 29, not 28.999...
+    return np.full(len(lengths), min(size, 2**53)).astype(np.int64)
 
 
 def _room_for_windows(panel: Panel, split: Split, spec: SplitSpec, window: WindowSpec) -> list[tuple[str, np.ndarray]]:
-    """Return the name of each part asked for, and how many points it has beyond those of one window, [N]."""
+    """Return the name of each requested part, and how many points it has beyond those of one window, [N]."""
     parts = [("training", panel.starts, split.train)]
     if spec.validation:
         parts.append(("validation", split.train, split.validation))

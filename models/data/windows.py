@@ -56,9 +56,9 @@ def actual_values(panel: Panel, origins: np.ndarray, horizon: int, ends: np.ndar
 
 
 def last_known_step(actual: np.ndarray) -> int:
-    """The last of S steps ahead at which any of the values [M, S] is known, from 1 on; 0 where none is."""
-    known = np.isfinite(actual).any(axis=0)  # [S]
-    return int(np.flatnonzero(known).max(initial=-1)) + 1
+    """Return the last step ahead, from 1 to S, at which any of the values [M, S] is known; 0 where none is."""
+    is_known = np.isfinite(actual).any(axis=0)  # [S]
+    return int(np.flatnonzero(is_known).max(initial=-1)) + 1
 
 
 def refuse_short_past(panel: Panel, origins: np.ndarray, length: int) -> None:
@@ -76,12 +76,12 @@ def refuse_short_past(panel: Panel, origins: np.ndarray, length: int) -> None:
 def forecast_recursively(
     predict: Callable[[np.ndarray, int], np.ndarray], windows: np.ndarray, steps: int
 ) -> np.ndarray:
-    """Feed a model its own forecasts until `steps` steps are forecast.
+    """Forecast `steps` steps by feeding a model its own forecasts.
 
     **Arguments:** `predict` maps windows [M, T] and the number of steps already forecast to forecasts [M, S];
     `windows` [M, T].
 
-    **Returns:** [M, steps].
+    **Returns:** forecasts [M, steps].
     """
     count, length = windows.shape
     path = np.empty((count, length + steps))

@@ -5,7 +5,7 @@ without the vector instructions that make them worth while, and where the check 
 
 From the outside in: `steps.py` trains a population, `networks.py` runs whole networks a tile of batch rows at a time,
 `window_scaling.py` reads their inputs, `tiles.py` holds a tile's memory, `rnn.py`, `gru.py` and `lstm.py` are the
-recurrences, and `products.py` and `vectors.py` what they are made of.
+recurrences, and `products.py` and `vectors.py` the operations that these are made of.
 """
 
 import logging

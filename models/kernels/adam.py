@@ -27,7 +27,7 @@ def update(flat, mean, square, gradients, count, rates, moving, betas, epsilon, 
         scale = one
         if clip > 0:
             scale = np.float32(min(1.0, clip / (_norm(gradient) + 1e-6)))
-        kept = np.float32(1 - rates[k] * decay)
+        shrinkage = np.float32(1 - rates[k] * decay)
         step = np.float32(rates[k] / (1 - betas[0] ** count[k]))
         root = np.float32(1 / math.sqrt(1 - betas[1] ** count[k]))
         weights, means, squares = flat[k], mean[k], square[k]
@@ -35,7 +35,7 @@ def update(flat, mean, square, gradients, count, rates, moving, betas, epsilon, 
             g = gradient[w] * scale
             means[w] += (one - first) * (g - means[w])
             squares[w] += (one - second) * (g * g - squares[w])
-            weights[w] = kept * weights[w] - step * means[w] / (math.sqrt(squares[w]) * root + np.float32(epsilon))
+            weights[w] = shrinkage * weights[w] - step * means[w] / (math.sqrt(squares[w]) * root + np.float32(epsilon))
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""The check before the kernels are used: that they compute on this machine what PyTorch computes."""
+"""The check, before the kernels are used, that they compute on this machine what PyTorch computes."""
 
 import logging
 import time
@@ -17,7 +17,7 @@ log = logging.getLogger("tidecast")
 LENGTH, TOLERANCE = 5, 1e-5
 SPEC = RecurrentSpec(hidden=5, layers=2, highway=3, segment=2, window_scale="window")
 CHECKED = "checked"
-"""A file in the cache folder: the training step was compiled and found right once."""
+"""A file in the cache folder, written once the compiled training step has agreed with PyTorch."""
 
 
 def first_difference() -> str | None:

@@ -22,11 +22,11 @@ def compiled(function: Function, signature: str | None = None) -> Function:
     It runs without the interpreter's lock. `fastmath` is off: it would let the compiler reorder sums, so that a fresh
     compilation could differ in bits from a cached one.
     """
-    before, config.CACHE_DIR = config.CACHE_DIR, str(cache_folder())
+    previous, config.CACHE_DIR = config.CACHE_DIR, str(cache_folder())
     try:
         return njit(signature, cache=True, nogil=True, error_model="numpy")(function)
     finally:
-        config.CACHE_DIR = before
+        config.CACHE_DIR = previous
 
 
 @cache
@@ -44,10 +44,10 @@ def cache_folder() -> Path:
     folder = base / f"kernels-{digest[:12]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as refused:
+    except OSError as error:
         log.warning(
             "compiled code cannot be kept (%s), so each run compiles; set XDG_CACHE_HOME to a folder you may write",
-            refused,
+            error,
         )
         return Path(tempfile.mkdtemp(prefix="tidecast-"))
     return folder

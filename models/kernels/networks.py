@@ -50,7 +50,7 @@ class Points(NamedTuple):
 
 @compiled
 def run_items(begin, end, network, flat, training_scales, points, origins, counts, space, losses, forecasts, gradients):
-    """Run the items from `begin` to `end` of a batch of origins, `count_groups(B)` items a member.
+    """Run the items from `begin` to `end` of a batch of origins, `count_groups(B)` items for each member.
 
     `flat` [K, W] are the weights, `training_scales` [3, K] those of each member. Of `origins` [K, B] (or [1, B], shared
     by all) each member's first `counts` [K] are real. Writes forecasts into `forecasts` [K, B, S]; or where that is
@@ -62,12 +62,12 @@ def run_items(begin, end, network, flat, training_scales, points, origins, count
     width = -(-batch // (groups * LANES)) * LANES  # batch rows of a group
     for item in range(begin, end):
         member, first = item // groups, item % groups * width
-        row = origins[min(member, len(origins) - 1), : counts[member]]
+        member_origins = origins[min(member, len(origins) - 1), : counts[member]]
         losses[item] = 0
         if len(gradients):
             gradients[item] = 0
-        for column in range(first, min(first + width, len(row)), LANES):
-            index = row[column : column + LANES]
+        for column in range(first, min(first + width, len(member_origins)), LANES):
+            index = member_origins[column : column + LANES]
             read_windows(network, points.values, points.covariates, index, training_scales[:, member], space)
             _forward(network, flat[member], points.covariates, index, space)
             if forecasts.size:
@@ -82,7 +82,7 @@ def run_items(begin, end, network, flat, training_scales, points, origins, count
 
 @compiled
 def count_groups(batch):
-    """Return the items of work a member: its tiles in equal groups."""
+    """Return the number of items of work for each member: its tiles in groups of equal size."""
     tiles = -(-batch // LANES)
     return -(-tiles // -(-tiles // GROUPS))
 
@@ -102,17 +102,17 @@ def _forward(network, weights, covariates, origins, space):
         weight = as_matrix(weights, begin, features + 2 + units, width)
         run_forward(network.cell, weight, states, space.gates[layer], features, units)
         begin, features = begin + weight.size, units
-    highway = 1 + units  # the head's first row for the highway
-    known = highway + network.highway  # and for the covariates known ahead
-    head = as_matrix(weights, begin, known + network.n_known, network.horizon)
+    highway_row = 1 + units  # the head's first row for the highway
+    covariate_row = highway_row + network.highway  # and for the covariates known ahead
+    head = as_matrix(weights, begin, covariate_row + network.n_known, network.horizon)
     top = space.states[network.layers - 1, network.steps]
-    multiply(space.forecast, head[:highway].T, top[hidden - 1 : hidden + units])
+    multiply(space.forecast, head[:highway_row].T, top[hidden - 1 : hidden + units])
     if network.highway:
-        add_product(space.forecast, head[highway:known].T, space.highway)
+        add_product(space.forecast, head[highway_row:covariate_row].T, space.highway)
     for f in range(network.n_known):
         for s in range(network.horizon):
             for lane in range(len(origins)):
-                space.forecast[s, lane] += head[known + f, s] * covariates[origins[lane] + s, f]
+                space.forecast[s, lane] += head[covariate_row + f, s] * covariates[origins[lane] + s, f]
     unscale_forecast(network, space)
 
 
@@ -144,25 +144,25 @@ def _backward(network, weights, covariates, origins, space, gradient):
     """Add the gradient of all weights to `gradient` [W], from that of the head's outputs in `space.gate_gradients`."""
     units, width = network.units, network.gates * network.units
     hidden = space.states.shape[2] - network.state
-    highway, known = 1 + units, 1 + units + network.highway
-    begin = len(weights) - (known + network.n_known) * network.horizon
-    head = as_matrix(weights, begin, known + network.n_known, network.horizon)
-    head_gradient = as_matrix(gradient, begin, known + network.n_known, network.horizon)
+    highway_row, covariate_row = 1 + units, 1 + units + network.highway
+    begin = len(weights) - (covariate_row + network.n_known) * network.horizon
+    head = as_matrix(weights, begin, covariate_row + network.n_known, network.horizon)
+    head_gradient = as_matrix(gradient, begin, covariate_row + network.n_known, network.horizon)
     top = space.states[network.layers - 1, network.steps]
     transpose(space.gate_gradients, space.transposed)
-    _add_head_gradient(head_gradient[:highway], top[hidden - 1 : hidden + units], space)
+    _add_head_gradient(head_gradient[:highway_row], top[hidden - 1 : hidden + units], space)
     if network.highway:
-        _add_head_gradient(head_gradient[highway:known], space.highway, space)
+        _add_head_gradient(head_gradient[highway_row:covariate_row], space.highway, space)
     for f in range(network.n_known):
         for s in range(network.horizon):
             for lane in range(len(origins)):
-                head_gradient[known + f, s] += space.gate_gradients[s, lane] * covariates[origins[lane] + s, f]
+                head_gradient[covariate_row + f, s] += space.gate_gradients[s, lane] * covariates[origins[lane] + s, f]
     space.output_gradients[:] = 0
     for layer in range(network.layers - 1, -1, -1):
         space.state_gradient[hidden:] = 0
         if layer == network.layers - 1:
             top_gradient = space.state_gradient[hidden : hidden + units]
-            multiply(top_gradient, head[1:highway], space.gate_gradients[: network.horizon])
+            multiply(top_gradient, head[1:highway_row], space.gate_gradients[: network.horizon])
         features = units if layer else network.segment + network.n_covariates
         rows = features + 2 + units
         begin -= rows * width

@@ -18,7 +18,7 @@ from models.kernels.vectors import (
     multiply_add,
     pointer,
     store_at,
-    turn,
+    transpose_block,
 )
 
 TALLEST = 8 if WIDTH == 16 else 4
@@ -35,35 +35,35 @@ def _product(typing: Any, c: Any, a: Any, b: Any, adding: Any) -> Any:
         c_type, a_type, b_type, _ = sig.args
         a_view = context.make_array(a_type)(context, builder, a)
         rows, depth = cgutils.unpack_tuple(builder, a_view.shape)
-        down, along = cgutils.unpack_tuple(builder, a_view.strides)
-        whole = rows.type
-        zero = ir.Constant(whole, 0)
-        corner = pointer(context, builder, a_type, a, zero, zero)
+        row_stride, column_stride = cgutils.unpack_tuple(builder, a_view.strides)
+        integer = rows.type
+        zero = ir.Constant(integer, 0)
+        start_of_a = pointer(context, builder, a_type, a, zero, zero)
 
         def add_block(begin: Any, height: int) -> None:
-            numbers = [builder.add(begin, ir.Constant(whole, i)) for i in range(height)]
-            places = [pointer(context, builder, c_type, c, i, zero) for i in numbers]
-            lines = [builder.gep(corner, [builder.mul(i, down)]) for i in numbers]
+            numbers = [builder.add(begin, ir.Constant(integer, i)) for i in range(height)]
+            rows_of_c = [pointer(context, builder, c_type, c, i, zero) for i in numbers]
+            rows_of_a = [builder.gep(start_of_a, [builder.mul(i, row_stride)]) for i in numbers]
             sums = [cgutils.alloca_once_value(builder, ir.Constant(floats, None)) for _ in numbers]
             with builder.if_then(adding):
-                for place, total in zip(places, sums, strict=True):
-                    builder.store(load_at(builder, place, floats), total)
+                for row_of_c, total in zip(rows_of_c, sums, strict=True):
+                    builder.store(load_at(builder, row_of_c, floats), total)
             with cgutils.for_range(builder, depth) as loop:
-                row = load_at(builder, pointer(context, builder, b_type, b, loop.index, zero), floats)
-                offset = builder.mul(loop.index, along)
-                for line, total in zip(lines, sums, strict=True):
-                    entry = load_at(builder, builder.gep(line, [offset]), ir.FloatType())
+                row_of_b = load_at(builder, pointer(context, builder, b_type, b, loop.index, zero), floats)
+                offset = builder.mul(loop.index, column_stride)
+                for row_of_a, total in zip(rows_of_a, sums, strict=True):
+                    entry = load_at(builder, builder.gep(row_of_a, [offset]), ir.FloatType())
                     factor = broadcast_scalar(builder, entry)
-                    builder.store(multiply_add(builder, factor, row, builder.load(total)), total)
-            for place, total in zip(places, sums, strict=True):
-                store_at(builder, place, builder.load(total))
+                    builder.store(multiply_add(builder, factor, row_of_b, builder.load(total)), total)
+            for row_of_c, total in zip(rows_of_c, sums, strict=True):
+                store_at(builder, row_of_c, builder.load(total))
 
         begin, height = zero, TALLEST
         while height:
-            blocks = builder.udiv(builder.sub(rows, begin), ir.Constant(whole, height))
+            blocks = builder.udiv(builder.sub(rows, begin), ir.Constant(integer, height))
             with cgutils.for_range(builder, blocks) as loop:
-                add_block(builder.add(begin, builder.mul(loop.index, ir.Constant(whole, height))), height)
-            begin = builder.add(begin, builder.mul(blocks, ir.Constant(whole, height)))
+                add_block(builder.add(begin, builder.mul(loop.index, ir.Constant(integer, height))), height)
+            begin = builder.add(begin, builder.mul(blocks, ir.Constant(integer, height)))
             height //= 2
         return context.get_dummy_value()
 
@@ -74,7 +74,7 @@ def _product(typing: Any, c: Any, a: Any, b: Any, adding: Any) -> Any:
 def multiply(c, a, b):
     """Set C = A B, where A [rows, depth] is any view, and C [rows, LANES] and B [depth, LANES] have contiguous rows.
 
-    Each sum runs over the depth in order, whatever stands in the other rows.
+    Each sum runs over the depth in order, so a row of C does not depend on the other rows.
     """
     _product(c, a, b, False)
 
@@ -89,7 +89,7 @@ def add_product(c, a, b):
 def add_outer(gradient, state, transposed, columns):
     """Add to gradient[i, j] the sum over lanes of state[i] * transposed[:, j], for j below `columns`.
 
-    Columns up to the next multiple of LANES are written too, with what stands there.
+    Columns up to the next multiple of LANES are written too, from whatever `transposed` holds there.
     """
     for j in range(0, columns, LANES):
         add_product(gradient[:, j : j + LANES], state, transposed[:, j : j + LANES])
@@ -100,4 +100,4 @@ def transpose(tile, transposed):
     """Write the transpose of a tile [rows, LANES], whose rows are a multiple of WIDTH, to `transposed` [LANES, ...]."""
     for i in range(0, tile.shape[0], WIDTH):
         for j in range(0, LANES, WIDTH):
-            turn(tile, i, j, transposed)
+            transpose_block(tile, i, j, transposed)

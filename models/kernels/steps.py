@@ -97,7 +97,7 @@ class Runner:
             horizon=sizes.horizon,
             highway=population.highway,
             backward=learns,
-            through=learns and spec.layers > 1,
+            to_inputs=learns and spec.layers > 1,
         )
         self.spaces: list[Space] = []  # one for each thread that was needed so far
         self.gradients = NO_GRADIENTS
@@ -126,7 +126,7 @@ class Runner:
         multiplications = members * batch * self.network.steps * self.flat.shape[1] * (3 if len(gradients) else 1)
         threads = min(self.threads, int(1 + multiplications / WORTH_A_THREAD), items)
         self.spaces += [self.make_space() for _ in range(threads - len(self.spaces))]
-        parts = 1 if threads == 1 else min(items, 8 * threads)  # so that a thread that is held up takes fewer
+        parts = 1 if threads == 1 else min(items, 8 * threads)  # small enough that a delayed thread takes fewer
 
         def work(part: int, thread: int) -> None:
             begin, end = items * part // parts, items * (part + 1) // parts

@@ -10,9 +10,9 @@ import torch
 
 def count_threads() -> int:
     """Return how many threads to use: OMP_NUM_THREADS, as in PyTorch and NumPy, or the processors available."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdigit() and int(asked) > 0:
-        return int(asked)
+    setting = os.environ.get("OMP_NUM_THREADS", "")
+    if setting.isdigit() and int(setting) > 0:
+        return int(setting)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -20,17 +20,17 @@ RNN, GRU, LSTM = 0, 1, 2
 CELL_CODES = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 GATES = {cell: CELLS[cell].gates for cell in CELL_CODES}
 STATES = {"rnn": 1, "gru": 1, "lstm": 2}
-"""Values a unit hands on to the next step."""
+"""Values that each unit hands on to the next step."""
 KEPT = {"rnn": 0, "gru": 4, "lstm": 5}
-"""Values a unit that the backward pass needs besides the states."""
+"""Values of each unit that the backward pass needs besides the states."""
 
 
 class Space(NamedTuple):
-    """Memory for one tile at a time; each thread has its own. What only a backward pass uses is empty without one."""
+    """Memory for one tile at a time; each thread has its own. Without a backward pass, the arrays for it are empty."""
 
     scaling: np.ndarray  # [4 + S, LANES], offsets and scales of the windows (window_scaling.py)
     states: np.ndarray  # [layers, T' + 1, R, LANES]
-    highway: np.ndarray  # [L, LANES], inputs that the highway takes to the head
+    highway: np.ndarray  # [L, LANES], the window's last L values, which the highway takes to the head
     gates: np.ndarray  # [layers, T', KEPT * H, LANES]; [layers, 1, ...] without a backward pass
     forecast: np.ndarray  # [S, LANES]
     state_gradient: np.ndarray  # [R, LANES], of the loss with respect to the current state
@@ -49,11 +49,12 @@ def make_space(
     horizon: int,
     highway: int,
     backward: bool,
-    through: bool,
+    to_inputs: bool,
 ) -> Space:
     """Allocate memory for a stack of layers over T' `steps`.
 
-    **Arguments:** `backward`, whether there is a backward pass; `through`, whether it goes on to the inputs of a layer.
+    **Arguments:** `backward`, whether there is a backward pass; `to_inputs`, whether it
+    also computes the gradient of a layer's inputs, for the layer below.
     """
     widest = max(features, units) if layers > 1 else features
     rows = widest + 2 + units * STATES[cell]
@@ -70,7 +71,7 @@ def make_space(
         gates=_aligned(layers, steps if backward else 1, KEPT[cell] * units, LANES),
         forecast=_aligned(horizon, LANES),
         state_gradient=_aligned(rows, LANES),
-        output_gradients=_aligned(steps if through else 0, max(widest, units), LANES),
+        output_gradients=_aligned(steps if to_inputs else 0, max(widest, units), LANES),
         gate_gradients=_aligned(_round_up(gate_rows, WIDTH) if backward else 0, LANES),
         transposed=_aligned(LANES, transposed_columns if backward else 0),
         weight_gradient=_aligned(max(widest + 2 + units, highway) if backward else 0, columns),

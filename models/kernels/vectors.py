@@ -105,7 +105,7 @@ def store(typing: Any, tile: Any, row: Any, value: Any) -> Any:
 
 
 def broadcast_scalar(builder: Any, scalar: Any) -> Any:
-    """The vector that holds one scalar in every lane."""
+    """Return the vector that holds one scalar in every lane."""
     nothing = ir.Constant(floats, ir.Undefined)
     alone = builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(alone, nothing, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
@@ -113,7 +113,7 @@ def broadcast_scalar(builder: Any, scalar: Any) -> Any:
 
 @intrinsic
 def broadcast(typing: Any, scalar: Any) -> Any:
-    """The vector that holds one scalar in every lane."""
+    """Return the vector that holds one scalar in every lane."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return broadcast_scalar(builder, args[0])
@@ -122,14 +122,14 @@ def broadcast(typing: Any, scalar: Any) -> Any:
 
 
 def multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    """The vector a * b + c, rounded once."""
+    """Return the vector a * b + c, rounded once."""
     kind = ir.FunctionType(floats, [floats] * 3)
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f32"), [a, b, c])
 
 
 @intrinsic
 def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
-    """The vector a * b + c, rounded once."""
+    """Return the vector a * b + c, rounded once."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return multiply_add(builder, *args)
@@ -139,7 +139,7 @@ def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
 
 @intrinsic
 def clamp(typing: Any, value: Any, bound: Any) -> Any:
-    """Limit a vector to -bound and bound; a NaN stays a NaN."""
+    """Limit a vector to the range from -bound to bound; a NaN stays a NaN."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         value, high = args[0], broadcast_scalar(builder, args[1])
@@ -151,8 +151,8 @@ def clamp(typing: Any, value: Any, bound: Any) -> Any:
 
 
 @intrinsic
-def turn(typing: Any, tile: Any, row: Any, column: Any, transposed: Any) -> Any:
-    """Set transposed[column + j, row + i] to tile[row + i, column + j], for i and j below WIDTH."""
+def transpose_block(typing: Any, tile: Any, row: Any, column: Any, transposed: Any) -> Any:
+    """Set transposed[column + j, row + i] to tile[row + i, column + j], for all i and j below WIDTH."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         tile, row, column, transposed = args
@@ -164,11 +164,11 @@ def turn(typing: Any, tile: Any, row: Any, column: Any, transposed: Any) -> Any:
         while step < WIDTH:  # swaps the blocks beside the diagonal: of one float first, of half the matrix last
             for i in (i for i in range(WIDTH) if not i & step):
                 upper, lower = rows[i], rows[i + step]
-                left = [e if not e & step else WIDTH + e - step for e in range(WIDTH)]
-                right = [e + step if not e & step else WIDTH + e for e in range(WIDTH)]
+                upper_mask = [e if not e & step else WIDTH + e - step for e in range(WIDTH)]
+                lower_mask = [e + step if not e & step else WIDTH + e for e in range(WIDTH)]
                 rows[i], rows[i + step] = (
                     builder.shuffle_vector(upper, lower, ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), mask))
-                    for mask in (left, right)
+                    for mask in (upper_mask, lower_mask)
                 )
             step *= 2
         for i, value in zip(numbers, rows, strict=True):

@@ -1,4 +1,4 @@
-"""Inputs read and forecasts written for one tile, each lane in its own window's scaling.
+"""Read the inputs and write the forecasts of one tile, each lane in the scaling of its own window.
 
 `models/population/window_scaling.py` is the reference. The rows of a tile's `scaling` [4 + S, LANES] are the input
 offset, the input scale, the target scale, the scale of errors, and the target offset of each step ahead.
@@ -20,7 +20,7 @@ OF_INPUTS, OF_TARGETS, LEAST_DEVIATION = 0, 1, 2
 def read_windows(network, values, covariates, origins, training_scales, space):
     """Write the scaled window before each origin into the first layer's inputs; spare lanes repeat the last window."""
     states, scaling = space.states[0], space.scaling
-    row = states.shape[1] - network.state - 2 - network.segment - network.n_covariates
+    first_row = states.shape[1] - network.state - 2 - network.segment - network.n_covariates
     for lane in range(LANES):
         _measure(network, values, origins[min(lane, len(origins) - 1)], training_scales, scaling, lane)
     for t in range(network.steps):
@@ -28,9 +28,9 @@ def read_windows(network, values, covariates, origins, training_scales, space):
             first = origins[min(lane, len(origins) - 1)] - (network.steps - t) * network.segment
             for i in range(network.segment):
                 value = values[first + i] - scaling[INPUT_OFFSET, lane]
-                states[t, row + i, lane] = value / scaling[INPUT_SCALE, lane]
+                states[t, first_row + i, lane] = value / scaling[INPUT_SCALE, lane]
             for f in range(network.n_covariates):
-                states[t, row + network.segment + f, lane] = covariates[first + network.segment - 1, f]
+                states[t, first_row + network.segment + f, lane] = covariates[first + network.segment - 1, f]
     for i in range(network.highway):
         for lane in range(LANES):
             point = origins[min(lane, len(origins) - 1)] - network.highway + i

@@ -49,12 +49,12 @@ class Adam:
             gradient = gradient * (self.spec.clip / (norm + 1e-6)).clamp(max=1)
         mean, square, steps = self.moments
         steps += moving
-        count, rate, on = (
+        steps_taken, rate, is_moving = (
             row.unsqueeze(1) for row in (steps.clamp(min=1), rates * moving, moving.to(gradient.dtype))
         )  # [K, 1]
         first, second = BETAS
-        mean.lerp_(gradient, (1 - first) * on)
-        square.lerp_(gradient.square(), (1 - second) * on)
-        scale = square.sqrt() / (1 - second**count).sqrt() + EPSILON
+        mean.lerp_(gradient, (1 - first) * is_moving)
+        square.lerp_(gradient.square(), (1 - second) * is_moving)
+        scale = square.sqrt() / (1 - second**steps_taken).sqrt() + EPSILON
         self.flat.mul_(1 - rate * self.spec.weight_decay)
-        self.flat.sub_(rate / (1 - first**count) * mean / scale)
+        self.flat.sub_(rate / (1 - first**steps_taken) * mean / scale)

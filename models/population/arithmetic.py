@@ -43,7 +43,7 @@ def on_gpu(spec: FitSpec) -> Iterator[None]:
         yield
         return
     cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = cuda.allow_tf32, cudnn.allow_tf32, torch.are_deterministic_algorithms_enabled()
+    previous = cuda.allow_tf32, cudnn.allow_tf32, torch.are_deterministic_algorithms_enabled()
     if spec.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2")  # read when cuBLAS is first used
         torch.use_deterministic_algorithms(True)
@@ -53,6 +53,6 @@ def on_gpu(spec: FitSpec) -> Iterator[None]:
         with mixed:
             yield
     finally:
-        cuda.allow_tf32, cudnn.allow_tf32 = before[:2]
+        cuda.allow_tf32, cudnn.allow_tf32 = previous[:2]
         if spec.deterministic:
-            torch.use_deterministic_algorithms(before[2])
+            torch.use_deterministic_algorithms(previous[2])

@@ -24,7 +24,7 @@ class PaddedOrigins:
 class Batches:
     """Draws the J batches of an epoch: origins [K, B], shuffled anew each epoch by each member's own seed.
 
-    An epoch takes all origins of a member, or `limit` of them where it is given.
+    An epoch takes all origins of a member, or `limit` of them if that is given.
     """
 
     def __init__(

@@ -13,8 +13,8 @@ The GRU comes in two published forms, with r the reset gate, z the update gate a
     torch      n = tanh(W x + b + r * (U h + c))     h' = (1 - z) * n + z * h
     chung2014  n = tanh(W x + b + U (r * h) + c)     h' = (1 - z) * h + z * n
 
-They differ in two places: in which of the two states z keeps, and in whether r multiplies before or after the
-product with U. "torch" is what `torch.nn.GRU` and cuDNN compute, one product a step; "chung2014" is the form of
+They differ in two places: whether z keeps the old state or the candidate, and whether r multiplies before or after
+the product with U. "torch" is what `torch.nn.GRU` and cuDNN compute, one product a step; "chung2014" is the form of
 Chung et al., "Empirical Evaluation of Gated Recurrent Neural Networks on Sequence Modeling" (2014), found in most
 textbooks, two products a step.
 """
@@ -102,8 +102,8 @@ CELLS = {
 def _project(x: Tensor, weight: Tensor, biases: int) -> Tensor:
     """Return W x plus the first `biases` of the two biases for all steps, in one product: [T, K, B, G*H].
 
-    A bias is the weight of one more feature, which is always 1. So there are two features at least: with one, a product
-    for K = 1 would take another path in PyTorch, and a member alone would round otherwise than among others.
+    A bias is the weight of one more feature, which is always 1. So there are at least two features: with one, PyTorch
+    would compute the product for K = 1 differently, and a member alone would round differently than among others.
     """
     steps, members, batch, features = x.shape
     flat = x.transpose(0, 1).reshape(members, steps * batch, features)  # [K, T*B, F]

@@ -29,7 +29,7 @@ class GraphedSteps:
     def step(self, origins: Tensor, counts: Tensor, rates: Tensor) -> Tensor:
         """See `Steps`."""
         if not self.buffers:
-            self.buffers = [origins.clone(), torch.zeros_like(counts), rates.clone()]  # no origin counts: nobody moves
+            self.buffers = [origins.clone(), torch.zeros_like(counts), rates.clone()]  # counts of 0: no member moves
             if origins.is_cuda:
                 self._capture()
         for buffer, value in zip(self.buffers, (origins, counts, rates), strict=True):

@@ -16,5 +16,6 @@ def run_layer(cell_name: str, x: Tensor, weight: Tensor) -> Tensor:
     weights = [inputs.t().contiguous(), hidden.t().contiguous(), biases[0], biases[1]]
     zeros = x.new_zeros(1, x.shape[2], hidden.shape[0])  # [1, B, H]
     state = [zeros, zeros] if cell_name == "lstm" else zeros
+    # The positions after the weights: has_biases, num_layers, dropout, train, bidirectional, batch_first.
     outputs, *_ = FUNCTIONS[cell_name](x[:, 0], state, weights, True, 1, 0.0, torch.is_grad_enabled(), False, False)
     return outputs.unsqueeze(1)  # [T, 1, B, H]

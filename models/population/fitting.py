@@ -18,10 +18,10 @@ from models.specs import FitSpec
 
 
 class FitState(NamedTuple):
-    """Where the training of each member stands.
+    """The state of a training, member by member.
 
-    Its weights and the best of them so far [K, W], the validation loss of the best [K], the epochs since the best [K],
-    whether it is still being trained [K], and the moments of the optimiser [K, W], [K, W] and [K].
+    The current weights and the best so far [K, W], the validation loss of the best [K], the epochs since the best [K],
+    whether the member is still being trained [K], and the moments of the optimiser [K, W], [K, W] and [K].
     """
 
     weights: Tensor
@@ -34,7 +34,7 @@ class FitState(NamedTuple):
     steps: Tensor
 
     def copy(self, epoch: int, batches: Batches) -> State:
-        """Return a copy from which the training can go on after an epoch."""
+        """Return a copy of the state after an epoch, from which the training can be resumed."""
         parts = self._asdict() | {"generators": batches.generator_states(), "epoch": torch.tensor(epoch)}
         return {name: part.cpu().numpy().copy() for name, part in parts.items()}
 
@@ -58,7 +58,7 @@ def fit(
     """Train every member on its own origins, and leave it with its best weights.
 
     A member's training depends on its own seed, origins and weights alone, not on who trains beside it. The best
-    weights are those of the lowest validation loss, or the last ones where there is no validation part. A member whose
+    weights are those of the lowest validation loss, or the last ones if there is no validation part. A member whose
     loss or weights are no longer finite stops, and keeps its best weights so far. The caller may stop at any epoch: the
     best weights so far are then in place as well.
 
@@ -82,12 +82,13 @@ def fit(
     epochs_done = state.restore(resume, batches) if resume else 0
     shares = batches.counts / batches.sizes  # [J, K], share of each batch in its member's epoch
     losses = torch.empty_like(shares)  # [J, K]
-    numbers = torch.arange(len(shares), device=device).unsqueeze(1)  # [J, 1]
+    batch_numbers = torch.arange(len(shares), device=device).unsqueeze(1)  # [J, 1]
     try:
         for epoch in range(epochs_done + 1, spec.epochs + 1):
             if not state.running.any():
                 break
-            rates = learning_rates(spec, (epoch - 1) * batches.steps + numbers, spec.epochs * batches.steps)  # [J, K]
+            steps_done = (epoch - 1) * batches.steps + batch_numbers  # [J, K]
+            rates = learning_rates(spec, steps_done, spec.epochs * batches.steps)  # [J, K]
             counts = batches.counts * state.running  # [J, K]
             for j, origins in enumerate(batches.epoch()):
                 losses[j] = steps.step(origins, counts[j], rates[j])
@@ -95,12 +96,12 @@ def fit(
             val_loss = None if held_out is None else steps.evaluate(held_out).where(validated, torch.nan)  # [K]
             was_running = state.running.clone()  # [K]
             diverged = was_running & ~is_finite(state.weights, train_loss, val_loss, validated)  # [K]
-            better = was_running & ~diverged
+            improved = was_running & ~diverged
             if val_loss is not None:
-                better &= (val_loss < state.best_loss) | ~validated
-                state.best_loss.copy_(torch.where(better, val_loss, state.best_loss))
-            state.best_weights.copy_(torch.where(better.unsqueeze(1), state.weights, state.best_weights))
-            state.epochs_since_best.copy_(torch.where(better, 0, state.epochs_since_best + 1))
+                improved &= (val_loss < state.best_loss) | ~validated
+                state.best_loss.copy_(torch.where(improved, val_loss, state.best_loss))
+            state.best_weights.copy_(torch.where(improved.unsqueeze(1), state.weights, state.best_weights))
+            state.epochs_since_best.copy_(torch.where(improved, 0, state.epochs_since_best + 1))
             state.running.copy_(was_running & ~diverged & (state.epochs_since_best < (spec.patience or math.inf)))
             yield Epoch(
                 epoch,

@@ -25,7 +25,7 @@ class ParameterSlice(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """T, S and the season in points; F covariates read beside each value, the first `n_known` of them known ahead."""
+    """T, S and the season in points; F covariates beside each value, of which the first `n_known` are known ahead."""
 
     length: int
     horizon: int = 1
@@ -62,11 +62,11 @@ class Population:
         self.segment = min(spec.segment, sizes.length)
         self.steps = sizes.length // self.segment
         self.slices = self._parameter_slices()
-        drawn = self.slices["head"].begin + (1 + spec.hidden) * sizes.horizon
+        n_drawn = self.slices["head"].begin + (1 + spec.hidden) * sizes.horizon
         size, bound = self.slices["head"].end, spec.hidden**-0.5
-        draws = [torch.rand(drawn, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        initial = (2 * torch.stack(draws) - 1) * bound  # [K, drawn]
-        self.flat = torch.nn.functional.pad(initial, (0, size - drawn)).to(device)  # [K, W]
+        draws = [torch.rand(n_drawn, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        initial = (2 * torch.stack(draws) - 1) * bound  # [K, drawn weights]
+        self.flat = torch.nn.functional.pad(initial, (0, size - n_drawn)).to(device)  # [K, W]
         self.training_scales = TrainingScales(*torch.ones(3, len(seeds), 1, device=device))  # [K, 1] each
 
     @property
@@ -83,8 +83,8 @@ class Population:
 
     def scaled_windows(self, tensors: PanelTensors, origins: Tensor) -> tuple[Tensor, WindowScaling]:
         """Return the windows [T, K, B] before origins [K, B], unscaled, and their scaling."""
-        back = torch.arange(-self.sizes.length, 0, device=origins.device).view(-1, 1, 1)  # [T, 1, 1]
-        windows = tensors.values[origins + back]  # [T, K, B]
+        offsets = torch.arange(-self.sizes.length, 0, device=origins.device).view(-1, 1, 1)  # [T, 1, 1]
+        windows = tensors.values[origins + offsets]  # [T, K, B]
         return windows, scale_windows(windows, self.spec, self.sizes.season, self.sizes.horizon, self.training_scales)
 
     def forward(
@@ -96,23 +96,24 @@ class Population:
         """
         weights, sizes = self.unflatten(flat), self.sizes
         inputs = (windows - scaling.input_offset) / scaling.input_scale  # [T, K, B]
-        x = inputs[sizes.length - self.steps * self.segment :].unflatten(0, (self.steps, self.segment))
+        x = inputs[sizes.length - self.steps * self.segment :]  # [T' * segment, K, B]
+        x = x.unflatten(0, (self.steps, self.segment))  # [T', segment, K, B]
         x = x.permute(0, 2, 3, 1)  # [T', K, B, segment]
         if sizes.n_covariates:
             ends = torch.arange(-self.steps, 0, device=origins.device).view(-1, 1, 1) * self.segment + self.segment - 1
             x = torch.cat([x, tensors.covariates[origins + ends]], dim=-1)  # [T', K, B, segment + F]
         for number in range(self.spec.layers):
             x = self._run_layer(x, weights[f"layer{number}"])  # [T', K, B, H]
-        # A one for the bias, and a column of zeros to keep this a product of matrices: with vectors, a member alone
-        # rounds otherwise than among others (cells.py).
+        # A one is added for the bias, and a column of zeros so that this stays a product of matrices: a product with a
+        # vector would round differently for a member alone than among others (cells.py).
         highway = inputs[sizes.length - self.highway :].permute(1, 2, 0)  # [K, B, L]
         features = torch.cat([torch.nn.functional.pad(x[-1], (1, 0), value=1.0), highway], dim=-1)  # [K, B, 1 + H + L]
         shared, by_step = weights["head"].tensor_split([features.shape[-1]], dim=1)  # [K, 1 + H + L, S], [K, known, S]
         output = torch.bmm(features, torch.nn.functional.pad(shared, (0, 1)))[..., : sizes.horizon]  # [K, B, S]
         if sizes.n_known:
             ahead = torch.arange(sizes.horizon, device=origins.device)  # [S]
-            known = tensors.covariates[origins.unsqueeze(-1) + ahead, : sizes.n_known]  # [K, B, S, known]
-            output = output + (known * by_step.transpose(1, 2).unsqueeze(1)).sum(dim=-1)  # [K, B, S]
+            known_ahead = tensors.covariates[origins.unsqueeze(-1) + ahead, : sizes.n_known]  # [K, B, S, known]
+            output = output + (known_ahead * by_step.transpose(1, 2).unsqueeze(1)).sum(dim=-1)  # [K, B, S]
         return scaling.target_offset + scaling.target_scale.unsqueeze(-1) * output  # [K, B, S]
 
     def predict(self, tensors: PanelTensors, origins: Tensor) -> Tensor:
@@ -123,7 +124,7 @@ class Population:
         with torch.inference_mode():
             parts = []
             for part in origins.split(self.windows_per_pass(), dim=1):
-                expanded = part.expand(self.members, -1)  # [K, m]
+                expanded = part.expand(self.members, -1)  # [K, m], m windows of one pass
                 parts.append(self.forward(self.flat, tensors, expanded, *self.scaled_windows(tensors, expanded)))
         return torch.cat(parts, dim=1)  # [K, M, S]
 

@@ -1,4 +1,4 @@
-"""What takes the training steps of a population, whichever backend computes them."""
+"""The interface of what trains a population step by step, whichever backend computes the steps."""
 
 from typing import Protocol
 

@@ -10,7 +10,7 @@ from models.data.panel import Panel
 
 
 class PanelTensors(NamedTuple):
-    """The values of P points, the same as targets, and the F covariates beside them.
+    """The values of P points, the same values as targets, and the F covariates beside them.
 
     `values` [P]; `targets` [P], NaN where nothing was observed; `covariates` [P, F], of which the first `n_known` are
     known ahead, so that a network may read them at the steps that it forecasts.
@@ -44,8 +44,8 @@ def windows_as_tensors(
 ) -> tuple[PanelTensors, np.ndarray]:
     """Lay out windows [M, T] with their covariates [M, T + S, F] as points, one window after the other.
 
-    **Returns:** the points, and the origin [M] of each window among them. With F = 0 a window takes T points, else
-    T + S, of which the values of the last S are 0 and are not read.
+    **Returns:** the points, and the origin of each window among them, [M]. A window takes T points where F is 0, and
+    otherwise T + S, of which the last S have values of 0 that are not read.
     """
     count, length = windows.shape
     n_covariates = covariates.shape[2]

@@ -28,7 +28,7 @@ class TorchSteps:
         """Return losses [K] and gradients [K, W] of one batch, without a step."""
         flat = self.population.flat.detach().requires_grad_()  # [K, W]
         loss = self.losses(flat, origins, counts)  # [K]
-        (gradient,) = torch.autograd.grad(loss.sum(), flat)  # [K, W]; members share no weight, so no gradient either
+        (gradient,) = torch.autograd.grad(loss.sum(), flat)  # [K, W]; the sum mixes nothing: members share no weights
         return loss.detach(), gradient
 
     @torch.inference_mode()
@@ -38,7 +38,7 @@ class TorchSteps:
         size = self.population.windows_per_pass()
         index = held_out.index.expand(self.population.members, -1)  # [K, M]
         for begin in range(0, index.shape[1], size):
-            origins = index[:, begin : begin + size]  # [K, m]
+            origins = index[:, begin : begin + size]  # [K, m], m windows of one pass
             counts = (held_out.sizes - begin).clamp(0, size)  # [K]
             total += self.losses(self.population.flat, origins, counts) * counts
         return total / held_out.sizes
@@ -52,5 +52,6 @@ class TorchSteps:
         forecast = self.population.forward(flat, self.tensors, origins, windows, scaling)  # [K, B, S]
         errors = (forecast - targets.nan_to_num()) * ~targets.isnan() / scaling.error_scale.unsqueeze(-1)  # [K, B, S]
         errors = (errors.abs() if self.spec.loss == "mae" else errors.square()).mean(dim=-1)  # [K, B]
-        total = (errors * real).sum(dim=1, dtype=torch.float64)  # [K]; in float64 it rounds alike in any company
+        # In float64 the rounding of a member's loss does not depend on the members beside it.
+        total = (errors * real).sum(dim=1, dtype=torch.float64)  # [K]
         return (total / counts.clamp(min=1)).to(errors.dtype)

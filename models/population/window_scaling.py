@@ -34,8 +34,8 @@ class WindowScaling(NamedTuple):
 class TrainingScales(NamedTuple):
     """Scales measured on each member's training windows, [K, 1] each.
 
-    Root mean squares of inputs and of targets about their offsets, and the least standard deviation that a window
-    counts with.
+    The root mean squares of inputs and of targets about their offsets, and the lower limit of the standard deviation by
+    which a window is divided.
     """
 
     input_scale: Tensor
@@ -77,11 +77,12 @@ def measure_training_scales(
     """
     deviation = float(windows.var(dim=0, correction=0).mean().sqrt())
     least = LEAST_DEVIATION * deviation if deviation > 0 else 1.0
-    one = torch.ones(1, 1, dtype=windows.dtype)
-    alone = windows.unsqueeze(1)  # [T, 1, M]
-    scaling = scale_windows(alone, spec, season, targets.shape[1], TrainingScales(one, one, least * one))
-    scaled_inputs = (alone - scaling.input_offset) / scaling.input_scale  # [T, 1, M]
+    ones = torch.ones(1, 1, dtype=windows.dtype)
+    as_population = windows.unsqueeze(1)  # [T, 1, M]
+    scaling = scale_windows(as_population, spec, season, targets.shape[1], TrainingScales(ones, ones, least * ones))
+    scaled_inputs = (as_population - scaling.input_offset) / scaling.input_scale  # [T, 1, M]
     centred_targets = targets.unsqueeze(0) - scaling.target_offset  # [1, M, S]
     scaled_targets = centred_targets / scaling.target_scale.unsqueeze(-1)  # [1, M, S]
-    inputs, outputs = (float(part.square().nanmean().sqrt()) for part in (scaled_inputs, scaled_targets))
-    return inputs if inputs > 0 else 1.0, outputs if outputs > 0 else 1.0, least  # a NaN is not above 0
+    input_scale, target_scale = (float(part.square().nanmean().sqrt()) for part in (scaled_inputs, scaled_targets))
+    # A NaN is not above 0.
+    return input_scale if input_scale > 0 else 1.0, target_scale if target_scale > 0 else 1.0, least

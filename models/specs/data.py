@@ -120,7 +120,7 @@ class WindowSpec(Spec):
 
 
 class SplitSpec(Spec):
-    """Chronological parts: a number below 1 is a share of each series, and a number from 1 on is a number of points."""
+    """Sizes of the chronological parts: below 1 a share of each series, from 1 on a number of points."""
 
     train: float | None = Field(
         None, gt=0, description="First points, for training; by default the rest of the series."
@@ -130,7 +130,7 @@ class SplitSpec(Spec):
 
     @field_validator("train", "validation", "test")
     @classmethod
-    def _whole_from_one_on(cls, share: float | None) -> float | None:
-        if share is not None and share >= 1 and share != int(share):
+    def _check_whole_points(cls, size: float | None) -> float | None:
+        if size is not None and size >= 1 and size != int(size):
             raise ValueError("it should be a share below 1, or a whole number of points")
-        return share
+        return size

@@ -1,4 +1,4 @@
-"""Settings of the flows beside those of data and networks: names, places, horizons, intervals, and the gate."""
+"""Settings of the flows that concern neither data nor networks: names, places, horizons, intervals, and the gate."""
 
 from typing import Annotated, Literal
 

@@ -13,9 +13,10 @@ from tasks.backtest.planning import BacktestPlan
 from tasks.backtest.scoring import BacktestScores
 from tasks.forecasting import format_time
 from tasks.plots import Excerpt
+from tasks.plots.style import SHORTEST_CONTEXT
 
-CONTEXT_HORIZONS, SHORTEST_CONTEXT = 2, 20
-"""The past that is drawn before a forecast: so many times its horizon, and at least so many points."""
+CONTEXT_HORIZONS = 2
+"""Length of the past that is drawn before a forecast, in horizons of it."""
 MOST_EXCERPTS = 6
 
 
@@ -23,7 +24,7 @@ MOST_EXCERPTS = 6
 def plot_backtest(
     plan: BacktestPlan, rolling: dict[str, RollingForecasts], scores: BacktestScores, level: int
 ) -> dict[str, Figure]:
-    """Draw the error by step ahead, a few forecasts of the chosen model, and of many series those with most error."""
+    """Draw the error by step ahead, some forecasts of the chosen model, and, of several series, its largest errors."""
     name, unit, ids = scores.chosen, plan.data.series.unit, plan.data.panel.ids
     measure = "mase" if len(ids) > 1 else "rmse"
     by_step = {str(model): rows[measure].to_numpy() for model, rows in scores.by_step.groupby("model", sort=False)}

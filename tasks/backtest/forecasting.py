@@ -1,4 +1,4 @@
-"""Forecast from rolling origins over the test part, each from what was known by then."""
+"""Forecast from rolling origins over the test part, each from what was known at the origin."""
 
 from dataclasses import dataclass, replace
 
@@ -31,7 +31,7 @@ class RollingForecasts:
 
 @task(task_run_name="forecast_with_baseline: {name}", cache_policy=NO_CACHE)
 def forecast_with_baseline(name: str, plan: BacktestPlan) -> RollingForecasts:
-    """Fit a baseline on the training part, where it has anything to fit, and forecast from all origins."""
+    """Fit a baseline on the training part, if it has anything to fit, and forecast from all origins."""
     data = plan.data
     with timed("forecast", name):
         network = fit_baseline(name, data.panel, data.origins["train"], data.window.length, plan.horizon, data.season)
@@ -60,13 +60,13 @@ def forecast_with_model(
 
 
 def _forecast_parts(network: Network, plan: BacktestPlan, parts: list[str] | None = None) -> dict[str, np.ndarray]:
-    """Forecast [M, S] from all origins of each part at once; by default of every part of the plan."""
-    wanted = [part for part in parts or plan.origins if part in plan.origins]
-    return {part: network.extend(plan.data.panel, plan.horizon, plan.origins[part]) for part in wanted}
+    """Return forecasts [M, S] from all origins of each part, by default of every part of the plan."""
+    names = [part for part in parts or plan.origins if part in plan.origins]
+    return {part: network.extend(plan.data.panel, plan.horizon, plan.origins[part]) for part in names}
 
 
 def _forecast_with_refits(forecaster: Forecaster, plan: BacktestPlan, refit: RefitSpec, device: str) -> np.ndarray:
-    """Forecast [M, S] the test part with a network that is trained further on what has become known.
+    """Return forecasts [M, S] of the test part by a network that is trained further on what has become known.
 
     All series advance together in time, so that none learns from later values of another.
     """
@@ -98,9 +98,8 @@ def train_further(
         update={"fit": fit.model_copy(update=changes)}
         | {name: settings.model_copy(update={"epochs": refit.epochs}) for name, settings in historical.items()}
     )
-    before = forecaster.network
-    network = build_network(spec, device, before.layout)
-    network.load(before.state())
+    network = build_network(spec, device, forecaster.network.layout)
+    network.load(forecaster.network.state())
     scaled = forecaster.scaling.scale(data.panel, network.dtype)
     for _ in network.fit(scaled, train, None):
         pass
@@ -110,8 +109,8 @@ def train_further(
 def conformal_interval(forecasts: dict[str, np.ndarray], plan: BacktestPlan, spec: IntervalSpec) -> Interval | None:
     """Return the bounds [M, S] of the test part's forecasts, from the errors on the validation part.
 
-    With `spec.recent`, from the latest errors that each origin knows, where these are enough. None without a
-    validation part, or where it has too few errors for any step.
+    With `spec.recent`, they come from the latest errors known at each origin, if there are enough of these. The result
+    is None without a validation part, or if it has too few errors for any step.
     """
     if "val" not in forecasts:
         return None

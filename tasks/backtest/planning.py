@@ -14,7 +14,7 @@ from models.specs import SplitSpec, WindowSpec
 from tasks.data.preparation import Dataset
 
 MOST_ORIGINS = 50_000
-"""About the most origins of the validation part; of more, an even selection is taken, at least one of each series."""
+"""About the most origins of the validation part. Of more, evenly spaced ones are taken, at least one of each series."""
 
 
 @dataclass(frozen=True)

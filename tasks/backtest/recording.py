@@ -44,7 +44,7 @@ def record_backtest(
     level: int,
     output: str | None,
 ) -> None:
-    """Record the forecasts and their scores, and write the forecasts to `output` where it is set."""
+    """Record the forecasts and their scores, and write the forecasts to `output` if it is set."""
     columns = {}
     for name in scores.all:
         columns[name] = rolling[name].forecasts["test"]

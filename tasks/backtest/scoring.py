@@ -20,7 +20,7 @@ SKILL_METRICS = ("val_rmse", "test_rmse", "test_mase")
 class BacktestScores:
     """The scores of `models` and `baselines` by name and metric, such as `val_rmse`, and tables for the test part.
 
-    `chosen` is the model with the lowest score by the metric `chosen_by`; None where the first model was taken.
+    `chosen` is the model with the lowest score by the metric `chosen_by`; None if the first model was taken.
     """
 
     models: dict[str, dict[str, float]]
@@ -76,7 +76,7 @@ def score_backtest(plan: BacktestPlan, rolling: dict[str, RollingForecasts], lev
 
 
 def _origins_with_whole_horizon(plan: BacktestPlan, part: str) -> np.ndarray:
-    """Return the indices of the origins whose steps all lie in the part; of all origins where there is none."""
+    """Return the indices of the origins whose steps all lie in the part; of all origins if there is none."""
     ends = {"val": plan.data.split.validation, "test": plan.data.split.test}[part]
-    whole = plan.origins[part] + plan.horizon <= ends[plan.series(part)]
-    return np.flatnonzero(whole) if whole.any() else np.arange(len(whole))
+    is_whole = plan.origins[part] + plan.horizon <= ends[plan.series(part)]
+    return np.flatnonzero(is_whole) if is_whole.any() else np.arange(len(is_whole))

@@ -44,16 +44,16 @@ def prepare_data(
 
     Free runs start after the first window of each series (`free_run` "first"), or with its test part ("test").
 
-    **Raises:** `InputError` where a series is constant, or has no room for a window in a requested part, and
+    **Raises:** `InputError` if a series is constant, or has no room for a window in a requested part, and
     `window.short` does not say what to do with it.
     """
-    panel, ends, notes = split_for_windows(series.panel, split, window)
+    panel, part_ends, notes = split_for_windows(series.panel, split, window)
     series = replace(series, panel=panel, notes=(*series.notes, *notes))
-    bounds = {"train": (panel.starts, ends.train)}
+    bounds = {"train": (panel.starts, part_ends.train)}
     if split.validation > 0:
-        bounds["val"] = ends.train, ends.validation
+        bounds["val"] = part_ends.train, part_ends.validation
     if split.test > 0:
-        bounds["test"] = ends.validation, ends.test
+        bounds["test"] = part_ends.validation, part_ends.test
     origins = {
         part: origins_within(panel, begin, end, window.length, window.horizon) for part, (begin, end) in bounds.items()
     }
@@ -65,8 +65,8 @@ def prepare_data(
             )
     if season is None:
         season = wave_season(series.wave) if series.wave else default_season(panel.step)
-    start = np.minimum(panel.starts + window.length, ends.test) if free_run == "first" else ends.validation
-    return Dataset(series, window, ends, origins, season, start)
+    start = np.minimum(panel.starts + window.length, part_ends.test) if free_run == "first" else part_ends.validation
+    return Dataset(series, window, part_ends, origins, season, start)
 
 
 PART_NAMES = {"train": "training", "val": "validation", "test": "test"}

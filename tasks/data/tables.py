@@ -14,7 +14,7 @@ from models.errors import InputError
 from models.specs import SeriesSpec
 from tasks.data.formats import column_names, read_columns
 
-USUAL_NAMES = {"id": "unique_id", "time": "ds", "value": "y"}
+DEFAULT_NAMES = {"id": "unique_id", "time": "ds", "value": "y"}
 
 
 def read_long_table(path: Path, spec: SeriesSpec) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def covariate_names(spec: SeriesSpec) -> CovariateNames:
 
     def rename(column: str) -> str:
         name = column
-        while name in USUAL_NAMES.values() or (name != column and name in columns):
+        while name in DEFAULT_NAMES.values() or (name != column and name in columns):
             name += "_"
         return name
 
@@ -70,8 +70,8 @@ def _covariates(columns: Sequence[str], spec: SeriesSpec, used: set[str | None])
 
 
 def _column(columns: Sequence[str], name: str | None, role: str) -> str | None:
-    """Return the column for a role, by default the one with the usual name; None for ids that the file lacks."""
-    column = name or USUAL_NAMES[role]
+    """Return the column for a role, by default the one with the default name; None for ids that the file lacks."""
+    column = name or DEFAULT_NAMES[role]
     if column in columns:
         return column
     if name is None and role == "id":
@@ -116,11 +116,11 @@ def _parse_times(text: pd.Series, column: str) -> pd.Series:
     numbers = pd.to_numeric(text, errors="coerce")
     are_timestamps = timestamps.notna().sum() >= numbers.notna().sum()
     times, kind = (timestamps, "a timestamp") if are_timestamps else (numbers, "an integer")
-    broken, read = np.flatnonzero(times.isna()), np.flatnonzero(times.notna())
+    broken, parsed = np.flatnonzero(times.isna()), np.flatnonzero(times.notna())
     if len(broken):
         fault = "neither a timestamp nor an integer"
-        if len(read):
-            fault = f"not {kind} like '{printable(text.iloc[read[0]])}' in row {read[0] + 1}"
+        if len(parsed):
+            fault = f"not {kind} like '{printable(text.iloc[parsed[0]])}' in row {parsed[0] + 1}"
         raise InputError(
             f"column '{column}' has '{printable(text.iloc[broken[0]])}' in row {broken[0] + 1}, which is {fault}; "
             "write all times as in 2020-01-31, or all as in 2020-01-31 23:59:59"
@@ -150,7 +150,7 @@ def _parse_timestamps(text: pd.Series) -> pd.Series:
 def _choose_day_or_month_first(text: pd.Series, month_first: pd.Series, day_first: pd.Series) -> pd.Series:
     """Choose the order of day and month that reads all cells.
 
-    **Raises:** `InputError` where both orders do and give different dates.
+    **Raises:** `InputError` if both orders do and give different dates.
     """
     if not (month_first.notna().all() and day_first.notna().all()):
         return day_first if day_first.notna().sum() > month_first.notna().sum() else month_first

@@ -32,12 +32,12 @@ def comparison(
     for ax, (metric, column) in zip(axes[0], table.items(), strict=False):
         for row, (name, value) in enumerate(zip(names, column, strict=True)):
             colour, weight = BLUE if name in models else GREY, "bold" if value == np.nanmin(column) else "normal"
-            at, frame, side, shift = (0.5, row), ax.get_yaxis_transform(), "center", 0
+            place, coordinates, side, shift = (0.5, row), ax.get_yaxis_transform(), "center", 0
             if 0 < value < LARGEST:
                 ax.plot([value], [row], "o", ms=9, color=colour)
-                at, frame, place = (value, row), ax.transData, (math.log10(value) - low) / (high - low)
-                side, shift = ("left", -4) if place < 0.3 else ("right", 4) if place > 0.7 else ("center", 0)
-            text = ax.annotate(format_number(value), at, (shift, 6), frame, "offset points")
+                place, coordinates, share = (value, row), ax.transData, (math.log10(value) - low) / (high - low)
+                side, shift = ("left", -4) if share < 0.3 else ("right", 4) if share > 0.7 else ("center", 0)
+            text = ax.annotate(format_number(value), place, (shift, 6), coordinates, "offset points")
             text.set(ha=side, fontsize=11, color=colour, weight=weight)
             if name == chosen:
                 ax.axhspan(row - 0.5, row + 0.5, color=BAND, lw=0, zorder=0)

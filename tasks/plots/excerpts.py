@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from tasks.plots.forecast_lines import draw_forecast
 from tasks.plots.style import BLACK, Array, finish, fit_text, line, numbers, panels, time_axis
 
-MARGIN = 4  # ranges of the known values that a panel shows above and below them
+MARGIN = 4  # how far a panel reaches above and below the known values, in ranges of these
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ def excerpts(title: str, excerpts: list[Excerpt], model: str, unit: str, level: 
 def _draw(ax: Axes, excerpt: Excerpt, paths: dict[str, Array | None], level: float | None) -> None:
     times = np.concatenate([excerpt.context_times, excerpt.times])  # [context and S]
     actual = np.append(numbers(excerpt.context), numbers(excerpt.actual))  # [context and S]
-    known = np.flatnonzero(np.isfinite(actual))
-    extent = slice(known[0], known[-1] + 1) if len(known) else slice(0)
+    known_points = np.flatnonzero(np.isfinite(actual))
+    extent = slice(known_points[0], known_points[-1] + 1) if len(known_points) else slice(0)
     line(ax, times[extent], actual[extent], BLACK, 1.8, "actual")
     draw_forecast(ax, excerpt.context_times, excerpt.context, excerpt.times, paths, excerpt.low, excerpt.high, level)
-    if len(known) and (known_range := np.ptp(actual[known])) > 0:
-        lowest, highest = actual[known].min() - MARGIN * known_range, actual[known].max() + MARGIN * known_range
-        limits = np.clip(ax.dataLim.intervaly, lowest, highest)
+    if len(known_points) and (known_range := np.ptp(actual[known_points])) > 0:
+        lowest, highest = actual[known_points].min(), actual[known_points].max()
+        limits = np.clip(ax.dataLim.intervaly, lowest - MARGIN * known_range, highest + MARGIN * known_range)
         ax.set_ylim(*(limits + 0.05 * np.ptp(limits) * np.array([-1, 1])))

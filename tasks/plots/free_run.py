@@ -21,7 +21,7 @@ def free_run(
 ) -> Figure:
     """Draw a free run [S] and the actual values [S] (NaN: unknown), after the values before it, the context.
 
-    The upper panel shows the first 100 steps; a lower one shows all steps where there are more. `rmse` holds the RMSE
+    The upper panel shows the first 100 steps; a lower one shows all steps if there are more. `rmse` holds the RMSE
     over the first n steps, by n, for the titles. `unit` labels the values. A forecast far outside the range of the
     actual values leaves its panel.
     """
@@ -33,9 +33,9 @@ def free_run(
         line(ax, reach, [*context[-1:], *predicted[:steps]], BLUE, 1.8, "forecast")
         line(ax, context_times, context, BLACK, 2.2, "past values")
         ax.axvline(context_times[-1], color=BLACK, lw=1, ls=":")
-        known = numbers([*context, *actual[:steps]])
-        if np.isfinite(known).any():
-            lowest, highest = np.nanmin(known), np.nanmax(known)
+        shown = numbers([*context, *actual[:steps]])
+        if np.isfinite(shown).any():
+            lowest, highest = np.nanmin(shown), np.nanmax(shown)
             if margin := 2 * (highest - lowest):
                 ax.set_ylim(np.clip(ax.get_ylim(), lowest - margin, highest + margin))
         scores = "".join(

@@ -26,7 +26,7 @@ def skill(
     `rmse` holds the model first, then `seasonal_naive` and perhaps other baselines, in `unit`, with a value for each of
     the `cutoffs`. NaN is a gap, and so is the skill over a baseline without error. Skill below `bound` is orange. Where
     the model's version, one of `versions` for each cutoff, changes, a dotted line marks the middle between two cutoffs;
-    it is labelled where there is room.
+    it is labelled if there is room.
     """
     figure, ((top,), (low,)) = style.panels(2, 1, height=6.5, sharex=True)
     dots = len(cutoffs) <= MOST_DOTS
@@ -65,6 +65,6 @@ def _mark_versions(top: Axes, low: Axes, cutoffs: Array, versions: Sequence[str]
             for ax in (top, low):
                 ax.axvline(at, color=BLACK, lw=1, ls=":")
             if at + half < room_until:
-                frame = top.get_xaxis_transform()
-                top.text(at, 1.02, label, ha="center", va="bottom", fontsize=11, transform=frame, parse_math=False)
+                transform = top.get_xaxis_transform()
+                top.text(at, 1.02, label, ha="center", va="bottom", fontsize=11, transform=transform, parse_math=False)
                 room_until = at - half

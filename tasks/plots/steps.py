@@ -39,11 +39,11 @@ def error_by_step(title: str, errors: dict[str, Array], models: list[str], unit:
     thick, thin = (2.5, 1.5) if steps <= MANY else (1.2, 1.0)
     for place, name in enumerate(shown):
         if name in models:
-            turn, rank = divmod(models.index(name), len(COLOURS))
-            colour, dash, mark, width = COLOURS[rank], ["-", *DASHES][turn % 5], "oPX*p"[turn % 5], thick
+            cycle, rank = divmod(models.index(name), len(COLOURS))
+            colour, dash, mark, width = COLOURS[rank], ["-", *DASHES][cycle % 5], "oPX*p"[cycle % 5], thick
         else:
-            turn, rank = divmod(baselines.index(name), len(DASHES))
-            colour, dash, mark, width = (GREY, PALE)[turn % 2], DASHES[rank], "s^Dv"[rank], thin
+            cycle, rank = divmod(baselines.index(name), len(DASHES))
+            colour, dash, mark, width = (GREY, PALE)[cycle % 2], DASHES[rank], "s^Dv"[rank], thin
         at = np.arange(1.0, len(lines[name]) + 1)  # [S]
         if steps == 1:
             at += (place - (len(shown) - 1) / 2) * min(0.05, 0.9 / len(shown))

@@ -20,6 +20,7 @@ Array = npt.NDArray[Any]
 BLUE, ORANGE, BLACK, GREY, PALE, BAND = "#0072B2", "#D55E00", "#222222", "#6E6E6E", "#ABABAB", "#FDF3DC"
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")  # of several models
 LARGEST = 1e100  # larger values cannot be drawn
+SHORTEST_CONTEXT = 20  # fewest points that are drawn of the past before a forecast
 LONGEST_LABEL = 300  # characters of a title or a label
 HEAD = 2.0  # inches; a figure grows where its title and legend need more
 DASHES = (

@@ -24,7 +24,7 @@ class Checkpoints:
         self.last_written, self.pause, self.has_failed = time.monotonic(), SHORTEST_PAUSE, False
 
     def load(self, journal_length: int) -> State | None:
-        """Read the last checkpoint, given the number of epochs in the journal; None where there is none.
+        """Read the last checkpoint; None if there is none. `journal_length` is the number of epochs in the journal.
 
         A file that is not a whole checkpoint of this training, or is ahead of its journal, is renamed to `.broken` with
         a warning.
@@ -34,9 +34,9 @@ class Checkpoints:
         try:
             return self._read(journal_length)
         except CheckpointError as error:
-            aside = self.path.with_suffix(".broken")
-            self.path.replace(aside)
-            log.warning("%s: %s; it is set aside as %s, and training starts anew", self.model, error, aside.name)
+            broken = self.path.with_suffix(".broken")
+            self.path.replace(broken)
+            log.warning("%s: %s; it is set aside as %s, and training starts anew", self.model, error, broken.name)
             return None
 
     def is_due(self) -> bool:
@@ -44,7 +44,7 @@ class Checkpoints:
         return self.run_state is not None and time.monotonic() - self.last_written >= self.pause
 
     def save(self, make_state: Callable[[], State]) -> None:
-        """Write a checkpoint; where the disk does not take it, log a warning once and keep the last one."""
+        """Write a checkpoint; if the disk refuses it, log a warning once and keep the last one."""
         if self.run_state is None:
             return
         began = time.monotonic()

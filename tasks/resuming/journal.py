@@ -11,7 +11,7 @@ log = logging.getLogger("tidecast")
 
 
 class Journal:
-    """A list of values on disk, each a line of JSON behind its checksum; `recovered` holds those found when opened.
+    """A list of values on disk, each a line of JSON after its checksum; `recovered` holds those read when opened.
 
     Opening cuts off whatever follows the last whole line. It logs a warning about an altered line, but not about an
     unfinished last one: that is what a killed process leaves.
@@ -32,12 +32,12 @@ class Journal:
             os.truncate(path, size)
 
     def append(self, value: Any) -> None:
-        """Append a value in memory; `write` takes it to the disk."""
+        """Append a value in memory; `write` writes it to disk."""
         line = json.dumps(value).encode()
         self.unwritten += _checksum(line) + line + b"\n"
 
     def write(self) -> None:
-        """Write to disk what was appended; what the disk does not take is tried again at the next call.
+        """Write what was appended to disk; what cannot be written is tried again at the next call.
 
         **Raises:** `OSError` that names the path.
         """

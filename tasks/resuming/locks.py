@@ -23,9 +23,9 @@ class Lock:
     def acquire(self, wait: bool = True) -> bool:
         """Acquire the lock; its file is created if need be.
 
-        Returns False where another process holds it, unless told to wait until it does not.
+        Waits while another process holds the lock, or returns False then if `wait` is false.
 
-        **Raises:** `OSError` where the file cannot be opened.
+        **Raises:** `OSError` if the file cannot be opened.
         """
         while True:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -82,9 +82,9 @@ def is_locked(path: Path) -> bool:
 
 
 def read_content(path: Path) -> dict[str, Any]:
-    """Read what was last written to a lock file, also by a process that is gone; nothing where it is not whole.
+    """Read what was last written to a lock file, even by a process that is gone; empty if it is not whole.
 
-    **Raises:** `OSError` where the file cannot be read.
+    **Raises:** `OSError` if the file cannot be read.
     """
     try:
         return dict(json.loads(path.read_bytes()))
@@ -94,7 +94,7 @@ def read_content(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def locked(name: str, folder: Path = Path()) -> Iterator[Path]:
-    """Hold the lock of this name in a folder, waiting for other processes; yields the folder's `.tidecast`."""
+    """Hold the lock of this name in a folder, after waiting for other processes; yields the folder's `.tidecast`."""
     state_folder = folder / STATE_FOLDER
     state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with Lock(state_folder / f"{name}.lock"):
@@ -102,7 +102,7 @@ def locked(name: str, folder: Path = Path()) -> Iterator[Path]:
 
 
 def _is_open_at(descriptor: int, path: Path) -> bool:
-    """Whether an open file is still the one at a path, where another may have taken its place."""
+    """Whether an open file is still the one at a path, and was not removed or replaced."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

@@ -63,7 +63,7 @@ def open_run_state(flow: str, settings: Mapping[str, Any], sha256: str, device: 
 
     It is removed when the block ends well, and stays on disk otherwise.
 
-    **Raises:** `InputError` where the folder cannot be written.
+    **Raises:** `InputError` if the folder cannot be written.
     """
     parameters = json.loads(json.dumps(settings, default=_as_dictionary))
     key = resume_key(flow, parameters, sha256, device)
@@ -84,26 +84,26 @@ def open_run_state(flow: str, settings: Mapping[str, Any], sha256: str, device: 
 
 
 def resume_key(flow: str, parameters: Mapping[str, Any], sha256: str, device: str) -> str:
-    """Key of runs with identical results: a digest of flow, settings, data, device and code."""
+    """Return the key of runs with identical results: a digest of flow, settings, data, device and code."""
     content = json.dumps([flow, parameters, sha256, device, code_sha256()], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def undelivered_run_states() -> list[Path]:
-    """Folders of the run states here that wait for a tracker, without those that a living process has locked."""
+    """Return the folders of run states here that wait for a tracker, without those that a living process has locked."""
     folders = [path.parent for path in sorted(RUN_STATES.glob(f"*/{CONTENT}"))]
     return [folder for folder in folders if read_run_state(folder).get("undelivered") and not is_locked(folder / LOCK)]
 
 
 def outdated_run_states() -> list[Path]:
-    """Folders of the run states here that an earlier version of Tidecast left, without those that are locked."""
+    """Return the folders of run states here that an earlier version of Tidecast left, without those that are locked."""
     root, content = OUTDATED_CONTENTS
     folders = [path.parent for path in sorted(root.glob(f"*/{content}"))]
     return [folder for folder in folders if not is_locked(folder / LOCK)]
 
 
 def read_run_state(folder: Path) -> dict[str, Any]:
-    """Read the content of a run state; empty where there is none, or none of this format."""
+    """Read the content of a run state; empty if there is none, or none of this format."""
     try:
         content = json.loads((folder / CONTENT).read_text())
     except (OSError, ValueError):
@@ -115,7 +115,7 @@ def read_run_state(folder: Path) -> dict[str, Any]:
 
 @cache
 def code_sha256() -> str:
-    """Digest of all that determines a training's result: the code of `models`, and the versions of its libraries."""
+    """Return a digest of all that determines a training's result: the code of `models` and its libraries' versions."""
     code = hashlib.sha256(f"{version('torch')} {version('numpy')} {version('numba')}".encode())
     package = Path(models.__file__).parent
     for path in sorted(package.rglob("*.py")):
@@ -124,7 +124,7 @@ def code_sha256() -> str:
 
 
 def _lock_first_free(key: str) -> tuple[Path, Lock]:
-    """Lock a run state of that key which no living process has locked: an existing one if possible, else a new one."""
+    """Lock a run state of a key that no living process has locked: an existing one if possible, else a new one."""
     numbers = [path.name.rpartition("-")[2] for path in RUN_STATES.glob(f"{key}-*")]
     existing = sorted(int(number) for number in numbers if number.isdecimal())
     for number in chain(existing, count(1)):
@@ -136,7 +136,7 @@ def _lock_first_free(key: str) -> tuple[Path, Lock]:
 
 
 def _lock_folder(folder: Path) -> Lock | None:
-    """Lock a run state's folder, which is made if need be; None where another process has locked it."""
+    """Lock a run state's folder, which is made if need be; None if another process has locked it."""
     lock = Lock(folder / LOCK)
     while True:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -158,7 +158,7 @@ def _remove(folder: Path) -> None:
 
 
 def _absolute(path: Path) -> Path:
-    """The absolute path where it can be told: the current folder may be gone."""
+    """Return the absolute path, or the path as it is if the current folder is gone."""
     with suppress(FileNotFoundError):
         return path.absolute()
     return path

@@ -21,8 +21,8 @@ class Curves:
     """The losses of a training by epoch, each sent to MLflow once; a journal at `path` keeps them over a restart.
 
     MLflow merges two metrics of the same name, step, value and time into one. So an epoch that is trained or sent again
-    keeps its first timestamp. Where that is lost because the disk did not take the journal, what MLflow already has is
-    not sent.
+    keeps its first timestamp. In case that is lost, because the journal could not be written, metrics that MLflow
+    already has are not sent.
     """
 
     def __init__(self, run_id: str, path: Path | None = None, interval: float = 1.0):
@@ -48,7 +48,7 @@ class Curves:
             self.flush()
 
     def resend(self, last: int) -> list[dict[str, float]]:
-        """Send again what an earlier process noted, up to the epoch `last`; returns these losses, epoch by epoch."""
+        """Send again what the journal of an earlier process holds, up to the epoch `last`; returns these losses."""
         losses = [self.epochs[epoch][1] for epoch in range(1, last + 1)]
         for epoch, losses_of_epoch in enumerate(losses, 1):
             self._queue(epoch, losses_of_epoch)
@@ -64,7 +64,7 @@ class Curves:
 
     def flush(self) -> None:
         """Send what is waiting."""
-        with suppress(OSError):  # the next checkpoint meets it as well, and warns
+        with suppress(OSError):  # the next checkpoint meets the same error, and warns
             self.write_journal()
         for begin in range(0, len(self.waiting), MOST_METRICS):
             TRACKER.post(partial(self._record, metrics=self.waiting[begin : begin + MOST_METRICS]))

@@ -1,4 +1,4 @@
-"""MLflow's database in a file: complete or absent, since MLflow cannot use one that is half made."""
+"""MLflow's database in a file, which is made completely or not at all: MLflow cannot use a half-made one."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ from tasks.resuming.locks import locked
 
 
 def make_database(uri: str) -> None:
-    """Make the database where it is a file that does not exist yet; of several processes, one makes it."""
+    """Make the database if it is a file that does not exist yet; of several processes, one makes it."""
     if not uri.startswith("sqlite:///"):
         return
     from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine_with_retry  # takes a second
@@ -32,7 +32,7 @@ def make_database(uri: str) -> None:
 
 
 def refuse_closed_database(uri: str) -> None:
-    """**Raises:** `InputError` where a database server cannot be used, which MLflow would retry for two minutes."""
+    """**Raises:** `InputError` if a database server cannot be used, which MLflow would retry for two minutes."""
     if not uri.startswith(("postgresql", "mysql", "mssql")):
         return
     from sqlalchemy import create_engine

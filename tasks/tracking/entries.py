@@ -81,7 +81,7 @@ def log_dataset(run_id: str, series: Series) -> None:
 
 
 def git_commit() -> str:
-    """The commit of the code that runs, or "unknown" outside a checkout."""
+    """Return the commit of the code that runs, or "unknown" outside a checkout."""
     folder = Path(__file__).parent
     try:
         done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=False)

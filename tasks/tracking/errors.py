@@ -1,4 +1,4 @@
-"""Errors of the tracker: whether they pass, and their reason in few words."""
+"""Errors of the tracker: whether they are temporary, and their reason in few words."""
 
 import re
 
@@ -9,8 +9,8 @@ from models.display import printable
 from tasks.credentials import redacted
 
 SERVER_ERROR = 500
-PASSING_STATUSES = (401, 403, 408, 425, 429)
-"""Statuses below 500 of which the same request may succeed later: not allowed, too slow, too early, too many."""
+TEMPORARY_STATUSES = (401, 403, 408, 425, 429)
+"""Statuses below 500 after which the same request may succeed later: not allowed, too slow, too early, too many."""
 DUPLICATE = re.compile(r"IntegrityError|UniqueViolation|UNIQUE constraint failed|duplicate key value")
 """What databases say of a row that exists already."""
 REASONS = re.compile(
@@ -21,7 +21,7 @@ REASONS = re.compile(
 
 
 class TrackerAwayError(ConnectionError):
-    """The tracker cannot be used; the run state, where there is one, is still on this machine's disk."""
+    """The tracker cannot be used; the run state, if there is one, is still on this machine's disk."""
 
 
 def is_away(error: Exception) -> bool:
@@ -34,7 +34,7 @@ def is_away(error: Exception) -> bool:
         status = getattr(getattr(error, "response", None), "status_code", SERVER_ERROR)  # of an artifact's transfer
         if not isinstance(error, OSError) or isinstance(error, FileNotFoundError):
             return False
-    return status >= SERVER_ERROR or status in PASSING_STATUSES
+    return status >= SERVER_ERROR or status in TEMPORARY_STATUSES
 
 
 def is_overtaken(error: Exception) -> bool:
@@ -46,7 +46,7 @@ def is_overtaken(error: Exception) -> bool:
 
 
 def reason(error: Exception) -> str:
-    """The reason of an error in few words, without credentials: that of the underlying error, where it can be told."""
+    """Return the reason of an error in few words, without credentials: that of the underlying error, if it is found."""
     text = redacted(str(error))
     if isinstance(error, OSError) and error.strerror:
         return printable(f"{error.filename}: {error.strerror}" if error.filename else error.strerror, 300)

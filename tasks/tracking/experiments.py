@@ -38,7 +38,7 @@ def experiment_id(client: MlflowClient, name: str) -> str:
 
 
 def saved_view() -> str:
-    """The view "Scores" as MLflow's page saves one: a row for each run, with the scores as columns."""
+    """Return the view "Scores" as MLflow's page saves a view: a row for each run, with the scores as columns."""
     order = {"orderByKey": "attributes.start_time", "orderByAsc": False}
     state = {"selectedColumns": COLUMNS, "columnOrder": COLUMNS, "columnWidths": WIDTHS, **order}
     packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()

@@ -44,7 +44,7 @@ def log_json(run_id: str, name: str, content: Mapping[str, Any]) -> None:
 
 
 def as_json(content: Any) -> str:
-    """Format as JSON, with null for numbers that are not finite, for which JSON has no word."""
+    """Format as JSON, with null for numbers that are not finite, which JSON cannot express."""
     return json.dumps(_finite(content), indent=2, allow_nan=False)
 
 
@@ -57,12 +57,12 @@ def _finite(part: Any) -> Any:
 
 
 def artifact_folder(run_id: str) -> str:
-    """Where the files of a run are: a path where they are local, else a URI."""
+    """Return where the files of a run are: a path if they are local, else a URI."""
     uri = str(TRACKER.ask(lambda client: client.get_run(run_id)).info.artifact_uri)
     return uri.removeprefix("file://")
 
 
 def relative_to_here(place: str) -> str:
-    """A path below the current folder as it is typed there; any other place unchanged."""
+    """Return a path below the current folder relative to it, and any other place unchanged."""
     path = Path(place)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else place

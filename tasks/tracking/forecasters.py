@@ -66,13 +66,13 @@ def _log(
 
 
 def _incomplete_models(client: MlflowClient, experiment: str, run_id: str) -> list[str]:
-    """The ids of the models that a killed process has logged in part."""
+    """Return the ids of the models that a killed process has logged in part."""
     logged = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
     return [str(model.model_id) for model in logged]
 
 
 def _input_example(forecaster: Forecaster, series: Series) -> pd.DataFrame:
-    """The rows that a forecast of the first series needs: a window, and rows ahead for covariates known ahead."""
+    """Return the rows that a forecast of the first series needs: a window, and future rows of known covariates."""
     panel, names, horizon = series.panel, forecaster.covariate_names.all, forecaster.spec.window.horizon
     end = int(panel.ends[0])
     n_ahead = min(horizon, end - 1) if forecaster.covariate_names.known else 0

@@ -38,20 +38,20 @@ def close_orphaned_runs(client: MlflowClient, listening_seconds: float = math.in
         reason = reason_orphaned(tags, listening_seconds)
         if reason:
             children = f"tags.`mlflow.parentRunId` = '{run.info.run_id}' and attributes.status != 'FINISHED'"
-            for each in [*_search_runs(client, children), run]:
-                client.set_tag(each.info.run_id, "reason", reason)
-                client.set_terminated(each.info.run_id, "KILLED")
+            for open_run in [*_search_runs(client, children), run]:
+                client.set_tag(open_run.info.run_id, "reason", reason)
+                client.set_terminated(open_run.info.run_id, "KILLED")
             closed.append(OrphanedRun(run.info.run_id, reason, float(tags[HEARTBEAT]), tags.get(FLOW_RUN)))
     return closed
 
 
 def recorded_flow_runs(client: MlflowClient) -> set[str]:
-    """Ids of the flow runs whose runs are RUNNING: the living ones, once the orphaned ones are closed."""
+    """Return the ids of the flow runs whose runs are RUNNING: those alive, once orphaned runs are closed."""
     return {run.data.tags.get(FLOW_RUN, "") for run in _running(client)}
 
 
 def reason_orphaned(tags: Mapping[str, str], listening_seconds: float) -> str:
-    """Why the process in a run's tags is taken for gone; empty where it lives, or nothing tells that it does not."""
+    """Return why the process named in a run's tags counts as gone; empty if it lives, or may live."""
     gone, (host, number) = is_gone(tags[PROCESS]), host_and_number(tags[PROCESS])
     if gone:
         return f"process {number} of {host} is gone: killed, or the machine went down"
@@ -62,7 +62,7 @@ def reason_orphaned(tags: Mapping[str, str], listening_seconds: float) -> str:
 
 
 def _running(client: MlflowClient) -> list[Run]:
-    """The RUNNING runs of flow runs, without those of their models."""
+    """Return the RUNNING runs of flow runs, without those of their models."""
     runs = _search_runs(client, "attributes.status = 'RUNNING'")
     return [
         run for run in runs if {PROCESS, HEARTBEAT} <= set(run.data.tags) and "mlflow.parentRunId" not in run.data.tags
@@ -70,7 +70,7 @@ def _running(client: MlflowClient) -> list[Run]:
 
 
 def _search_runs(client: MlflowClient, condition: str) -> list[Run]:
-    """All runs of all experiments that meet a condition, page by page."""
+    """Return all runs of all experiments that meet a condition."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     runs, token = list[Run](), None
     while experiments:

@@ -1,6 +1,6 @@
 """Writes to the tracker, made in order by a thread of their own, so that no training waits for them.
 
-A tracker that is gone, slow or out of order for a while is tried again until it takes what is waiting.
+A tracker that is away, slow or broken for a while is tried again until it takes what is waiting.
 """
 
 import logging
@@ -26,7 +26,7 @@ Answer = TypeVar("Answer")
 
 
 class Outbox:
-    """A queue of writes, first in first out. A write may be tried twice, so it must have the same effect then.
+    """A queue of writes, first in first out. A write may be tried twice, so it must have the same effect twice as once.
 
     `describe` names the tracker in messages.
     """
@@ -52,8 +52,8 @@ class Outbox:
     def settle(self, patience: float | None = None) -> None:
         """Wait until the queue is empty.
 
-        **Raises:** `TrackerAwayError` where the tracker took nothing for `patience` seconds; the queue is then given
-        up. The error of the first write that the tracker refused for good; the others are written.
+        **Raises:** `TrackerAwayError` if the tracker took nothing for `patience` seconds; the queue is then
+        dropped. The error of the first write that the tracker refused for good; the others are written.
         """
         since, taken = time.monotonic(), self.taken
         limit = patience_seconds() if patience is None else patience
@@ -95,7 +95,7 @@ class Outbox:
                 write = self.waiting[0]
             try:
                 write()
-            except Exception as error:  # whatever it is, the flow's thread has to know
+            except Exception as error:  # of any kind: `settle` raises it in the flow's thread
                 if is_overtaken(error) and overtaken < MOST_OVERTAKEN:
                     overtaken += 1
                     continue
@@ -113,7 +113,7 @@ class Outbox:
     def _note_trouble(self, write: Write, trouble: str) -> None:
         """Note why the tracker is away, with a warning the first time."""
         with self.changed:
-            if write not in self.waiting:  # it was given up
+            if write not in self.waiting:  # the queue was dropped
                 return
             if not self.trouble:
                 log.warning("%s cannot be used now, and is tried again: %s", self.describe(), trouble)
@@ -132,5 +132,5 @@ class Outbox:
 
 
 def patience_seconds() -> float:
-    """How long the end of a run waits for a tracker that takes nothing, in seconds."""
+    """Return for how many seconds the end of a run waits for a tracker that takes nothing."""
     return float(os.environ.get("TIDECAST_PATIENCE", PATIENCE))

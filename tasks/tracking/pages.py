@@ -10,7 +10,7 @@ MODE = "workflowType=machine_learning"
 
 
 def pages_url() -> str | None:
-    """URL of MLflow's pages in a browser, without credentials: `TIDECAST_MLFLOW_URL`, else that of the server."""
+    """Return the URL of MLflow's pages, without credentials: `TIDECAST_MLFLOW_URL`, else that of the server."""
     url = os.environ.get("TIDECAST_MLFLOW_URL") or TRACKER.uri
     if not url.startswith("http"):
         return None
@@ -18,12 +18,12 @@ def pages_url() -> str | None:
 
 
 def run_page(run_id: str) -> str | None:
-    """URL of a run's page, where there is a server."""
+    """Return the URL of a run's page, if there is a server."""
     return f"{_runs_page(run_id)}/{run_id}?{MODE}" if pages_url() else None
 
 
 def experiment_page(run_id: str, view: str) -> str | None:
-    """URL of the page with all runs of a run's experiment, in a saved view, where there is a server."""
+    """Return the URL of the page with all runs of a run's experiment, in a saved view, if there is a server."""
     return f"{_runs_page(run_id)}?{MODE}&viewStateShareKey={view}" if pages_url() else None
 
 

@@ -1,4 +1,4 @@
-"""Names for processes, by which others can find out later whether the process that records a run still lives."""
+"""Names for processes, by which other processes find out whether the one that records a run still lives."""
 
 import os
 import socket
@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 BOOT_ID, PID_NAMESPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
-"""Identify a start of the machine, and a container's process numbers as against those of its host."""
+"""Files that identify the current start of the machine, and the container in which process numbers are unique."""
 
 
 def this_process() -> str:
@@ -16,7 +16,7 @@ def this_process() -> str:
 
 
 def is_gone(process: str) -> bool | None:
-    """Whether a process has ended; None where that cannot be seen from here, as on another machine."""
+    """Whether a process has ended; None if that cannot be seen from here, as on another machine."""
     _, *namespace, number, started = process.split()
     if namespace != [pid_namespace()]:
         return None
@@ -33,20 +33,20 @@ def is_gone(process: str) -> bool | None:
 
 
 def host_and_number(process: str) -> tuple[str, str]:
-    """The host and number of a process, by which a person knows it."""
+    """Return the host and the number of a process, for messages."""
     host, *_, number, _ = process.split()
     return host, number
 
 
 def pid_namespace() -> str:
-    """The namespace in which process numbers are unique: a start of this machine, and a container."""
+    """Return the namespace in which process numbers are unique: a start of this machine, and a container."""
     if not BOOT_ID.exists():
         return f"{psutil.boot_time():.0f}"
     return f"{BOOT_ID.read_text().strip()}/{PID_NAMESPACE.stat().st_ino}"
 
 
 def start_time(number: int) -> str:
-    """When a process started, empty once it has ended: in ticks since the machine's start, as clocks may be set."""
+    """Return when a process started, empty once it has ended: ticks since the machine's start, as clocks may be set."""
     if not BOOT_ID.exists():
         return f"{psutil.Process(number).create_time():.2f}"
     state, *rest = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()

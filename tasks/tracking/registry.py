@@ -18,6 +18,7 @@ from mlflow.tracking import MlflowClient
 from models.errors import InputError
 from models.forecaster import Forecaster
 from models.saving import load_forecaster
+from models.specs import LONGEST_NAME
 from tasks.tracking.errors import TrackerAwayError
 from tasks.tracking.forecasters import MODEL_ID, SHA256
 from tasks.tracking.tracker import TRACKER
@@ -27,7 +28,6 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 TRAINED_ON_FORMAT = 2
 """The format of a version's tag `trained_on`."""
 WAY_OUT = "name another version, or take the alias champion from it in MLflow and train again"
-LONGEST_NAME = 120
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the second, where a version is not a number
 DESCRIPTION = """Forecasters of the series **{name}**: a version for each training.
 
@@ -50,9 +50,9 @@ class Version:
 
     @property
     def trained_on(self) -> dict[str, Any]:
-        """What the registration noted of the training: series, season, window and horizon, and its last time.
+        """What was noted about the training at registration: series, season, window, horizon, and the last time seen.
 
-        **Raises:** `InputError` where something else, or an earlier version of Tidecast, registered it.
+        **Raises:** `InputError` if something else, or an earlier version of Tidecast, registered it.
         """
         if "trained_on" not in self.tags:
             raise InputError(f"{self} was not registered by tidecast train; name another version")
@@ -91,7 +91,7 @@ def tag_version(version: Version, tags: Mapping[str, str]) -> None:
 
 
 def champion_of(name: str) -> Version | None:
-    """The champion of a registered model, where it has one."""
+    """Return the champion of a registered model; None if it has none."""
     model = _get(lambda client: client.get_registered_model(name))
     return _get_version(name, model.aliases[CHAMPION]) if model and CHAMPION in model.aliases else None
 
@@ -99,7 +99,7 @@ def champion_of(name: str) -> Version | None:
 def find_version(reference: str | None) -> Version:
     """Find the version that NAME (its champion), NAME@ALIAS or NAME/VERSION names; by default the only champion.
 
-    **Raises:** `InputError` where there is none, with those that exist.
+    **Raises:** `InputError` if there is none, with those that exist.
     """
     reference = reference or _only_champion()
     mark = "/" if "/" in reference else "@"
@@ -120,7 +120,7 @@ def find_version(reference: str | None) -> Version:
 def load_version(version: Version, device: str = "cpu") -> Forecaster:
     """Load the forecaster of a version.
 
-    **Raises:** `InputError` where its files cannot be read, or are not those that were registered.
+    **Raises:** `InputError` if its files cannot be read, or are not those that were registered.
     """
 
     def download(_: MlflowClient) -> str:
@@ -141,7 +141,7 @@ def load_version(version: Version, device: str = "cpu") -> Forecaster:
 
 def _register(client: MlflowClient, name: str, run_id: str, tags: Mapping[str, str], description: str) -> Version:
     for registered in client.search_model_versions(f"run_id = '{run_id}'"):
-        if registered.name == name:  # by an attempt that was cut short
+        if registered.name == name:  # by an attempt that was interrupted
             newest = client.get_registered_model(name).aliases.get(CHALLENGER, "0")
             if int(registered.version) > int(newest):
                 client.set_registered_model_alias(name, CHALLENGER, registered.version)
@@ -166,7 +166,7 @@ def _get_version(name: str, number: str) -> Version | None:
 
 
 def _get(question: Callable[[MlflowClient], Entry]) -> Entry | None:
-    """Ask the registry for an entry; returns None where it has none."""
+    """Ask the registry for an entry; returns None if it has none."""
 
     def get(client: MlflowClient) -> Entry | None:
         try:
@@ -180,7 +180,7 @@ def _get(question: Callable[[MlflowClient], Entry]) -> Entry | None:
 
 
 def _models() -> dict[str, bool]:
-    """Every registered model by name, and whether it has a champion."""
+    """Return whether each registered model has a champion, by the name of the model."""
     models = TRACKER.ask(lambda client: client.search_registered_models())
     return {model.name: CHAMPION in model.aliases for model in models}
 

@@ -23,7 +23,7 @@ PROCESS, HEARTBEAT, RUN_STATE = "tidecast.process", "tidecast.heartbeat", "tidec
 HEARTBEAT_SECONDS = 60.0
 """Seconds between two heartbeats."""
 LAST_PATIENCE = 15.0
-"""Seconds that a run which fails, or is told to end, tries to record this."""
+"""Seconds for which a run that fails, or is told to end, tries to record this."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ def tracked_run(
     All are opened at once, so that nothing inside the block has to wait for the tracker. The runs of an interrupted
     process with the same `run_state` are opened again.
 
-    **Raises:** `TrackerAwayError` where the tracker does not take what is to be recorded.
+    **Raises:** `TrackerAwayError` if the tracker does not take what is to be recorded.
     """
     tags = {**tags, **origin_tags(run_state)}
     run = TRACKER.ask(lambda client: _open_runs(client, experiment, name, tags, children, run_state))
@@ -81,13 +81,13 @@ def tracked_run(
 
 
 def origin_tags(run_state: RunState | None) -> dict[str, str]:
-    """Tags that name the process that records a run, and its run state."""
+    """Return tags that name the process that records a run, and the run state."""
     tags = {PROCESS: this_process(), HEARTBEAT: _now()}
     return {**tags, RUN_STATE: run_state.id} if run_state else tags
 
 
 def finished_runs(experiment: str, most: int) -> list[tuple[str, dict[str, str]]]:
-    """The ids and tags of an experiment's latest finished runs, newest first."""
+    """Return the ids and tags of the latest finished runs of an experiment, newest first."""
 
     def find(client: MlflowClient) -> list[tuple[str, dict[str, str]]]:
         existing = client.get_experiment_by_name(experiment)
@@ -102,7 +102,7 @@ def finished_runs(experiment: str, most: int) -> list[tuple[str, dict[str, str]]
 def _keep_undelivered(run_state: RunState | None) -> str:
     """Mark a run state as undelivered; returns a message that says how to deliver it."""
     if run_state is None:
-        return "do the same again once it is back"
+        return "repeat the command once it is back"
     run_state.undelivered = True
     try:
         run_state.save()
@@ -135,7 +135,7 @@ def _open_runs(
 
 
 def _runs_of(client: MlflowClient, experiment: str, run_state: RunState) -> dict[str, str]:
-    """Ids of the runs that were opened for a run state, by their model, "" for the flow run's own; all or none."""
+    """Return the ids of a run state's runs by model, with "" for that of the flow run; empty if that is missing."""
     runs = client.search_runs([experiment], f"tags.`{RUN_STATE}` = '{run_state.id}'")
     by_model = {run.data.tags.get("model", ""): str(run.info.run_id) for run in runs}
     return by_model if "" in by_model else {}
@@ -152,7 +152,7 @@ def _open_again(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> s
 
 @contextmanager
 def _heartbeat(run_id: str) -> Iterator[None]:
-    """Record now and then, while the block lasts, that the process of a run lives."""
+    """Record a heartbeat every minute while the block lasts: the process of the run lives."""
     done = threading.Event()
 
     def beat() -> None:
@@ -168,7 +168,7 @@ def _heartbeat(run_id: str) -> Iterator[None]:
 
 
 def _now() -> str:
-    """Seconds since 1970."""
+    """Return the seconds since 1970."""
     return str(int(time.time()))
 
 

@@ -1,4 +1,4 @@
-"""The machine's use while a model trains: processor, memory, disk, network and, where there is one, the GPU."""
+"""The machine's use while a model trains: processor, memory, disk, network and, if there is one, the GPU."""
 
 import threading
 import time

@@ -19,7 +19,7 @@ from tasks.tracking.outbox import Outbox
 URI_VARIABLE, DEFAULT_URI = "MLFLOW_TRACKING_URI", "sqlite:///mlflow.db"
 DEFAULT_ARTIFACTS = Path("artifacts")
 LOCK_VARIABLE = "TIDECAST_LOCK"
-"""Names the lock file of the `tidecast up` that gave the address, where the user's environment had none."""
+"""Names the lock file of the `tidecast up` whose server is used, if the user's environment names no server."""
 CLIENT_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -48,10 +48,10 @@ class Tracker:
         return separate_passwords(os.environ).get(URI_VARIABLE) or os.environ.get(URI_VARIABLE, DEFAULT_URI)
 
     def client(self) -> MlflowClient:
-        """Return MLflow's client, which is opened where it is not, or where the address has changed."""
+        """Return MLflow's client; it is opened on first use, and again when the address has changed."""
         uri = self.uri
         if self._opened and self._opened[0] == uri:
-            make_database(uri)  # again where its file has vanished
+            make_database(uri)  # again if its file has vanished
         else:
             self._opened = uri, _open_client(uri)
         return self._opened[1]
@@ -86,7 +86,7 @@ class Tracker:
 
 
 def refuse_missing_database() -> None:
-    """**Raises:** `InputError` where runs would be looked up in this folder's database, and there is none."""
+    """**Raises:** `InputError` if runs would be looked up in this folder's database, and there is none."""
     if TRACKER.uri == DEFAULT_URI and not Path(DEFAULT_URI.removeprefix("sqlite:///")).exists():
         raise InputError(
             "this folder has no mlflow.db, so no model is registered here; train one with tidecast train, or name a "
@@ -95,7 +95,7 @@ def refuse_missing_database() -> None:
 
 
 def _open_client(uri: str) -> MlflowClient:
-    """Prepare this process and the database, and make this MLflow's own tracker: no URL or log keeps a password."""
+    """Open a client, make its tracker that of MLflow itself, and keep passwords out of URLs and logs."""
     redact_logs()
     os.environ |= separate_passwords(os.environ)
     for name, value in CLIENT_DEFAULTS.items():
