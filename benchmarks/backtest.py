@@ -33,7 +33,7 @@ from models.specs import ModelSpec
 from tasks.backtest.planning import plan_backtest
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import Series
-from tasks.training import untrained
+from tasks.training import build_forecaster
 
 POINTS, STEPS, SAMPLED, WINDOWS = 14_400, 96, 200, 2_000
 """Points of the series, steps ahead, origins measured one at a time, and training windows of the one epoch."""
@@ -123,7 +123,7 @@ def make_forecaster(case: Case, parameters: Any, data: Dataset, *, trained: bool
     spec = ModelSpec(
         model=case.model, window=data.window, season=data.season, recurrent=parameters.recurrent, fit=parameters.fit
     )
-    forecaster = untrained(spec, data)
+    forecaster = build_forecaster(spec, data)
     if trained:
         for _ in forecaster.network.fit(forecaster.scaling.scale(data.panel, forecaster.network.dtype), train, None):
             pass

@@ -34,7 +34,7 @@ from tasks.backtest.scoring import score_backtest
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import read_series
 from tasks.timing import timer
-from tasks.training import Training, untrained
+from tasks.training import Training, build_forecaster
 
 FOLDER = "TIDECAST_DATA"
 NAIVE2 = {"smape": 18.383, "mase": 2.395}
@@ -145,7 +145,7 @@ def measure_case(case: Case, path: Path) -> list[dict[str, Any]]:
 def train_model(name: str, parameters: Any, data: Dataset) -> Training:
     """Train one model as the flow does, without recording it."""
     settings = {part: getattr(parameters, part) for part in ("recurrent", "fit", "elman", "numpy_rnn", "seed")}
-    forecaster = untrained(ModelSpec(model=name, window=data.window, season=data.season, **settings), data)
+    forecaster = build_forecaster(ModelSpec(model=name, window=data.window, season=data.season, **settings), data)
     scaled, began = forecaster.scaling.scale(data.panel, forecaster.network.dtype), time.perf_counter()
     for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins.get("val")):
         pass

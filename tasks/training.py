@@ -49,7 +49,7 @@ def fit_model(
     The validation part also gives the forecaster its intervals, where any are asked for. Training
     resumes from what an interrupted process has left in the `run_state`.
     """
-    forecaster = untrained(spec, data, device)
+    forecaster = build_forecaster(spec, data, device)
     network, scaled = forecaster.network, forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     history = TrainingHistory(spec, run_id, run_state)
     state = history.resume()
@@ -70,7 +70,7 @@ def fit_model(
     return Training(forecaster, history.losses, seconds, history.divergence)
 
 
-def untrained(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster:
+def build_forecaster(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster:
     """Build a forecaster with its initial weights; its scaling and interval scales are fitted on the training part.
 
     **Raises:** `InputError` if the model cannot do what the spec asks of it.

@@ -34,7 +34,7 @@ from tasks.backtest.forecasting import (
 from tasks.backtest.planning import BacktestPlan, direct_window, plan_backtest, with_test_points
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import Series
-from tasks.training import Training, untrained
+from tasks.training import Training, build_forecaster
 
 NEVER = RefitSpec()
 
@@ -78,7 +78,7 @@ def trained(data: Dataset, model: str = "gru", **fit: Any) -> Training:
         elman=ElmanSpec(epochs=2),
         numpy_rnn=NumpyRNNSpec(hidden=4, epochs=2),
     )
-    forecaster = untrained(spec, data)
+    forecaster = build_forecaster(spec, data)
     scaled = forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins.get("val")):
         pass

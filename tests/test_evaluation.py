@@ -17,7 +17,7 @@ from tasks.comparison import choose_model
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import Series
 from tasks.evaluation import evaluate, free_run_scores
-from tasks.training import calibrate, untrained
+from tasks.training import build_forecaster, calibrate
 
 
 def test_rmse_is_the_root_of_the_mean_square() -> None:
@@ -86,7 +86,7 @@ def test_intervals_hold_about_their_level_of_a_noisy_sine_at_every_step(level: i
         recurrent=RecurrentSpec(hidden=6),
         fit=FitSpec(epochs=8, learning_rate=0.02),
     )
-    forecaster = untrained(spec, data)
+    forecaster = build_forecaster(spec, data)
     scaled = forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins["val"]):
         pass
@@ -104,7 +104,7 @@ def test_intervals_hold_about_their_level_of_a_noisy_sine_at_every_step(level: i
 
 def test_intervals_come_from_errors_within_the_validation_part_and_need_ten_a_step() -> None:
     data = noisy(80, 12)
-    forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
+    forecaster = build_forecaster(ModelSpec(model="gru", window=data.window, season=data.season), data)
     intervals = calibrate(forecaster, data, 90, 6)
     assert intervals is not None
     assert np.isnan(intervals.half_widths).tolist() == [False] * 3 + [True] * 3  # 12 errors one step ahead, 11, 10, 9
@@ -119,14 +119,14 @@ def test_intervals_come_from_errors_within_the_validation_part_and_need_ten_a_st
 def test_intervals_end_with_the_validation_part_and_need_ten_errors_at_some_step() -> None:
     for validation, expected in ((12, 12), (10, 10), (9, None)):
         data = noisy(80, validation)
-        forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
+        forecaster = build_forecaster(ModelSpec(model="gru", window=data.window, season=data.season), data)
         intervals = calibrate(forecaster, data, 90, 20)
         assert (intervals and len(intervals.half_widths)) == expected
 
 
 def test_without_a_validation_part_there_is_no_interval() -> None:
     data = noisy(80, 0)
-    assert calibrate(untrained(ModelSpec(model="gru", window=data.window), data), data, 90, 3) is None
+    assert calibrate(build_forecaster(ModelSpec(model="gru", window=data.window), data), data, 90, 3) is None
 
 
 def rows(name: str, values: np.ndarray) -> pd.DataFrame:
@@ -142,7 +142,7 @@ def widths(forecaster: Forecaster, table: pd.DataFrame) -> list[float]:
 
 def test_intervals_of_a_trained_series_are_as_wide_whatever_its_latest_rows_are() -> None:
     data = noisy(80, 12)
-    forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
+    forecaster = build_forecaster(ModelSpec(model="gru", window=data.window, season=data.season), data)
     (unit,) = seasonal_change_scales(data.panel, data.split.train, 21)
     assert forecaster.interval_scales == {"s": unit}  # 48 points are trained on
     changes = np.abs(data.panel.values[21:48] - data.panel.values[:27])
@@ -156,7 +156,7 @@ def test_intervals_of_a_trained_series_are_as_wide_whatever_its_latest_rows_are(
 
 def test_intervals_of_an_unknown_series_have_the_scale_of_its_rows() -> None:
     data = noisy(80, 12)
-    forecaster = untrained(ModelSpec(model="gru", window=data.window, season=data.season), data)
+    forecaster = build_forecaster(ModelSpec(model="gru", window=data.window, season=data.season), data)
     forecaster.intervals = Intervals(90, np.array([1.0, 2.0, 3.0]))
     # A ramp changes by 21 in a season of 21 points, and where it is no longer than that, by 1 from point to point.
     for points, unit in ((30, 21), (20, 1)):

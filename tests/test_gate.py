@@ -19,7 +19,7 @@ from tasks.tracking.forecasters import MODEL_ID, log_model
 from tasks.tracking.registry import Version, champion_of, find_version, load_version, registered_name, tag_version
 from tasks.tracking.runs import tracked_run
 from tasks.tracking.tracker import TRACKER
-from tasks.training import Training, untrained
+from tasks.training import Training, build_forecaster
 
 
 def dataset(points: int = 60, name: str = "load", horizon: int = 1) -> Dataset:
@@ -35,7 +35,7 @@ def dataset(points: int = 60, name: str = "load", horizon: int = 1) -> Dataset:
 def result(data: Dataset, seed: int = 0) -> ModelResult:
     """Record an untrained network as `train` records a trained one."""
     spec = ModelSpec(model="numpy_rnn", window=data.window, seed=seed)
-    forecaster = untrained(spec, data)
+    forecaster = build_forecaster(spec, data)
     with tracked_run("gate", "numpy_rnn", {}) as run:
         log_model(run.id, forecaster, data.series)
     return ModelResult(run.id, Training(forecaster, {}, 0.0), evaluate.fn("numpy_rnn", forecaster, data))
@@ -180,7 +180,7 @@ def test_forecasts_of_different_horizons_are_compared_on_the_steps_that_all_have
 def result_of_three(data: Dataset) -> ModelResult:
     """Record an untrained recurrent network that forecasts three steps at once."""
     spec: Any = ModelSpec(model="gru", window=data.window)
-    forecaster = untrained(spec, data)
+    forecaster = build_forecaster(spec, data)
     with tracked_run("gate", "gru", {}) as run:
         log_model(run.id, forecaster, data.series)
     return ModelResult(run.id, Training(forecaster, {}, 0.0), evaluate.fn("gru", forecaster, data))

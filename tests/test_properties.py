@@ -21,7 +21,7 @@ from models.specs import ElmanSpec, FitSpec, ModelSpec, NumpyRNNSpec, RecurrentS
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import Series, read_series
 from tasks.forecasting import write_forecast
-from tasks.training import calibrate, untrained
+from tasks.training import build_forecaster, calibrate
 from tests.support.panels import cut_short
 
 repeatable = settings(
@@ -203,7 +203,7 @@ def dataset(panel: Panel, window: WindowSpec) -> Dataset:
 
 
 def trained(spec: ModelSpec, data: Dataset) -> Forecaster:
-    forecaster = untrained(spec, data)
+    forecaster = build_forecaster(spec, data)
     scaled = forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins.get("val")):
         pass

@@ -17,7 +17,7 @@ from tasks.backtest.forecasting import RollingForecasts, forecast_with_model
 from tasks.backtest.planning import BacktestPlan, direct_window, plan_backtest, with_test_points
 from tasks.data.preparation import prepare_data
 from tasks.data.series import read_series
-from tasks.training import Training, untrained
+from tasks.training import Training, build_forecaster
 
 DATA = os.environ.get("TIDECAST_DATA")
 pytestmark = pytest.mark.skipif(
@@ -36,7 +36,7 @@ def backtested(recipe: str, name: str, **fit: Any) -> tuple[BacktestPlan, Rollin
     window, split = direct_window(options.window, options.horizon), with_test_points(options.split, options.test)
     data = prepare_data.fn(read_series.fn(options.series), window, split, options.season, "test")
     spec = ModelSpec(model="gru", window=window, season=data.season, recurrent=options.recurrent, fit=options.fit)
-    forecaster = untrained(spec, data)
+    forecaster = build_forecaster(spec, data)
     scaled = forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins["val"]):
         pass

@@ -12,7 +12,7 @@ from models.specs import ModelSpec
 from tasks.data.preparation import prepare_data
 from tasks.data.series import read_series
 from tasks.evaluation import evaluate
-from tasks.training import untrained
+from tasks.training import build_forecaster
 
 
 def scores(recipe: str, seed: int) -> dict[str, float]:
@@ -23,7 +23,7 @@ def scores(recipe: str, seed: int) -> dict[str, float]:
     )
     settings = {name: getattr(options, name) for name in ("window", "recurrent", "fit", "elman", "numpy_rnn")}
     spec = ModelSpec(model=options.models[0], season=data.season, seed=seed, **settings)
-    forecaster = untrained(spec, data)
+    forecaster = build_forecaster(spec, data)
     scaled = forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins.get("val")):
         pass

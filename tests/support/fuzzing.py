@@ -26,7 +26,7 @@ from models.forecaster import build_network, future_table, refuse_misfit
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import read_series
-from tasks.training import untrained
+from tasks.training import build_forecaster
 from tests.support.fuzzed_files import make_file, make_options
 
 SECONDS, MEGABYTES, LONGEST = 10, 400, 1000
@@ -66,7 +66,7 @@ def _forecast_with_gru(data: Dataset) -> dict[str, np.ndarray]:
     fit = FitSpec(epochs=1, batch=16)
     spec = ModelSpec(model="gru", window=data.window, season=data.season, recurrent=RecurrentSpec(hidden=2), fit=fit)
     refuse_misfit(spec, data.panel)
-    forecaster = untrained(spec, data)
+    forecaster = build_forecaster(spec, data)
     scaled = forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins.get("val")):
         pass
