@@ -93,10 +93,10 @@ def train_further(
     """Return a forecaster that has learned from the origins `train` for some more epochs; its scaling is the same."""
     fit = forecaster.spec.fit
     changes = {"epochs": refit.epochs, "learning_rate": refit.learning_rate or fit.learning_rate, "patience": None}
-    historical = {name: getattr(forecaster.spec, name) for name in ("elman", "numpy_rnn")}
+    numpy_specs = {name: getattr(forecaster.spec, name) for name in ("elman", "numpy_rnn")}
     spec: ModelSpec = forecaster.spec.model_copy(
         update={"fit": fit.model_copy(update=changes)}
-        | {name: settings.model_copy(update={"epochs": refit.epochs}) for name, settings in historical.items()}
+        | {name: settings.model_copy(update={"epochs": refit.epochs}) for name, settings in numpy_specs.items()}
     )
     network = build_network(spec, device, forecaster.network.layout)
     network.load(forecaster.network.state())
