@@ -117,11 +117,10 @@ def field(page: Page, description: str) -> Locator:
 
 def test_the_form_describes_every_parameter_with_its_bounds(runs: Runs, page: Page) -> None:
     page.goto(runs.form)
-    expect(page.get_by_text("Hidden units a layer (H). [at least 1, at most 4,096]")).to_be_visible()
-    expect(
-        page.get_by_text("Share of the steps in which the learning rate rises. [at least 0, below 1]")
-    ).to_be_visible()
-    expect(page.get_by_text("Points after those, only reported. [at least 0]")).to_be_visible()
+    expect(page.get_by_text("Hidden units per layer (H). [at least 1, at most 4,096]")).to_be_visible()
+    warmup = "Share of the steps, from the first on, in which the learning rate rises. [at least 0, below 1]"
+    expect(page.get_by_text(warmup)).to_be_visible()
+    expect(page.get_by_text("Last points, for scores that are only reported. [at least 0]")).to_be_visible()
     expect(field(page, "Passes over the training windows, at most.")).to_have_value("40")
 
 
@@ -263,7 +262,7 @@ def test_the_page_of_a_registered_model_describes_it_and_shows_its_aliases(runs:
     aliases = runs.stack.mlflow.get_registered_model("co2").aliases
     assert set(aliases) == {"champion", "challenger"}
     page.goto(f"{runs.stack.tracking}/#/models/co2")
-    expect(page.get_by_text("Forecasters of the series co2: a version each time that one was trained.")).to_be_visible()
+    expect(page.get_by_text("Forecasters of the series co2: a version for each training.")).to_be_visible()
     for alias, number in aliases.items():
         version = page.get_by_role("row", name=re.compile(rf"^Version {number} "))
         expect(version.get_by_text(re.compile(rf"^@\s*{alias}$"))).to_be_visible()

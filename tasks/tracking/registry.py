@@ -31,8 +31,8 @@ WAY_OUT = "name another version, or take the alias champion from it in MLflow an
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the second, where a version is not a number
 DESCRIPTION = """Forecasters of the series **{name}**: a version for each training.
 
-- `{name}@champion` makes the forecasts. A version becomes champion when it beats the last one and the naive baselines
-  on the same test part.
+- `{name}@champion` makes the forecasts. A version becomes champion when it beats the present champion and the naive
+  baselines on the same test part.
 - `{name}@challenger` is the newest version. The tags `gate` and `gate.reason` of a version say how it did.
 
 `tidecast forecast --model {name} --output forecast.parquet`
