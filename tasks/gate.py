@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from models.baselines import NAIVE
 from models.data.windows import actual_values
+from models.display import format_number
 from models.errors import InputError
 from models.metrics import rmse
 from models.specs import GateSpec, SeriesSpec
@@ -162,6 +163,7 @@ def decide(scores: Mapping[str, float], rivals: list[str], margin: float) -> tup
     score = scores["challenger"]
     beaten = {rival: score < (1 - margin) * scores[rival] for rival in rivals}
     promoted = all(beaten.values())
-    decisive = " and ".join(f"{rival} ({scores[rival]:.3g})" for rival in rivals if beaten[rival] == promoted)
+    decisive = [f"{rival} ({format_number(scores[rival])})" for rival in rivals if beaten[rival] == promoted]
+    verb = "beats" if promoted else "does not beat"
     by_margin = f" by more than {100 * margin:.3g} %" if margin else ""
-    return promoted, f"the test RMSE of {score:.3g} {'beats' if promoted else 'does not beat'} {decisive}{by_margin}"
+    return promoted, f"the test RMSE of {format_number(score)} {verb} {' and '.join(decisive)}{by_margin}"

@@ -93,8 +93,8 @@ def assess_health(scores: pd.DataFrame, champion: Version, bound: float, recent:
     degraded = pooled["skill"] < bound
     reason = (
         f"over the latest {len(latest)} forecast{'s' * (len(latest) > 1)} by {champion} the RMSE is "
-        f"{pooled['rmse']:.3g}, and that of the seasonal naive {naive:.3g}: a skill of {pooled['skill']:.3g}, "
-        f"{'' if degraded else 'not '}below {bound:g}"
+        f"{format_number(pooled['rmse'])}, and that of the seasonal naive {format_number(naive)}: a skill of "
+        f"{format_number(pooled['skill'])}, {'' if degraded else 'not '}below {bound:g}"
     )
     return Health("degraded" if degraded else "good", reason, {name: float(score) for name, score in pooled.items()})
 

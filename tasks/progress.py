@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from models.display import format_number
 from tasks.run_page import TrainingBar
 
 log = logging.getLogger("tidecast")
@@ -26,7 +27,7 @@ def progress(model: str, epochs: int) -> Iterator[Advance]:
     with _bar(model, epochs) if sys.stderr.isatty() else _lines(model, epochs) as show:
 
         def advance(epoch: int, losses: Mapping[str, float]) -> None:
-            text = ", ".join(f"{name} {loss:.3g}" for name, loss in losses.items())
+            text = ", ".join(f"{name} {format_number(loss)}" for name, loss in losses.items())
             show(epoch, text)
             page.advance(epoch, text)
 

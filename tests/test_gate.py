@@ -51,11 +51,11 @@ def test_all_rivals_must_be_beaten_by_the_margin() -> None:
     scores = {"challenger": 0.9, "last_value": 2.0, "champion": 1.0}
     assert decide(scores, ["last_value", "champion"], 0.05) == (
         True,
-        "the test RMSE of 0.9 beats last_value (2) and champion (1) by more than 5 %",
+        "the test RMSE of 0.900 beats last_value (2.00) and champion (1.00) by more than 5 %",
     )
     assert decide(scores, ["last_value", "champion"], 0.2) == (
         False,
-        "the test RMSE of 0.9 does not beat champion (1) by more than 20 %",
+        "the test RMSE of 0.900 does not beat champion (1.00) by more than 20 %",
     )
 
 

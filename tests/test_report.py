@@ -115,5 +115,5 @@ def test_a_log_gets_a_few_lines_however_many_epochs_there_are() -> None:
         log.removeHandler(listener)
     lines = [record.getMessage() for record in records]
     assert len(lines) == 6
-    assert lines[0].startswith("gru: epoch 1 of 1000, train_loss 1,")
-    assert lines[-1].startswith("gru: epoch 1000 of 1000, train_loss 0.001,")
+    assert lines[0].startswith("gru: epoch 1 of 1000, train_loss 1.00,")
+    assert lines[-1].startswith("gru: epoch 1000 of 1000, train_loss 0.00100,")

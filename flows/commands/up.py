@@ -14,12 +14,13 @@ from rich.console import Console
 from flows.services import server_settings
 from flows.services.addresses import Address
 from flows.services.cleanup import clean_up, keep_cleaning_up
-from flows.services.locks import STATE_FOLDER, hold_folder
+from flows.services.locks import hold_folder
 from flows.services.marks import end_leftovers
 from flows.services.processes import Children
 from flows.services.servers import start_servers
 from flows.services.workers import Worker, start_workers, wait_for_workers, workers_for_both_pools
 from models.errors import InputError
+from tasks.resuming.locks import STATE_FOLDER
 
 Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65535))]
 say = Console(highlight=False, soft_wrap=True).print

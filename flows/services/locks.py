@@ -10,8 +10,6 @@ from typing import Any
 from models.errors import InputError
 from tasks.resuming.locks import STATE_FOLDER, Lock, is_locked, read_content
 
-__all__ = ["LOCK", "STATE_FOLDER", "FolderLock", "hold_folder", "server_environment"]
-
 LOCK = STATE_FOLDER / "lock"
 
 

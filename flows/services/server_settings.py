@@ -10,9 +10,9 @@ from pathlib import Path
 
 from flows.catalogue import ROOT
 from flows.services.addresses import Address, is_loopback
-from flows.services.locks import STATE_FOLDER
 from flows.startup import USER_ENVIRONMENT
 from models.errors import InputError
+from tasks.resuming.locks import STATE_FOLDER
 
 PREFECT_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING"  # noqa: S105
 MLFLOW_USER, MLFLOW_PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from flows.services import server_settings
 from flows.services.addresses import Address
-from flows.services.locks import STATE_FOLDER
 from flows.services.processes import Children
+from tasks.resuming.locks import STATE_FOLDER
 
 
 def start_servers(children: Children, folder: Path, prefect: Address, mlflow: Address) -> None:

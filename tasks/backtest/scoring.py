@@ -50,13 +50,14 @@ def score_backtest(plan: BacktestPlan, rolling: dict[str, RollingForecasts], lev
     """
     intervals = {name: forecasts.interval for name, forecasts in rolling.items() if forecasts.interval is not None}
     tables: dict[str, ScoreTable] = {}
+    mase_scales = plan.mase_scales()  # [N]
     for part in plan.origins:
         rows = _origins_with_whole_horizon(plan, part)
         tables[part] = score_table(
             plan.actual[part][rows],
             {name: forecasts.forecasts[part][rows] for name, forecasts in rolling.items()},
             plan.series(part)[rows],
-            plan.mase_scales(),
+            mase_scales,
             intervals if part == "test" else {},
             level,
         )
