@@ -20,12 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.measuring import interleaved, median_ratio, options, report
+from benchmarks.measuring import elapsed, interleaved, median_ratio, options, report
 from benchmarks.memory import peak
-from benchmarks.training import elapsed
-from flows.backtest import backtest
-from flows.catalogue import change, recipe_parameters
-from flows.parameters import options_of
+from benchmarks.quality import flow_parameters
 from models.baselines import BASELINES, fit_baseline
 from models.data.panel import Panel, one_series
 from models.network import Network
@@ -104,7 +101,7 @@ def prepare_case(case: Case) -> tuple[Any, Dataset, np.ndarray]:
         "window": {"horizon": case.head, "calendar": case.calendar},
         "fit": {"members": case.members, "epochs": 1, "windows": WINDOWS},
     }
-    parameters: Any = options_of(backtest.fn).model_validate(change(recipe_parameters("backtest", "etth1"), changes))
+    parameters = flow_parameters("etth1", changes)
     hours = np.arange(POINTS)
     values = np.sin(hours * np.pi / 12) + 0.5 * np.sin(hours * np.pi / 84)
     values += 0.1 * np.random.default_rng(0).standard_normal(POINTS)

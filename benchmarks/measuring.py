@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from importlib.metadata import version
@@ -38,6 +39,13 @@ def interleaved(works: Mapping[str, Callable[[], float]], rounds: int) -> dict[s
         for name, work in works.items():
             seconds[name].append(work())
     return seconds
+
+
+def elapsed(work: Callable[[], Any]) -> float:
+    """Return the seconds of one call."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
 def median_ratio(above: Sequence[float], below: Sequence[float]) -> float:

@@ -53,11 +53,11 @@ def measure_stages(points: int, length: int, horizon: int = 1) -> dict[str, int]
     values *= 0.05
     panel = one_series("sine", np.sin(values, out=values))
     peaks["panel"] = peak()
-    parts = split_panel(panel, SplitSpec())
-    bounds = (panel.starts, parts.train, parts.validation, parts.test)
+    split = split_panel(panel, SplitSpec())
+    bounds = (panel.starts, split.train, split.validation, split.test)
     origins = [origins_within(panel, begin, end, length, spec.window.horizon) for begin, end in pairwise(bounds)]
     peaks["windows"] = peak()
-    scaled = fit_scaling(panel, parts.train, spec.window).scale(panel, Recurrent.dtype)
+    scaled = fit_scaling(panel, split.train, spec.window).scale(panel, Recurrent.dtype)
     peaks["scaling"] = peak()
     signal.signal(signal.SIGALRM, out_of_time)
     signal.alarm(LONGEST)

@@ -40,10 +40,10 @@ def train_bare() -> None:
     wave = SeriesSpec(**recipe["series"])
     spec = ModelSpec(model="gru", **{part: recipe[part] for part in ("window", "recurrent", "fit")})
     panel = one_series("sine", np.sin(np.linspace(wave.start, wave.stop, wave.points)))
-    parts, window = split_panel(panel, SplitSpec()), spec.window
-    train = origins_within(panel, panel.starts, parts.train, window.length, window.horizon)
-    validation = origins_within(panel, parts.train, parts.validation, window.length, window.horizon)
-    scaled = fit_scaling(panel, parts.train, spec.window).scale(panel)
+    split, window = split_panel(panel, SplitSpec()), spec.window
+    train = origins_within(panel, panel.starts, split.train, window.length, window.horizon)
+    validation = origins_within(panel, split.train, split.validation, window.length, window.horizon)
+    scaled = fit_scaling(panel, split.train, spec.window).scale(panel)
     seconds = []
     for _ in range(2):
         network, began = build_network(spec), time.perf_counter()

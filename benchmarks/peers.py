@@ -95,12 +95,12 @@ def recipe_task(seed: int) -> Task:
     spec = ModelSpec(model="gru", seed=seed, **parts)
     wave = SeriesSpec(**recipe["series"])
     panel = one_series("wave", wave_values(wave, 0, wave.points))
-    ends = split_panel(panel, SplitSpec(**recipe.get("split", {})))
-    scaling = fit_scaling(panel, ends.train, spec.window)
+    split = split_panel(panel, SplitSpec(**recipe.get("split", {})))
+    scaling = fit_scaling(panel, split.train, spec.window)
     return Task(
         values=scaling.scale(panel).values.tolist(),
-        train=int(ends.train[0]),
-        validation=int(ends.validation[0] - ends.train[0]),
+        train=int(split.train[0]),
+        validation=int(split.validation[0] - split.train[0]),
         length=spec.window.length,
         hidden=spec.recurrent.hidden,
         batch=spec.fit.batch,

@@ -20,9 +20,10 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from benchmarks.measuring import interleaved, median_ratio, options, report
+from benchmarks.measuring import elapsed, interleaved, median_ratio, options, report
 from models.kernels.steps import CompiledSteps
 from models.kernels.vectors import LANES, fma, load, store
+from models.population.cells import CELLS
 from models.population.network import Population, Sizes
 from models.population.tensors import tensors_of_values
 from models.population.torch_steps import TorchSteps
@@ -78,7 +79,7 @@ def main() -> None:
 
 def make_row(case: Case, seconds: dict[str, list[float]], peak: float) -> dict[str, Any]:
     """Return one row of the first table."""
-    gates = {"rnn": 1, "gru": 3, "lstm": 4}[case.cell]
+    gates = CELLS[case.cell].gates
     work = 6 * case.members * case.batch * case.window * gates * case.hidden * (case.hidden + 1)
     return {
         **case._asdict(),
@@ -175,13 +176,6 @@ def sgemm_gflops(size: int = 1024) -> float:
     """Return the rate of PyTorch's product of two square matrices on one thread: the best of five runs."""
     a, b = torch.randn(size, size), torch.randn(size, size)
     return max(2 * size**3 / seconds / 1e9 for seconds in (elapsed(lambda: a @ b) for _ in range(5)))
-
-
-def elapsed(work: Callable[[], Any]) -> float:
-    """Return the seconds of one call."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

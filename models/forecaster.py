@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from models.data.calendar import calendar_names
-from models.data.covariates import CovariateNames
-from models.data.panel import Fill, Panel, panel_from_frame
+from models.data.covariates import NO_COVARIATES, CovariateNames
+from models.data.panel import Panel, panel_from_frame
 from models.data.scaling import Scaling, refuse_nonpositive_values
 from models.elman import Elman, refuse_several_series
 from models.errors import InputError
@@ -15,7 +15,7 @@ from models.intervals import Intervals
 from models.metrics import naive_scale
 from models.network import PLAIN, Layout, TrainedNetwork
 from models.numpy_rnn import NumpyRNN
-from models.specs import RECURRENT, ModelSpec
+from models.specs import RECURRENT, Fill, ModelSpec
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Forecaster:
     scaling: Scaling
     network: TrainedNetwork
     fill: Fill = "last"
-    covariate_names: CovariateNames = field(default_factory=CovariateNames)
+    covariate_names: CovariateNames = NO_COVARIATES
     intervals: Intervals | None = None
     interval_scales: dict[str, float] = field(default_factory=dict)
 
@@ -121,7 +121,7 @@ def covariate_names_of(panel: Panel) -> CovariateNames:
     """Return the names of a panel's covariates by kind."""
     covariates = panel.covariates
     if covariates is None:
-        return CovariateNames()
+        return NO_COVARIATES
     names, n_static, n_known = covariates.names, covariates.n_static, covariates.n_known
     return CovariateNames(past=names[n_known:], known=names[n_static:n_known], static=names[:n_static])
 

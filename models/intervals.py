@@ -39,17 +39,12 @@ class Intervals:
         return forecast - reach, forecast + reach
 
 
-def conformal_half_width(errors: np.ndarray, level: int) -> float:
-    """Return the half-width of the interval of `level` percent from errors [n] of any sign, without those that are NaN.
-
-    It is the ceil((n + 1) level / 100)-th smallest absolute error. If n is too small for that, the largest error is
-    taken and the level is not reached; without any error it is NaN.
-    """
-    return float(conformal_half_widths(errors[:, None], level)[0])
-
-
 def conformal_half_widths(errors: np.ndarray, level: int) -> np.ndarray:
-    """Return the `conformal_half_width` of each column of errors [n, S], as [S]."""
+    """Return the half-widths [S] of intervals of `level` percent, each from a column of errors [n, S] of any sign.
+
+    A half-width is the ceil((n + 1) level / 100)-th smallest of n absolute errors; those that are NaN do not count. If
+    n is too small for that, the largest error is taken and the level is not reached; without any error it is NaN.
+    """
     if len(errors) == 0:
         return np.full(errors.shape[1], np.nan)
     ordered = np.sort(np.abs(errors), axis=0)  # [n, S], NaN at the end

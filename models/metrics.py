@@ -111,8 +111,8 @@ def score_table(
     return ScoreTable(overall, _table("series", numbers, by_series), _table("step", steps, by_step))
 
 
-def _mean(losses: np.ndarray, counts: np.ndarray) -> float:
-    losses = losses[counts]  # [points that count]
+def _mean(losses: np.ndarray, is_counted: np.ndarray) -> float:
+    losses = losses[is_counted]  # [points that count]
     return float(losses.mean()) if losses.size else np.nan
 
 
@@ -172,7 +172,7 @@ def _measures(sums: dict[str, np.ndarray], scale: np.ndarray, level: int) -> dic
     scores = (
         np.sqrt(_ratio(pooled["squares"], pooled["points"])),
         _ratio(pooled["errors"], pooled["points"]),
-        *(_ratio(np.where(counts, score, 0.0).sum(axis=0), counts.sum(axis=0)) for score, counts in averaged),
+        *(_ratio(np.where(kept, score, 0.0).sum(axis=0), kept.sum(axis=0)) for score, kept in averaged),
     )
     measures = dict(zip(MEASURES, scores, strict=True))
     if "bounded" in pooled:

@@ -63,7 +63,7 @@ class Recurrent(WindowedNetwork):
         scales = self.population.training_scales
         n_sharing = len(self.seeds) // len(origins_by_network)  # networks that share their origins
         for first, origins in zip(range(0, len(self.seeds), n_sharing), origins_by_network, strict=True):
-            if len(origins) == 0:  # nothing to learn from: such a network forecasts its target offset
+            if len(origins) == 0:  # nothing to learn from: the forecast is the target offset, if there is one
                 scales.target_scale[first : first + n_sharing] = 0
                 continue
             sample = origins[:: -(-len(origins) * (self.length + self.horizon) // SAMPLE)]
@@ -101,7 +101,7 @@ class Recurrent(WindowedNetwork):
 
     def predict_windows(self, windows: np.ndarray) -> np.ndarray:
         """Return forecasts [M, S] from windows [M, T] without covariates, by the one ensemble for all series."""
-        tensors, origins = windows_as_tensors(windows, np.empty((*windows.shape, 0)), 0, self.population.flat)
+        tensors, origins = windows_as_tensors(windows, np.empty((*windows.shape, 0)), self.population.flat)
         return self._forecast(tensors, origins, None)
 
     def _extend(self, panel: Panel, steps: int, origins: np.ndarray) -> np.ndarray:
@@ -110,7 +110,7 @@ class Recurrent(WindowedNetwork):
 
         def forecast(windows: np.ndarray, done: int) -> np.ndarray:
             part = covariates[:, done : done + self.length + self.horizon]  # [M, T + S, F]
-            tensors, window_origins = windows_as_tensors(windows, part, self.layout.n_known, self.population.flat)
+            tensors, window_origins = windows_as_tensors(windows, part, self.population.flat)
             return self._forecast(tensors, window_origins, ensembles)
 
         return forecast_recursively(forecast, windows, steps)

@@ -17,9 +17,10 @@ from urllib.parse import quote, quote_plus, unquote
 WEB = re.compile(r"(?P<scheme>https?)://(?P<user>[^\s:@/]*):(?P<password>(?!\d+/).+)@(?P<host>[^@]+)")
 POSTGRES = re.compile(r"(?P<scheme>postgres[\w+]*)://(?P<user>[^\s:@/]*):(?P<password>[^@]+)@(?P<host>.+)")
 """Both also match a password with a / that should have been encoded, but is not always."""
-MLFLOW, PREFECT = "MLFLOW_TRACKING_URI", "PREFECT_API_URL"
-DATABASES = (
-    MLFLOW,
+PREFECT = "PREFECT_API_URL"
+URLS = (
+    PREFECT,
+    "MLFLOW_TRACKING_URI",
     "MLFLOW_BACKEND_STORE_URI",
     "PREFECT_SERVER_DATABASE_CONNECTION_URL",
     "PREFECT_API_DATABASE_CONNECTION_URL",
@@ -33,7 +34,7 @@ def separate_passwords(environment: Mapping[str, str]) -> dict[str, str]:
     there is no such variable stays: that of another database, or of a second PostgreSQL with another password.
     """
     changes: dict[str, str] = {}
-    for name in (PREFECT, *DATABASES):
+    for name in URLS:
         url = environment.get(name, "")
         match = WEB.fullmatch(url) or POSTGRES.fullmatch(url)
         if not match:

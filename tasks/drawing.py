@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks import plots
 from tasks.data.preparation import Dataset
 from tasks.evaluation import Evaluation, free_run_scores
-from tasks.plots.style import SHORTEST_CONTEXT
+from tasks.plots.style import SHORTEST_CONTEXT, title_of_first
 from tasks.training import Training
 
 
@@ -16,7 +16,7 @@ from tasks.training import Training
 def plot_model(training: Training, evaluation: Evaluation, data: Dataset) -> dict[str, Figure]:
     """Draw the figures of one model, by file name. Of several series the first is drawn, as the titles say."""
     model, ids = training.forecaster.spec.model, data.panel.ids
-    title = model if len(ids) == 1 else f"{model}, {ids[0]} (the first of {len(ids)} series)"
+    title = title_of_first(model, ids)
     parts = _first_series(evaluation, data)
     figures = {
         "loss_curves": plots.loss_curves(model, training.losses),

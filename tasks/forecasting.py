@@ -22,7 +22,7 @@ from models.forecaster import future_table
 from models.specs import SeriesSpec, change_source
 from tasks import plots
 from tasks.data.series import Series
-from tasks.plots.style import SHORTEST_CONTEXT
+from tasks.plots.style import SHORTEST_CONTEXT, title_of_first
 from tasks.run_page import show_table
 from tasks.tracking.entries import log_dataset, log_note, log_params, log_tags
 from tasks.tracking.files import log_files
@@ -111,11 +111,8 @@ def plot_forecast(forecast: Forecast, version: Version, series: Series) -> Figur
     panel, rows = series.panel, forecast.table[forecast.table["unique_id"] == series.panel.ids[0]]
     end = int(panel.ends[0])
     begin = max(0, end - max(CONTEXT_HORIZONS * len(rows), SHORTEST_CONTEXT))
-    title = f"{version.name}, version {version.number} ({forecast.model})"
-    if len(panel.ids) > 1:
-        title += f", {panel.ids[0]} (the first of {len(panel.ids)} series)"
     return plots.forecast(
-        title,
+        title_of_first(f"{version.name}, version {version.number} ({forecast.model})", panel.ids),
         panel.times(0, begin, end - begin),
         panel.values[begin:end],
         rows["ds"].to_numpy(),

@@ -119,23 +119,20 @@ def compare(
     champion = rival_of(challenger)
     if "test" not in data.origins:
         return Verdict(challenger, champion, False, "there is no test part to compare on", {})
-    forecasts = {"challenger": evaluation.forecasts["test"]} | {
-        name: baseline.forecasts["test"] for name, baseline in baselines.items()
-    }
-    origins, rows = data.origins["test"], np.arange(len(data.origins["test"]))
+    origins, rival = data.origins["test"], dict[str, np.ndarray]()
+    rows = np.arange(len(origins))
     if champion:
         try:
-            rows, forecasts["champion"] = champion_forecasts(champion, data)
+            rows, rival["champion"] = champion_forecasts(champion, data)
         except InputError as error:
             return Verdict(
                 challenger, champion, False, f"the champion, version {champion.number}, cannot be compared: {error}", {}
             )
+    evaluations = {"challenger": evaluation, **baselines}
+    forecasts = {name: each.forecasts["test"][rows] for name, each in evaluations.items()} | rival  # [m, S] each
     steps = min(forecast.shape[1] for forecast in forecasts.values())
     actual = actual_values(data.panel, origins[rows], steps)  # [m, steps]
-    scores = {
-        name: rmse(actual, (forecast if name == "champion" else forecast[rows])[:, :steps])
-        for name, forecast in forecasts.items()
-    }
+    scores = {name: rmse(actual, forecast[:, :steps]) for name, forecast in forecasts.items()}
     rivals = [*NAIVE, *(["linear_ar"] if gate.linear_ar else []), *(["champion"] if champion else [])]
     promoted, reason = decide(scores, rivals, gate.margin)
     return Verdict(challenger, champion, promoted, reason, scores)

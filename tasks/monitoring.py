@@ -20,7 +20,7 @@ from tasks.forecasting import experiment_of, format_time
 from tasks.run_page import show_table
 from tasks.tracking.entries import log_note, log_params, log_scores, log_tags
 from tasks.tracking.files import download_table, log_files
-from tasks.tracking.pages import run_page
+from tasks.tracking.pages import run_pages
 from tasks.tracking.registry import Version
 from tasks.tracking.runs import finished_runs
 
@@ -146,10 +146,11 @@ def latest_score_rows(scores: pd.DataFrame, most: int = 20) -> list[dict[str, st
 @task(task_run_name="ask_for_retraining", cache_policy=NO_CACHE)
 def ask_for_retraining(run_id: str, health: Health, champion: Version) -> None:
     """Emit the event that starts any deployment with a trigger for it."""
+    pages = run_pages(run_id)
     emit_event(
         DEGRADED,
         resource={"prefect.resource.id": f"tidecast.series.{champion.name}", "prefect.resource.name": champion.name},
-        payload={"version": champion.number, "reason": health.reason, "run": run_page(run_id), **health.scores},
+        payload={"version": champion.number, "reason": health.reason, "run": pages and pages[0], **health.scores},
     )
 
 

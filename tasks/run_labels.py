@@ -5,7 +5,7 @@ from prefect.settings import PREFECT_UI_URL
 
 from tasks.data.series import Series
 from tasks.devices import device_tags
-from tasks.tracking.entries import git_commit
+from tasks.tracking.entries import FLOW_RUN, FLOW_RUN_URL, git_commit
 
 
 def experiment_name(recipe: str, series: Series) -> str:
@@ -21,8 +21,8 @@ def run_tags(series: Series, device: str, recipe: str = "") -> dict[str, str]:
         "data.sha256": series.sha256,
         "mlflow.source.name": f"tidecast {flow_run.flow_name}" if flow_run.flow_name else "tidecast",
         "mlflow.source.git.commit": git_commit(),
-        "prefect.flow_run_id": flow_run.id,
+        FLOW_RUN: flow_run.id,
         "prefect.flow_run_name": flow_run.name,
-        "prefect.flow_run_url": flow_run.ui_url if PREFECT_UI_URL.value() else "",  # a temporary server has no pages
+        FLOW_RUN_URL: flow_run.ui_url if PREFECT_UI_URL.value() else "",  # a temporary server has no pages
     }
     return {name: str(value) for name, value in tags.items() if value}

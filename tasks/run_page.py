@@ -13,14 +13,13 @@ from prefect.artifacts import (
 from prefect.runtime import flow_run
 
 from models.display import printable
-from tasks.tracking.experiments import VIEW
-from tasks.tracking.pages import experiment_page, run_page
+from tasks.tracking.pages import run_pages
 
 
 def link_run(run_id: str) -> None:
     """Link to the MLflow run and to all runs of its experiment, where an MLflow server shows them."""
-    this_run, all_runs = run_page(run_id), experiment_page(run_id, VIEW)
-    if flow_run.id and this_run and all_runs:
+    if flow_run.id and (pages := run_pages(run_id)):
+        this_run, all_runs = pages
         description = "Settings, scores, plots and the verdict of this flow run"
         create_link_artifact(this_run, "This run in MLflow", key="mlflow-run", description=description)
         text, description = "All runs of the experiment in MLflow", "Every run of this kind with its scores"

@@ -55,7 +55,7 @@ def fit_model(
     state = history.resume()
     # One thread for NumPy's products too: they are small, and a second thread waits more than it works.
     with (
-        progress(spec.model, epochs_of(spec)) as advance,
+        progress(spec.model, spec.training_settings.epochs) as advance,
         system_metrics(run_id, history.seconds),
         threadpool_limits(1, user_api="blas"),
     ):
@@ -97,11 +97,6 @@ def calibrate(forecaster: Forecaster, data: Dataset, level: int, steps: int) -> 
     scales = np.array([forecaster.interval_scales[name] for name in panel.ids])[panel.series_of(origins - 1)]  # [M]
     half_widths = fixed_half_widths(actual[:, :last], forecaster.extend(panel, last, origins), scales, level)  # [last]
     return None if np.isnan(half_widths).all() else Intervals(level, half_widths)
-
-
-def epochs_of(spec: ModelSpec) -> int:
-    """Return the largest number of epochs for which a model is trained."""
-    return {"elman": spec.elman.epochs, "numpy_rnn": spec.numpy_rnn.epochs}.get(spec.model, spec.fit.epochs)
 
 
 def choose_device(requested: Device, models: list[str]) -> str:

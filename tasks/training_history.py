@@ -33,17 +33,16 @@ class TrainingHistory:
 
     @property
     def divergence(self) -> str:
-        """A message that says which members diverged and what may help; empty where none did."""
+        """A message that says how many members diverged, and what may help; empty where none did."""
         count = np.count_nonzero(self.diverged)
         if count == 0:
             return ""
         model = self.spec.model
-        options = model if model in ("elman", "numpy_rnn") else "fit"
         members = model if len(self.diverged) == 1 else f"{model}: {count} of {len(self.diverged)} members"
         return (
             f"{members} diverged in epoch {self.diverged[self.diverged > 0].min()}: its loss was no finite number; the "
-            f"last good weights stay, and a --{options}.learning_rate below "
-            f"{getattr(self.spec, options).learning_rate:g} may help"
+            f"last good weights stay, and a --{self.spec.training_group}.learning_rate below "
+            f"{self.spec.training_settings.learning_rate:g} may help"
         )
 
     def resume(self) -> State | None:

@@ -341,8 +341,8 @@ def test_no_code_loads_a_pickle_or_yaml_that_makes_objects() -> None:
     loads = re.compile(r"pickle|torch\.load|joblib|\bdill\b|allow_pickle|\bshelve\b|\bmarshal\b|yaml\.(?!safe_)\w*load")
     loading_lines = {
         f"{path.relative_to(ROOT)}: {line.strip()}"
-        for room in ("flows", "tasks", "models")
-        for path in (ROOT / room).rglob("*.py")
+        for floor in ("flows", "tasks", "models")
+        for path in (ROOT / floor).rglob("*.py")
         for line in path.read_text().splitlines()
         if loads.search(line) and not re.search(r"(never|no|without) an? pickle|no pickle", line, re.IGNORECASE)
     }
@@ -352,6 +352,6 @@ def test_no_code_loads_a_pickle_or_yaml_that_makes_objects() -> None:
 def test_no_code_executes_text(mlflow_folder: Path) -> None:
     assert isinstance(TRACKER.client(), MlflowClient)
     runs = re.compile(r"(?<![\w.])(eval|exec)\(|shell=True|os\.system")
-    for room in ("flows", "tasks", "models"):
-        for path in (ROOT / room).rglob("*.py"):
+    for floor in ("flows", "tasks", "models"):
+        for path in (ROOT / floor).rglob("*.py"):
             assert not runs.search(path.read_text()), path

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from models.intervals import (
     Intervals,
-    conformal_half_width,
     conformal_half_widths,
     fixed_half_widths,
     rolling_half_widths,
@@ -17,6 +16,11 @@ from models.intervals import (
 from models.metrics import coverage
 
 NAN = np.nan
+
+
+def conformal_half_width(errors: np.ndarray, level: int) -> float:
+    """Return the half-width of a single column of errors."""
+    return float(conformal_half_widths(errors[:, None], level)[0])
 
 
 # One half-width

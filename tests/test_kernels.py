@@ -66,11 +66,12 @@ def test_a_whole_step_equals_the_reference(
 
 
 @pytest.mark.parametrize("cell", COMPILED)
+@pytest.mark.parametrize("layers", [2, 3])
 @pytest.mark.parametrize(("members", "batch", "n_covariates", "units"), [(1, 64, 0, 16), (3, 37, 3, 7), (2, 5, 8, 33)])
 def test_gradients_equal_those_of_the_reference_in_float64(
-    cell: str, members: int, batch: int, n_covariates: int, units: int
+    cell: str, members: int, batch: int, n_covariates: int, units: int, layers: int
 ) -> None:
-    spec, sizes = RecurrentSpec(hidden=units, layers=2), Sizes(LENGTH, 3, n_covariates=n_covariates)
+    spec, sizes = RecurrentSpec(hidden=units, layers=layers), Sizes(LENGTH, 3, n_covariates=n_covariates)
     covariates = torch.randn(400, n_covariates, generator=torch.Generator().manual_seed(4))
     origins = torch.randint(LENGTH, 390, (members, batch), generator=torch.Generator().manual_seed(1))
     counts, points = torch.full((members,), batch), PanelTensors(VALUES, VALUES, covariates)
@@ -86,7 +87,7 @@ def test_gradients_equal_those_of_the_reference_in_float64(
 WANDERING = VALUES.cumsum(0)
 SEEN = (torch.arange(400) % 50 != 7) & (torch.arange(400) < 380)
 COLUMNS = torch.randn(400, 3, generator=torch.Generator().manual_seed(1))
-WITH_COVARIATES = PanelTensors(WANDERING, WANDERING.where(SEEN, torch.nan), COLUMNS, n_known=2)
+WITH_COVARIATES = PanelTensors(WANDERING, WANDERING.where(SEEN, torch.nan), COLUMNS)
 SCALINGS = list(itertools.product(["none", "last", "mean"], ["none", "last", "mean", "season"], ["training", "window"]))
 
 

@@ -1,6 +1,5 @@
 """Four commands at once in one folder, whose database they make: no run is lost, and none is mixed with another."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from mlflow import MlflowClient
 from prefect.settings import get_current_settings
 
 from tasks.tracking.database import make_database
+from tests.support.environment import user_environment
 from tests.support.stack import BIN
 from tests.support.tracked import (
     all_runs,
@@ -27,11 +27,14 @@ MAKE = "import sys; from tasks.tracking.database import make_database; make_data
 
 def train(folder: Path, lines: Sequence[str], **environment: str) -> MlflowClient:
     """Run `tidecast train` once for each line, all at once in a new folder; returns MLflow's client when they ended."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
-    settings = {**inherited, "PREFECT_HOME": str(folder / ".prefect"), "CUDA_VISIBLE_DEVICES": "", **environment}
+    settings = {"PREFECT_HOME": str(folder / ".prefect"), "CUDA_VISIBLE_DEVICES": "", **environment}
     started = [
         subprocess.Popen(
-            [BIN / "tidecast", "train", *line.split()], cwd=folder, env=settings, stderr=subprocess.PIPE, text=True
+            [BIN / "tidecast", "train", *line.split()],
+            cwd=folder,
+            env=user_environment(**settings),
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for line in lines
     ]

@@ -35,6 +35,9 @@ def test_errors_of_3_and_4() -> None:
 def test_smape_is_0_if_value_and_forecast_are_0_and_200_if_one_is() -> None:
     assert smape(np.array([0.0]), np.array([0.0])) == 0
     assert smape(np.array([0.0, 3.0, -1.0]), np.array([7.0, 0.0, 1.0])) == 200
+    actual, forecast = np.array([[0.0, 3.0, -1.0]]), np.array([[0.0, 0.0, 1.0]])
+    table = score_table(actual, {"m": forecast}, np.array([0]), np.ones(1), {}, 90)
+    assert table.by_step["smape"].tolist() == [0, 200, 200]
 
 
 def test_a_low_quantile_loses_more_by_being_too_high() -> None:

@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 from flows.train import train
 from models.errors import InputError
 from models.specs import ElmanSpec, FitSpec, NumpyRNNSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec
-from tasks.report import models_worse_than_baselines
+from tasks.report import models_worse_than_baselines, report_training
 from tasks.tracking.tracker import TRACKER
 
 EPOCHS = 6
@@ -215,3 +215,5 @@ def test_a_model_that_diverges_is_tagged_and_not_chosen_while_the_others_go_on(
     assert not summary["registered"]["champion"]
     assert TRACKER.client().get_run(summary["parent_run_id"]).info.status == "FINISHED"
     assert models_worse_than_baselines(summary)[0] == "elman"
+    summary["seconds"] |= {"start": 0.0, "total": 1.0}  # as the command does
+    assert "\nWorse than every baseline: elman" in str(report_training(summary)[1])

@@ -41,14 +41,14 @@ def scaled_covariates(panel: Panel, moments: Sequence[str], scaling: CovariateSc
         return None
     if covariates is None:
         covariates = Covariates((), np.empty((len(panel.values), 0), np.float32), 0, (NO_ROWS,) * len(panel.ids))
-    scaled = _scale(covariates.values, scaling)
-    values = np.concatenate([_calendar(panel.all_times(), moments), scaled], axis=1)  # [P, F]
-    ahead = []
+    inside, ahead = [], []
     for n, (start, end) in enumerate(zip(panel.starts.tolist(), panel.ends.tolist(), strict=True)):
-        count = max(len(covariates.ahead[n]), steps)
-        rows = covariates.rows(n, start, end, end - start, count)  # [count, F without the calendar's]
-        calendar = _calendar(panel.times(n, end - start, count), moments)
-        ahead.append(np.concatenate([calendar, _scale(rows, scaling)], axis=1))  # [count, F]
+        points, count = end - start, max(len(covariates.ahead[n]), steps)
+        rows = covariates.rows(n, start, end, points, count)  # [count, F without the calendar's]
+        calendar = _calendar(panel, n, points + count, moments)  # [points + count, F of the calendar]
+        inside.append(calendar[:points])
+        ahead.append(np.concatenate([calendar[points:], _scale(rows, scaling)], axis=1))  # [count, F]
+    values = np.concatenate([np.concatenate(inside), _scale(covariates.values, scaling)], axis=1)  # [P, F]
     names = calendar_names(moments)
     return Covariates((*names, *covariates.names), values, len(names) + covariates.n_known, tuple(ahead))
 
@@ -57,8 +57,11 @@ NO_ROWS = np.empty((0, 0), np.float32)
 """The future rows of a series without covariates."""
 
 
-def _calendar(times: np.ndarray, moments: Sequence[str]) -> np.ndarray:
-    return calendar_covariates(times, moments) if moments else np.empty((len(times), 0), np.float32)
+def _calendar(panel: Panel, series: int, count: int, moments: Sequence[str]) -> np.ndarray:
+    """Return the calendar covariates of a series' first `count` steps; times are made only if there are any."""
+    if not moments:
+        return np.empty((count, 0), np.float32)
+    return calendar_covariates(panel.times(series, 0, count), moments)
 
 
 def _scale(rows: np.ndarray, scaling: CovariateScaling) -> np.ndarray:

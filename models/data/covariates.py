@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from models.data.frequency import Step, times_from
-from models.data.long_table import Fill, SeriesRows, place_on_grid
+from models.data.long_table import SeriesRows, place_on_grid
 from models.errors import InputError
+from models.specs import Fill
 
 
 class CovariateNames(NamedTuple):

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from models.data.frequency import FIRST_SECOND, LARGEST_TIME, LAST_SECOND, Step, infer_step, positions, times_from
 from models.errors import InputError
+from models.specs import Fill
 
-Fill = Literal["last", "linear", "error"]
 COLUMNS = ("unique_id", "ds", "y")
 LARGEST_VALUE = 1e100
 """Larger values are refused, so that differences, sums and squares of values are finite too."""

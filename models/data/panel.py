@@ -7,9 +7,9 @@ import pandas as pd
 
 from models.data.covariates import NO_COVARIATES, CovariateNames, Covariates, covariate_numbers, read_covariates
 from models.data.frequency import Step, time_before, times_from
-from models.data.long_table import Fill as Fill
 from models.data.long_table import check_frame, fill_gaps, find_series, place_on_grid, range_notes, sorting_note
 from models.errors import InputError
+from models.specs import Fill
 
 
 @dataclass(frozen=True)

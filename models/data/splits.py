@@ -75,7 +75,7 @@ def _pad_short(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel
 
 def _leave_out_unfit(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel, Split, list[str]]:
     split = _cut_series(panel, spec)
-    without_window = [room < 0 for _, room in _room_for_windows(panel, split, spec, window)]
+    without_window = [room < 0 for *_, room in _room_for_windows(panel, split, spec, window)]
     unfit = _exceeds_series(panel, split) | np.logical_or.reduce(without_window)  # [N]
     unfit[constant_series(panel, np.maximum(split.train, panel.starts + 1))] = True
     unfit |= _has_no_target(panel, split, window)
@@ -119,24 +119,24 @@ def _count_points(size: float, lengths: np.ndarray) -> np.ndarray:
     return np.full(len(lengths), min(size, 2**53)).astype(np.int64)
 
 
-def _room_for_windows(panel: Panel, split: Split, spec: SplitSpec, window: WindowSpec) -> list[tuple[str, np.ndarray]]:
-    """Return the name of each requested part, and how many points it has beyond those of one window, [N]."""
+def _room_for_windows(
+    panel: Panel, split: Split, spec: SplitSpec, window: WindowSpec
+) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Return each requested part: its name, its points [N], and how many of them are beyond those of one window [N]."""
     parts = [("training", panel.starts, split.train)]
     if spec.validation:
         parts.append(("validation", split.train, split.validation))
     if spec.test:
         parts.append(("test", split.validation, split.test))
     first = panel.starts + window.length
-    return [(name, end - np.maximum(begin, first) - window.horizon) for name, begin, end in parts]
+    return [(name, end - begin, end - np.maximum(begin, first) - window.horizon) for name, begin, end in parts]
 
 
 def _refuse_short_series(panel: Panel, split: Split, spec: SplitSpec, window: WindowSpec) -> None:
-    lengths = np.diff(np.stack([panel.starts, split.train, split.validation, split.test]), axis=0)  # [3, N]
-    for name, room in _room_for_windows(panel, split, spec, window):
+    for name, points, room in _room_for_windows(panel, split, spec, window):
         for n in np.flatnonzero(room < 0)[:1]:
-            points = lengths[["training", "validation", "test"].index(name), n]
             raise InputError(
-                f"series '{panel.ids[n]}' is too short: its {name} part has {points} points, which hold no "
+                f"series '{panel.ids[n]}' is too short: its {name} part has {points[n]} points, which hold no "
                 f"window of {window.length} values and {window.horizon} to forecast; make --window.length or "
                 "--window.horizon smaller, give more points, or see --window.short"
             )

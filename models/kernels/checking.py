@@ -36,7 +36,7 @@ def first_difference() -> str | None:
 
 def _compare() -> str | None:
     values = torch.sin(torch.arange(60) * 0.3)
-    tensors = PanelTensors(values, values, torch.cos(torch.arange(120).view(60, 2) * 0.2), 1)
+    tensors = PanelTensors(values, values, torch.cos(torch.arange(120).view(60, 2) * 0.2))
     origins, counts = torch.arange(20, 55).unsqueeze(0).repeat(2, 1), torch.tensor([35, 33])
     with small_products():
         for cell in RECURRENT:

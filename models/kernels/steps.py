@@ -66,7 +66,7 @@ class Runner:
     ):
         spec, sizes = population.spec, population.sizes
         self.flat, self.threads = population.flat.numpy(), threads
-        self.points = Points(*(np.ascontiguousarray(part.numpy()) for part in tensors[:3]))
+        self.points = Points(*(np.ascontiguousarray(part.numpy()) for part in tensors))
         self.training_scales = torch.cat(population.training_scales, dim=1).T.contiguous().numpy()  # [3, K]
         self.network = NetworkShape(
             cell=CELL_CODES[population.cell_name],

@@ -12,14 +12,12 @@ from models.data.panel import Panel
 class PanelTensors(NamedTuple):
     """The values of P points, the same values as targets, and the F covariates beside them.
 
-    `values` [P]; `targets` [P], NaN where nothing was observed; `covariates` [P, F], of which the first `n_known` are
-    known ahead, so that a network may read them at the steps that it forecasts.
+    `values` [P]; `targets` [P], NaN where nothing was observed; `covariates` [P, F], those known ahead first.
     """
 
     values: Tensor
     targets: Tensor
     covariates: Tensor
-    n_known: int = 0
 
 
 def tensors_of(panel: Panel, like: Tensor) -> PanelTensors:
@@ -31,7 +29,7 @@ def tensors_of(panel: Panel, like: Tensor) -> PanelTensors:
     if panel.covariates is None:
         return PanelTensors(values, targets, values.new_empty(len(values), 0))
     covariates = torch.from_numpy(panel.covariates.values).to(like)  # [P, F]
-    return PanelTensors(values, targets, covariates, panel.covariates.n_known)
+    return PanelTensors(values, targets, covariates)
 
 
 def tensors_of_values(values: Tensor) -> PanelTensors:
@@ -39,9 +37,7 @@ def tensors_of_values(values: Tensor) -> PanelTensors:
     return PanelTensors(values, values, values.new_empty(len(values), 0))
 
 
-def windows_as_tensors(
-    windows: np.ndarray, covariates: np.ndarray, n_known: int, like: Tensor
-) -> tuple[PanelTensors, np.ndarray]:
+def windows_as_tensors(windows: np.ndarray, covariates: np.ndarray, like: Tensor) -> tuple[PanelTensors, np.ndarray]:
     """Lay out windows [M, T] with their covariates [M, T + S, F] as points, one window after the other.
 
     **Returns:** the points, and the origin of each window among them, [M]. A window takes T points where F is 0, and
@@ -56,4 +52,4 @@ def windows_as_tensors(
     rows = values.new_empty(len(values), 0)
     if n_covariates:
         rows = torch.from_numpy(covariates.reshape(-1, n_covariates)).to(like)  # [M * stride, F]
-    return PanelTensors(values, values, rows, n_known), stride * np.arange(count) + length
+    return PanelTensors(values, values, rows), stride * np.arange(count) + length

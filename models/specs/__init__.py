@@ -1,7 +1,7 @@
 """Everything that a user can set: command-line options and Prefect's form are made from these specs."""
 
 from models.specs.base import LONGEST_NAME, Spec
-from models.specs.data import Season, SeriesSpec, SplitSpec, WindowSpec, change_source
+from models.specs.data import Fill, Season, SeriesSpec, SplitSpec, WindowSpec, change_source
 from models.specs.networks import (
     MODELS,
     RECURRENT,
@@ -39,6 +39,7 @@ __all__ = [
     "BacktestHorizon",
     "Device",
     "ElmanSpec",
+    "Fill",
     "FitSpec",
     "FreeRun",
     "GateSpec",

@@ -16,8 +16,8 @@ Season = Annotated[
         description="Points of one season, for the seasonal baseline; by default it follows from the time step.",
     ),
 ]
-
-
+Fill = Literal["last", "linear", "error"]
+"""What to do with missing values."""
 MOST_NAME_CHARACTERS = 70_000
 """Most characters of all column names as JSON: MLflow keeps 100,000 about the data that a version was trained on."""
 
@@ -41,7 +41,7 @@ class SeriesSpec(Spec):
         (), description="Columns of covariates that are known ahead, such as holidays, in future rows without a value."
     )
     static: Names = Field((), description="Columns of covariates that have one number for each series.")
-    fill: Literal["last", "linear", "error"] = Field(
+    fill: Fill = Field(
         "last",
         description="What to do with missing values: repeat the last one, draw a line to the next one (which looks "
         "ahead), or stop with an error. A filled value is never a target.",

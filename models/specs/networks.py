@@ -143,6 +143,17 @@ class ModelSpec(Spec):
     numpy_rnn: NumpyRNNSpec = NumpyRNNSpec()
     seed: Seed = 0
 
+    @property
+    def training_group(self) -> str:
+        """The group of options that trains this model: `fit`, or the model's own."""
+        return "fit" if self.model in RECURRENT else self.model
+
+    @property
+    def training_settings(self) -> FitSpec | ElmanSpec | NumpyRNNSpec:
+        """The settings of that group."""
+        settings: FitSpec | ElmanSpec | NumpyRNNSpec = getattr(self, self.training_group)
+        return settings
+
     @model_validator(mode="after")
     def _season_in_window(self) -> Self:
         if self.recurrent.target_offset == "season" and self.season > self.window.length:

@@ -12,11 +12,11 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pyarrow import ArrowException
 
-from models.data.panel import Fill, Panel, one_series, panel_from_frame
+from models.data.panel import Panel, one_series, panel_from_frame
 from models.data.windows import actual_values
 from models.display import printable
 from models.errors import InputError
-from models.specs import LONGEST_NAME, SeriesSpec
+from models.specs import LONGEST_NAME, Fill, SeriesSpec
 from tasks.data.tables import covariate_names, read_long_table
 
 WAVES = {"sine": np.sin, "cosine": np.cos}

@@ -25,9 +25,9 @@ def read_long_table(path: Path, spec: SeriesSpec) -> pd.DataFrame:
     **Raises:** `InputError` with the row or column, the value, and what to do; `OSError` if the file cannot be read.
     """
     names = column_names(path)
-    id_, time, value = (
-        _column(names, name, role) for role, name in (("id", spec.id), ("time", spec.time), ("value", spec.value))
-    )
+    has_ids = spec.id is not None or DEFAULT_NAMES["id"] in names
+    id_ = _column(names, spec.id, "id") if has_ids else None
+    time, value = _column(names, spec.time, "time"), _column(names, spec.value, "value")
     for role, column, other in (("value", value, time), ("id", id_, time), ("id", id_, value)):
         if column == other:
             raise InputError(f"column '{column}' is used twice; name another one with --series.{role}")
@@ -65,17 +65,15 @@ def _covariates(columns: Sequence[str], spec: SeriesSpec, used: set[str | None])
             raise InputError(f"column '{column}' is used twice; name another one with --series.{role}")
         if name in covariates:
             raise InputError(f"column '{column}' is named twice among the covariates; drop it from --series.{role}")
-        covariates[name] = role, str(_column(columns, column, role))
+        covariates[name] = role, _column(columns, column, role)
     return covariates
 
 
-def _column(columns: Sequence[str], name: str | None, role: str) -> str | None:
-    """Return the column for a role, by default the one with the default name; None for ids that the file lacks."""
+def _column(columns: Sequence[str], name: str | None, role: str) -> str:
+    """Return the column for a role, by default the one with the default name."""
     column = name or DEFAULT_NAMES[role]
     if column in columns:
         return column
-    if name is None and role == "id":
-        return None
     choices = printable(", ".join(f"'{column}'" for column in columns), 500)
     raise InputError(f"there is no column '{column}'; name the {role} column with --series.{role}, one of: {choices}")
 
@@ -87,13 +85,13 @@ def _ids(table: pd.DataFrame, column: str | None, stem: str) -> pd.Series:
     return _refuse_empty_cells(cells.mask(cells == ""), column).astype(str)
 
 
-def _times(table: pd.DataFrame, column: str | None) -> pd.Series:
+def _times(table: pd.DataFrame, column: str) -> pd.Series:
     """Return times as integers, or as timestamps without a zone: UTC for those that had a zone."""
-    cells = _refuse_empty_cells(table[str(column)], str(column))
+    cells = _refuse_empty_cells(table[column], column)
     if pd.api.types.infer_dtype(cells) == "boolean":
         raise InputError(f"column '{column}' has {cells.iloc[0]} in row 1, which is neither a timestamp nor an integer")
     is_parsed = pd.api.types.is_numeric_dtype(cells) or pd.api.types.is_datetime64_any_dtype(cells)
-    times = cells if is_parsed else _parse_times(cells.astype(str), str(column))
+    times = cells if is_parsed else _parse_times(cells.astype(str), column)
     if pd.api.types.is_datetime64_any_dtype(times):
         return times.dt.tz_convert("UTC").dt.tz_localize(None) if times.dt.tz is not None else times
     if pd.api.types.is_integer_dtype(times):
@@ -169,8 +167,8 @@ def _has_zone(cells: pd.Series) -> bool:
     return first is not pd.NaT and first.tzinfo is not None
 
 
-def _values(table: pd.DataFrame, column: str | None, role: str) -> pd.Series:
-    cells = table[str(column)]
+def _values(table: pd.DataFrame, column: str, role: str) -> pd.Series:
+    cells = table[column]
     if cells.dtype.kind in "mM":
         raise InputError(
             f"column '{column}' holds times or durations, not numbers; name another column with --series.{role}"

@@ -2,10 +2,9 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from models.display import format_number
-from tasks.plots.style import BLACK, BLUE, LARGEST, ORANGE, finish, line, numbers, panels, time_axis
+from tasks.plots.style import BLACK, BLUE, LARGEST, ORANGE, finish, line, log_axis, numbers, panels, time_axis
 
 
 def loss_curves(model: str, losses: dict[str, list[float]]) -> Figure:
@@ -24,10 +23,7 @@ def loss_curves(model: str, losses: dict[str, list[float]]) -> Figure:
         ax.plot(best + 1, validation[best], "o", mfc="none", mec=BLACK, mew=2, ms=13, zorder=5, label=label)
     finite = [loss for values in losses.values() for loss in values if abs(loss) < LARGEST]
     if finite and min(finite) > 0 and max(finite) > 10 * min(finite):
-        ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(finite) < 300 * min(finite) else (1,), numticks=9))
-        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        ax.minorticks_off()
+        log_axis(ax, min(finite), max(finite))
     ax.set_ylabel("loss (log scale)" if ax.get_yscale() == "log" else "loss")
     time_axis(ax, np.array([1]), 10, "epoch")
     return finish(figure, f"{model}: loss by epoch")

@@ -3,7 +3,6 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from tasks.plots.style import (
     COLOURS,
@@ -15,6 +14,7 @@ from tasks.plots.style import (
     finish,
     fit_text,
     line,
+    log_axis,
     numbers,
     panels,
     time_axis,
@@ -66,10 +66,7 @@ def _set_heights(ax: Axes, lines: list[Array]) -> str:
         return ""
     lowest, highest = min(np.nanmin(values) for values in lines), max(np.nanmax(values) for values in lines)
     if lowest > 0 and min(np.nanmax(values) for values in lines) < BOTTOM * highest:
-        ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if highest < 300 * lowest else (1,), numticks=9))
-        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        ax.minorticks_off()
+        log_axis(ax, lowest, highest)
         return "\n(log scale)"
     if highest > lowest > TOP * highest:
         return "\n(the axis begins above 0)"

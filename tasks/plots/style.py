@@ -1,6 +1,7 @@
 """The style that all figures share: colours, panels, titles, legends, lines and time axes."""
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import DAILY, HOURLY, MINUTELY, MONTHLY, SECONDLY, YEARLY, AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import MaxNLocator, ScalarFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, ScalarFormatter, StrMethodFormatter
 
 from models.display import printable
 
@@ -137,6 +138,19 @@ def interval_name(level: float | None) -> str:
 def entry(name: str) -> str:
     """Return a name for the legend; with a space before an underscore, since matplotlib would hide it."""
     return " " * name.startswith("_") + wrap(name, 40)
+
+
+def log_axis(ax: Axes, lowest: float, highest: float) -> None:
+    """Make the vertical axis logarithmic, with ticks at 1, 2 and 5 of each decade where there are few decades."""
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if highest < 300 * lowest else (1,), numticks=9))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.minorticks_off()
+
+
+def title_of_first(title: str, ids: Sequence[str]) -> str:
+    """Return the title of a figure that shows the first of several series, or the only one."""
+    return title if len(ids) == 1 else f"{title}, {ids[0]} (the first of {len(ids)} series)"
 
 
 def time_axis(ax: Axes, times: Array, most: int, name: str = "time step") -> None:

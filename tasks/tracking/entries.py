@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from tasks.data.series import Series
 from tasks.tracking.tracker import TRACKER
 
-FLOW_RUN_URL = "prefect.flow_run_url"
+FLOW_RUN, FLOW_RUN_URL = "prefect.flow_run_id", "prefect.flow_run_url"
+"""Tags: the id of the flow run that recorded a run, and the URL of its page."""
 MOST_PARAMS, LONGEST_PARAM = 100, 6000
 """Params that one request holds, and characters of one; PostgreSQL takes no NUL in it."""
 

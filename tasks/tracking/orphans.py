@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from tasks.tracking.entries import FLOW_RUN
 from tasks.tracking.processes import host_and_number, is_gone
-from tasks.tracking.runs import HEARTBEAT, PROCESS
+from tasks.tracking.runs import HEARTBEAT, PARENT, PROCESS
 
 SILENCE = 600.0
 """Seconds without a heartbeat after which a process that cannot be seen from here counts as gone."""
-FLOW_RUN = "prefect.flow_run_id"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def close_orphaned_runs(client: MlflowClient, listening_seconds: float = math.in
         tags = run.data.tags
         reason = reason_orphaned(tags, listening_seconds)
         if reason:
-            children = f"tags.`mlflow.parentRunId` = '{run.info.run_id}' and attributes.status != 'FINISHED'"
+            children = f"tags.`{PARENT}` = '{run.info.run_id}' and attributes.status != 'FINISHED'"
             for open_run in [*_search_runs(client, children), run]:
                 client.set_tag(open_run.info.run_id, "reason", reason)
                 client.set_terminated(open_run.info.run_id, "KILLED")
@@ -64,9 +64,7 @@ def reason_orphaned(tags: Mapping[str, str], listening_seconds: float) -> str:
 def _running(client: MlflowClient) -> list[Run]:
     """Return the RUNNING runs of flow runs, without those of their models."""
     runs = _search_runs(client, "attributes.status = 'RUNNING'")
-    return [
-        run for run in runs if {PROCESS, HEARTBEAT} <= set(run.data.tags) and "mlflow.parentRunId" not in run.data.tags
-    ]
+    return [run for run in runs if {PROCESS, HEARTBEAT} <= set(run.data.tags) and PARENT not in run.data.tags]
 
 
 def _search_runs(client: MlflowClient, condition: str) -> list[Run]:

@@ -3,6 +3,7 @@
 import os
 
 from tasks.credentials import without_password
+from tasks.tracking.experiments import VIEW
 from tasks.tracking.tracker import TRACKER
 
 MODE = "workflowType=machine_learning"
@@ -17,16 +18,11 @@ def pages_url() -> str | None:
     return without_password(url).rstrip("/")
 
 
-def run_page(run_id: str) -> str | None:
-    """Return the URL of a run's page, if there is a server."""
-    return f"{_runs_page(run_id)}/{run_id}?{MODE}" if pages_url() else None
-
-
-def experiment_page(run_id: str, view: str) -> str | None:
-    """Return the URL of the page with all runs of a run's experiment, in a saved view, if there is a server."""
-    return f"{_runs_page(run_id)}?{MODE}&viewStateShareKey={view}" if pages_url() else None
-
-
-def _runs_page(run_id: str) -> str:
+def run_pages(run_id: str) -> tuple[str, str] | None:
+    """Return the URLs of a run's page and of all runs of its experiment in its saved view, if there is a server."""
+    base = pages_url()
+    if base is None:
+        return None
     run = TRACKER.ask(lambda client: client.get_run(run_id))
-    return f"{pages_url()}/#/experiments/{run.info.experiment_id}/runs"
+    runs = f"{base}/#/experiments/{run.info.experiment_id}/runs"
+    return f"{runs}/{run_id}?{MODE}", f"{runs}?{MODE}&viewStateShareKey={VIEW}"

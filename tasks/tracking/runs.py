@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from mlflow.entities import RunTag
+from mlflow.entities import Run, RunTag
 from mlflow.tracking import MlflowClient
 
 from tasks.credentials import redacted
@@ -20,6 +20,8 @@ from tasks.tracking.tracker import TRACKER
 
 PROCESS, HEARTBEAT, RUN_STATE = "tidecast.process", "tidecast.heartbeat", "tidecast.run_state"
 """Tags: the process that records the run, the time of its last heartbeat, and the id of the run state on disk."""
+PARENT = "mlflow.parentRunId"
+"""MLflow's own tag of a run below another one."""
 HEARTBEAT_SECONDS = 60.0
 """Seconds between two heartbeats."""
 LAST_PATIENCE = 15.0
@@ -57,7 +59,7 @@ def tracked_run(
 ) -> Iterator[TrackedRun]:
     """Open a run and one for each of its `children`, yield them, and close them with the status of the block.
 
-    All are opened at once, so that nothing inside the block has to wait for the tracker. The runs of an interrupted
+    All are opened at once, so that no training has to wait for the tracker. The runs of an interrupted
     process with the same `run_state` are opened again.
 
     **Raises:** `TrackerAwayError` if the tracker does not take what is to be recorded.
@@ -124,7 +126,7 @@ def _open_runs(
     existing = _runs_of(client, experiment, run_state) if run_state else {}
     ids = dict[str, str]()
     for child in ("", *children):
-        tags_of_run = {**tags, "model": child, "mlflow.parentRunId": ids[""]} if child else dict(tags)
+        tags_of_run = {**tags, "model": child, PARENT: ids[""]} if child else dict(tags)
         if child in existing:
             ids[child] = _open_again(client, existing[child], tags_of_run)
         else:
@@ -134,16 +136,17 @@ def _open_runs(
     return TrackedRun(ids.pop(""), ids)
 
 
-def _runs_of(client: MlflowClient, experiment: str, run_state: RunState) -> dict[str, str]:
-    """Return the ids of a run state's runs by model, with "" for that of the flow run; empty if that is missing."""
+def _runs_of(client: MlflowClient, experiment: str, run_state: RunState) -> dict[str, Run]:
+    """Return a run state's runs by model, with "" for that of the flow run; empty if that is missing."""
     runs = client.search_runs([experiment], f"tags.`{RUN_STATE}` = '{run_state.id}'")
-    by_model = {run.data.tags.get("model", ""): str(run.info.run_id) for run in runs}
+    by_model = {run.data.tags.get("model", ""): run for run in runs}
     return by_model if "" in by_model else {}
 
 
-def _open_again(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> str:
+def _open_again(client: MlflowClient, run: Run, tags: Mapping[str, str]) -> str:
     """Open a run that an interrupted process has left; returns its id."""
-    if "reason" in client.get_run(run_id).data.tags:
+    run_id = str(run.info.run_id)
+    if "reason" in run.data.tags:
         client.delete_tag(run_id, "reason")
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     client.update_run(run_id, status="RUNNING")

@@ -125,9 +125,9 @@ class Stack:
         deployment_id = self.prefect.read_deployment_by_name(deployment).id
         return self.prefect.create_flow_run_from_deployment(deployment_id, parameters=parameters).id
 
-    def finish(self, run_id: UUID, seconds: int = 240) -> FlowRun:
+    def finish(self, run_id: UUID, seconds: int = 180) -> FlowRun:
         """Wait until a flow run has ended, and return it."""
-        wait_until(lambda: self._has_ended(run_id), seconds, pause=0.5)
+        wait_until(lambda: self._has_ended(run_id), seconds, pause=0.5, message=f"the end of flow run {run_id}")
         return self.prefect.read_flow_run(run_id)
 
     def _has_ended(self, run_id: UUID) -> bool:
