@@ -29,10 +29,11 @@ from models.baselines import BASELINES
 from models.metrics import coverage, score_table, width
 from models.specs import ModelSpec
 from tasks.backtest.forecasting import RollingForecasts, forecast_with_baseline, forecast_with_model
-from tasks.backtest.planning import BacktestPlan, direct_window, plan_backtest
+from tasks.backtest.planning import BacktestPlan, plan_backtest
 from tasks.backtest.scoring import score_backtest
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import read_series
+from tasks.data.settings import direct_window
 from tasks.timing import timer
 from tasks.training import Training, build_forecaster
 

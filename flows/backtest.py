@@ -8,25 +8,25 @@ from prefect.runtime import flow_run
 from flows.parameters import document_parameters
 from flows.startup import quick_imports
 from models.specs import (
-    BacktestHorizon,
+    COMBINED,
+    AutoFit,
+    AutoRecurrent,
+    AutoSplit,
+    AutoWindow,
     Device,
     ElmanSpec,
-    FitSpec,
     IntervalSpec,
     Models,
-    ModelSpec,
     NumpyRNNSpec,
     Output,
     RecipeName,
-    RecurrentSpec,
     RefitSpec,
+    RunHorizon,
     Season,
     Seed,
     SeriesSpec,
-    SplitSpec,
     Stride,
     TestPoints,
-    WindowSpec,
 )
 from tasks.timing import timer
 
@@ -37,14 +37,14 @@ def backtest(
     recipe: RecipeName = "custom",
     models: Models = ["rnn", "gru", "lstm"],
     series: SeriesSpec = SeriesSpec(),
-    horizon: BacktestHorizon = None,
+    horizon: RunHorizon = None,
     test: TestPoints = None,
     stride: Stride = 1,
     season: Season = None,
-    window: WindowSpec = WindowSpec(),
-    split: SplitSpec = SplitSpec(),
-    recurrent: RecurrentSpec = RecurrentSpec(),
-    fit: FitSpec = FitSpec(),
+    window: AutoWindow = AutoWindow(),
+    split: AutoSplit = AutoSplit(),
+    recurrent: AutoRecurrent = AutoRecurrent(),
+    fit: AutoFit = AutoFit(),
     refit: RefitSpec = RefitSpec(),
     intervals: IntervalSpec = IntervalSpec(),
     elman: ElmanSpec = ElmanSpec(),
@@ -57,42 +57,50 @@ def backtest(
 
     Returns the summary that `tidecast backtest --json` writes.
     """
-    networks = {"recurrent": recurrent, "fit": fit, "elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
+    others = {"elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
     with quick_imports():
         from tasks.backtest.drawing import plot_backtest
         from tasks.backtest.forecasting import forecast_with_baselines, forecast_with_model
-        from tasks.backtest.planning import direct_window, plan_backtest, with_test_points
+        from tasks.backtest.planning import plan_backtest, with_test_points
         from tasks.backtest.recording import record_backtest, record_training, summarize_backtest
         from tasks.backtest.scoring import score_backtest
         from tasks.data.preparation import prepare_data
         from tasks.data.series import read_series
+        from tasks.data.settings import choose_settings
         from tasks.recording import record_data
         from tasks.resuming.run_state import open_run_state
         from tasks.run_labels import experiment_name, run_tags
         from tasks.run_page import link_run
         from tasks.tracking.runs import tracked_run
-        from tasks.training import Training, choose_device, fit_model
+        from tasks.training import Training, choose_device, combine_models, fit_model, with_combined
 
-    chosen_device, window = choose_device(device, models), direct_window(window, horizon)
-    data = prepare_data(read_series(series), window, with_test_points(split, test), season, "test")
-    experiment = f"{experiment_name(recipe, data.series)} backtests"
+    chosen_device, names, source = choose_device(device, models), with_combined(models), read_series(series)
+    split = with_test_points(split, test)
+    settings = choose_settings(source, models, horizon, season, window, split, recurrent, fit)
+    data = prepare_data(source, settings.window, settings.split, settings.season, "test", settings.horizon)
+    experiment = f"{experiment_name(recipe, source)} backtests"
     with (
         timer() as timings,
-        open_run_state("backtest", flow_run.parameters, data.series.sha256, chosen_device) as run_state,
-        tracked_run(experiment, recipe, run_tags(data.series, chosen_device, recipe), models, run_state) as run,
+        open_run_state("backtest", flow_run.parameters, source.sha256, chosen_device) as run_state,
+        tracked_run(experiment, recipe, run_tags(source, chosen_device, recipe), names, run_state) as run,
     ):
         link_run(run.id)
-        record_data(run.id, data, flow_run.parameters)
-        plan = plan_backtest(data, horizon, stride)
+        record_data(run.id, data, flow_run.parameters, settings)
+        plan = plan_backtest(data, settings.horizon, stride)
         rolling = forecast_with_baselines(plan)
         trainings: dict[str, Training] = {}
-        for name in models:
-            spec = ModelSpec(model=name, window=window, season=data.season, **networks)
+        for name in names:
             with run.child(name) as run_id:
-                trainings[name] = fit_model(spec, data, None, run_id, chosen_device, run_state)  # no intervals yet
+                if name == COMBINED:
+                    trainings[name] = combine_models(list(trainings.values()), data, None)
+                else:
+                    spec = settings.spec(name, **others)
+                    trainings[name] = fit_model(spec, data, None, run_id, chosen_device, run_state)  # no intervals yet
                 rolling[name] = forecast_with_model(trainings[name], plan, refit, intervals, chosen_device)
                 record_training(run_id, trainings[name], timings)
         scores = score_backtest(plan, rolling, intervals.level)
         figures = plot_backtest(plan, rolling, scores, intervals.level)
         record_backtest(run.id, run.children, plan, rolling, scores, figures, intervals.level, output)
-    return summarize_backtest(recipe, experiment, run.id, run.children, plan, trainings, scores, output, timings)
+    return summarize_backtest(
+        recipe, experiment, run.id, run.children, plan, trainings, scores, output, timings, settings
+    )

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = ROOT / "prefect.yaml"
 SHARES_RECIPES_WITH = {"train": "backtest", "backtest": "train"}
 """The flow whose recipes a flow takes besides its own."""
-UNSHARED_PARAMETERS = ("free_run", "gate", "horizon", "test", "stride", "refit", "output")
+UNSHARED_PARAMETERS = ("free_run", "gate", "test", "stride", "refit", "output")
 """Parameters that only one of these two flows has."""
 
 

@@ -8,22 +8,23 @@ from prefect.runtime import flow_run
 from flows.parameters import document_parameters
 from flows.startup import quick_imports
 from models.specs import (
+    COMBINED,
+    AutoFit,
+    AutoRecurrent,
+    AutoSplit,
+    AutoWindow,
     Device,
     ElmanSpec,
-    FitSpec,
     FreeRun,
     GateSpec,
     IntervalSpec,
     Models,
-    ModelSpec,
     NumpyRNNSpec,
     RecipeName,
-    RecurrentSpec,
+    RunHorizon,
     Season,
     Seed,
     SeriesSpec,
-    SplitSpec,
-    WindowSpec,
 )
 from tasks.timing import timer
 
@@ -34,12 +35,13 @@ def train(
     recipe: RecipeName = "custom",
     models: Models = ["rnn", "gru", "lstm"],
     series: SeriesSpec = SeriesSpec(),
-    window: WindowSpec = WindowSpec(),
-    split: SplitSpec = SplitSpec(),
+    horizon: RunHorizon = None,
+    window: AutoWindow = AutoWindow(),
+    split: AutoSplit = AutoSplit(),
     season: Season = None,
     free_run: FreeRun = "test",
-    recurrent: RecurrentSpec = RecurrentSpec(),
-    fit: FitSpec = FitSpec(),
+    recurrent: AutoRecurrent = AutoRecurrent(),
+    fit: AutoFit = AutoFit(),
     elman: ElmanSpec = ElmanSpec(),
     numpy_rnn: NumpyRNNSpec = NumpyRNNSpec(),
     intervals: IntervalSpec = IntervalSpec(),
@@ -51,43 +53,50 @@ def train(
 
     Returns the summary that `tidecast train --json` writes.
     """
-    networks = {"recurrent": recurrent, "fit": fit, "elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
+    others = {"elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
     with quick_imports():
-        from tasks.comparison import choose_model
+        from tasks.backtest.planning import plan_evaluation
+        from tasks.comparison import choose
         from tasks.data.preparation import prepare_data
         from tasks.data.series import read_series
+        from tasks.data.settings import choose_settings
         from tasks.drawing import plot_model
-        from tasks.evaluation import ModelResult, evaluate, evaluate_baselines
+        from tasks.evaluation import ModelResult, evaluate, evaluate_baselines, scores_of
         from tasks.gate import pass_gate, register_model
         from tasks.recording import record_comparison, record_data, record_model, summarize_training
         from tasks.resuming.run_state import open_run_state
         from tasks.run_labels import experiment_name, run_tags
         from tasks.run_page import link_run
         from tasks.tracking.runs import tracked_run
-        from tasks.training import choose_device, fit_model
+        from tasks.training import choose_device, combine_models, fit_model, with_combined
 
-    chosen_device = choose_device(device, models)
-    data = prepare_data(read_series(series), window, split, season, free_run)
-    experiment, tags = experiment_name(recipe, data.series), run_tags(data.series, chosen_device, recipe)
+    chosen_device, names, source = choose_device(device, models), with_combined(models), read_series(series)
+    settings = choose_settings(source, models, horizon, season, window, split, recurrent, fit)
+    data = prepare_data(source, settings.window, settings.split, settings.season, free_run, settings.horizon)
+    plan = plan_evaluation(data)
+    experiment, tags = experiment_name(recipe, source), run_tags(source, chosen_device, recipe)
     with (
         timer() as timings,
-        open_run_state("train", flow_run.parameters, data.series.sha256, chosen_device) as run_state,
-        tracked_run(experiment, recipe, tags, models, run_state) as run,
+        open_run_state("train", flow_run.parameters, source.sha256, chosen_device) as run_state,
+        tracked_run(experiment, recipe, tags, names, run_state) as run,
     ):
         link_run(run.id)
-        record_data(run.id, data, flow_run.parameters)
-        baselines = evaluate_baselines(data)
+        record_data(run.id, data, flow_run.parameters, settings)
+        baselines = evaluate_baselines(plan)
         results: dict[str, ModelResult] = {}
-        for name in models:
-            spec = ModelSpec(model=name, window=window, season=data.season, **networks)
+        for name in names:
             with run.child(name) as run_id:
-                training = fit_model(spec, data, intervals, run_id, chosen_device, run_state)
-                evaluation = evaluate(name, training.forecaster, data)
+                if name == COMBINED:
+                    training = combine_models([result.training for result in results.values()], data, intervals)
+                else:
+                    spec = settings.spec(name, **others)
+                    training = fit_model(spec, data, intervals, run_id, chosen_device, run_state)
+                evaluation = evaluate(name, training.forecaster, plan, training.validated)
                 figures = plot_model(training, evaluation, data)
                 record_model(run_id, training, evaluation, data, figures)
             results[name] = ModelResult(run_id, training, evaluation)
-        chosen = choose_model({name: result.evaluation.scores for name, result in results.items()})
-        version = register_model(recipe, results[chosen], data, series)
-        verdict = pass_gate(version, results[chosen].evaluation, baselines, data, gate)
-        record_comparison(run.id, results, baselines, chosen, verdict)
-    return summarize_training(recipe, experiment, run.id, chosen, results, baselines, verdict, timings)
+        choice = choose(scores_of(results), scores_of(baselines), len(data.panel.ids))
+        version = register_model(recipe, results[choice.model], data, series, choice)
+        verdict = pass_gate(version, results[choice.model].evaluation, baselines, plan, gate)
+        record_comparison(run.id, results, baselines, choice, verdict)
+    return summarize_training(recipe, experiment, run.id, choice, results, baselines, verdict, timings, settings)

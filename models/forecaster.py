@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from models.combined import Combined, part_spec
 from models.data.calendar import calendar_names
 from models.data.covariates import NO_COVARIATES, CovariateNames
 from models.data.panel import Panel, panel_from_frame
@@ -15,7 +16,7 @@ from models.intervals import Intervals
 from models.metrics import naive_scale
 from models.network import PLAIN, Layout, TrainedNetwork
 from models.numpy_rnn import NumpyRNN
-from models.specs import RECURRENT, Fill, ModelSpec
+from models.specs import COMBINED, RECURRENT, Fill, ModelSpec
 
 
 @dataclass
@@ -82,6 +83,8 @@ class Forecaster:
 
 def build_network(spec: ModelSpec, device: str = "cpu", layout: Layout = PLAIN) -> TrainedNetwork:
     """Build the network that a spec describes, with its first weights."""
+    if spec.model == COMBINED:
+        return Combined({model: build_network(part_spec(spec, model), device, layout) for model in spec.parts})
     if spec.model in RECURRENT:
         from models.recurrent import Recurrent  # PyTorch takes a second to import, and the other models do without
 

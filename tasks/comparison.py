@@ -5,26 +5,91 @@ A *measure* is a formula, such as `rmse`; a *metric* is a measure on a part, suc
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from models.baselines import BASELINES
+from models.display import format_number
 from models.metrics import skill
+from models.specs import COMBINED
 
 Scores = Mapping[str, float]
 """The scores of one model or baseline, by metric."""
 
 
-def choose_model(scores: Mapping[str, Scores], metric: str | None = None) -> str:
-    """Return the model with the lowest score; if none has a finite score, the first model.
+PARTS = {"train": "training", "val": "validation"}
+COMBINED_MARGIN = 0.02
+"""Share by which a single model has to be better than the median of all to be chosen."""
 
-    The default metric is the validation RMSE, or the training RMSE if there is no validation part.
+
+@dataclass(frozen=True)
+class Choice:
+    """The chosen `model`; the `metric` that chose it, None if the first one was taken; and a better baseline, if any.
+
+    `better` names the best baseline if it is better than every model by this metric.
     """
 
-    def score_of(name: str) -> float:
-        score = scores[name].get(metric or selection_metric(scores[name]), np.nan)
-        return score if np.isfinite(score) else np.inf
+    model: str
+    metric: str | None
+    better: str | None
 
-    return min(scores, key=score_of)
+
+def describe_better(choice: Choice, scores: Mapping[str, Scores]) -> str:
+    """Say that a baseline is better than every model on the validation part; empty where none is."""
+    if not choice.better or not choice.metric:
+        return ""
+    part, measure = choice.metric.split("_")
+    better, best = (
+        scores[choice.better][choice.metric],
+        min(scores[name][choice.metric] for name in scores if name not in BASELINES),
+    )
+    return (
+        f"{choice.better} is better than every model on the {PARTS[part]} part ({measure.upper()} "
+        f"{format_number(better)}, the best model {format_number(best)}): these models are not worth their use here."
+    )
+
+
+def describe_choice(chosen: str, metric: str | None) -> str:
+    """Say why a model was chosen, as the end of a sentence that begins with it."""
+    if metric is None:
+        return "is the first model"
+    part, measure = metric.split("_")
+    of_part = f"{PARTS[part]} {measure.upper()}"
+    if chosen == COMBINED:
+        return f"is the median of the networks: none has a {of_part} that is lower by 2 %"
+    return f"has the lowest {of_part} of the models" if chosen not in BASELINES else f"has the lowest {of_part} of all"
+
+
+def choose_model(scores: Mapping[str, Scores], metric: str) -> str:
+    """Return the model with the lowest score; if none has a finite score, the first model.
+
+    The median of several models, `combined`, is chosen unless another is better by more than 2 %: validation can hardly
+    tell smaller differences from chance.
+    """
+    finite = {name: _finite_score(scores[name], metric) for name in scores}
+    best = min(finite, key=lambda name: finite[name])
+    is_as_good = COMBINED in finite and finite[COMBINED] * (1 - COMBINED_MARGIN) <= finite[best] < np.inf
+    return COMBINED if is_as_good else best
+
+
+def choose(models: Mapping[str, Scores], baselines: Mapping[str, Scores], n_series: int) -> Choice:
+    """Choose a model by its validation RMSE, or for several series, whose scales differ, by its MASE.
+
+    Without a validation part the training RMSE decides. Where no model has a finite score, the first one is chosen.
+    """
+    first = next(iter(models.values()))
+    metric = "val_mase" if n_series > 1 and "val_mase" in first else selection_metric(first)
+    model = choose_model(models, metric)
+    best_baseline = min(baselines, key=lambda name: _finite_score(baselines[name], metric))
+    lowest = min(_finite_score(scores, metric) for scores in models.values())
+    better = best_baseline if _finite_score(baselines[best_baseline], metric) < lowest else None
+    return Choice(model, metric if np.isfinite(lowest) else None, better)
+
+
+def _finite_score(scores: Scores, metric: str) -> float:
+    score = scores.get(metric, np.nan)
+    return score if np.isfinite(score) else np.inf
 
 
 def selection_metric(scores: Scores) -> str:

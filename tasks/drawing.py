@@ -18,10 +18,9 @@ def plot_model(training: Training, evaluation: Evaluation, data: Dataset) -> dic
     model, ids = training.forecaster.spec.model, data.panel.ids
     title = title_of_first(model, ids)
     parts = _first_series(evaluation, data)
-    figures = {
-        "loss_curves": plots.loss_curves(model, training.losses),
-        "predictions": plots.predictions(title, parts, data.series.unit),
-    }
+    figures = {"predictions": plots.predictions(title, parts, data.series.unit)}
+    if training.losses:
+        figures["loss_curves"] = plots.loss_curves(model, training.losses)
     if model == "elman":
         figures["scatter"] = plots.scatter(title, parts[0].times, parts[0].actual, parts[0].predicted)
     if evaluation.actual.shape[1] > 0:
@@ -33,8 +32,8 @@ def _first_series(evaluation: Evaluation, data: Dataset) -> list[plots.PartForec
     """Return the forecasts one step ahead of the first series, part by part; filled values are gaps."""
     panel, times = data.panel, data.panel.times(0, 0, int(data.panel.ends[0]))
     parts = []
-    for part, origins in data.origins.items():
-        in_first_series = origins <= panel.ends[0] - data.window.horizon  # its points come first in the panel
+    for part, origins in evaluation.origins.items():
+        in_first_series = origins < panel.ends[0]  # its points come first in the panel
         points = origins[in_first_series]
         actual = np.where(panel.observed[points], panel.values[points], np.nan)
         predicted = evaluation.forecasts[part][in_first_series, 0]

@@ -10,11 +10,12 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.baselines import NAIVE
-from models.data.windows import actual_values
 from models.display import format_number
 from models.errors import InputError
-from models.metrics import rmse
+from models.metrics import score_table
 from models.specs import GateSpec, SeriesSpec
+from tasks.backtest.planning import BacktestPlan
+from tasks.comparison import Choice
 from tasks.data.preparation import Dataset
 from tasks.evaluation import Evaluation, ModelResult
 from tasks.resuming.locks import locked
@@ -33,13 +34,17 @@ from tasks.tracking.registry import (
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the challenger was promoted to champion, the reason, and the RMSE of all compared, on the same points."""
+    """Whether the challenger was promoted to champion, the reason, and the errors of all compared, on the same points.
+
+    `measure` names the error: RMSE, or MASE for several series.
+    """
 
     challenger: Version
     champion: Version | None
     promoted: bool
     reason: str
     scores: dict[str, float]
+    measure: str = "rmse"
 
     def __str__(self) -> str:
         """Return the decision as a sentence."""
@@ -57,8 +62,13 @@ class Verdict:
 
 
 @task(task_run_name="register_model", cache_policy=NO_CACHE)
-def register_model(recipe: str, result: ModelResult, data: Dataset, source: SeriesSpec) -> Version:
-    """Register the chosen model under its series' name, with what later forecasts and gates need to know."""
+def register_model(
+    recipe: str, result: ModelResult, data: Dataset, source: SeriesSpec, choice: Choice | None = None
+) -> Version:
+    """Register the chosen model under its series' name, with what later forecasts and gates need to know.
+
+    If the `choice` found a baseline better than every model, the version says so.
+    """
     model, metrics = result.training.forecaster.spec.model, result.evaluation.scores
     if source.path:
         source = source.model_copy(update={"path": str(Path(source.path).absolute())})
@@ -67,13 +77,17 @@ def register_model(recipe: str, result: ModelResult, data: Dataset, source: Seri
         "series": source.model_dump(exclude_defaults=True),
         "season": data.season,
         "window_length": data.window.length,
-        "horizon": data.window.horizon,
+        "horizon": data.horizon,
         "padded": data.window.short == "pad",
         "seen_until": last_time_seen(data),
     }
     scores = {name: f"{score:.3g}" for name, score in metrics.items() if name in ("val_rmse", "test_rmse")}
     tags = {"recipe": recipe, "model": model, **scores, "trained_on": json.dumps(trained_on)}
-    description = ", ".join([*(f"{name} {score}" for name, score in scores.items()), model, f"recipe {recipe}"])
+    parts = [*(f"{name} {score}" for name, score in scores.items()), model, f"recipe {recipe}"]
+    if choice and choice.better:
+        tags["better_baseline"] = choice.better
+        parts.append(f"{choice.better} is better on the validation part")
+    description = ", ".join(parts)
     return register_version(registered_name(data.series.name), result.run_id, tags, description)
 
 
@@ -84,14 +98,14 @@ def last_time_seen(data: Dataset) -> str:
 
 @task(task_run_name="pass_gate", cache_policy=NO_CACHE)
 def pass_gate(
-    challenger: Version, evaluation: Evaluation, baselines: Mapping[str, Evaluation], data: Dataset, gate: GateSpec
+    challenger: Version, evaluation: Evaluation, baselines: Mapping[str, Evaluation], plan: BacktestPlan, gate: GateSpec
 ) -> Verdict:
     """Compare the challenger with the champion and the baselines on the test part; promote it if it beats them all."""
     with locked("gate"):  # so that the second of two challengers is compared with the first
-        verdict = compare(challenger, evaluation, baselines, data, gate)
+        verdict = compare(challenger, evaluation, baselines, plan, gate)
         # A process on another machine may have promoted its challenger meanwhile.
         while verdict.promoted and str(rival_of(challenger)) != str(verdict.champion):
-            verdict = compare(challenger, evaluation, baselines, data, gate)
+            verdict = compare(challenger, evaluation, baselines, plan, gate)
         # Tags come before the promotion: if the process is killed in between, a resumed run must decide the same.
         tag_version(challenger, {name: value for name, value in verdict.tags().items() if name != "version"})
         if verdict.promoted:
@@ -109,42 +123,41 @@ def rival_of(challenger: Version) -> Version | None:
 
 
 def compare(
-    challenger: Version, evaluation: Evaluation, baselines: Mapping[str, Evaluation], data: Dataset, gate: GateSpec
+    challenger: Version, evaluation: Evaluation, baselines: Mapping[str, Evaluation], plan: BacktestPlan, gate: GateSpec
 ) -> Verdict:
     """Decide whether the challenger is to be promoted.
 
-    All are scored on the same points: those of the test part that the champion has not seen, and the steps ahead that
-    all of them forecast.
+    All are scored over the whole horizon, from the origins of the test part that the champion has not seen.
     """
     champion = rival_of(challenger)
-    if "test" not in data.origins:
+    if "test" not in plan.origins:
         return Verdict(challenger, champion, False, "there is no test part to compare on", {})
-    origins, rival = data.origins["test"], dict[str, np.ndarray]()
-    rows = np.arange(len(origins))
+    evaluations = {"challenger": evaluation, **baselines}
+    forecasts = {name: each.forecasts["test"] for name, each in evaluations.items()}  # [M, S] each
+    rows = np.arange(len(plan.origins["test"]))
     if champion:
         try:
-            rows, rival["champion"] = champion_forecasts(champion, data)
+            rows, of_champion = champion_forecasts(champion, plan)
         except InputError as error:
             return Verdict(
                 challenger, champion, False, f"the champion, version {champion.number}, cannot be compared: {error}", {}
             )
-    evaluations = {"challenger": evaluation, **baselines}
-    forecasts = {name: each.forecasts["test"][rows] for name, each in evaluations.items()} | rival  # [m, S] each
-    steps = min(forecast.shape[1] for forecast in forecasts.values())
-    actual = actual_values(data.panel, origins[rows], steps)  # [m, steps]
-    scores = {name: rmse(actual, forecast[:, :steps]) for name, forecast in forecasts.items()}
+        forecasts = {name: each[rows] for name, each in forecasts.items()} | {"champion": of_champion}  # [m, S] each
+    measure = "mase" if len(plan.data.panel.ids) > 1 else "rmse"
+    table = score_table(plan.actual["test"][rows], forecasts, plan.series("test")[rows], plan.mase_scales(), {}, 0)
+    scores = {name: each[measure] for name, each in table.overall.items()}
     rivals = [*NAIVE, *(["linear_ar"] if gate.linear_ar else []), *(["champion"] if champion else [])]
-    promoted, reason = decide(scores, rivals, gate.margin)
-    return Verdict(challenger, champion, promoted, reason, scores)
+    promoted, reason = decide(scores, rivals, gate.margin, measure)
+    return Verdict(challenger, champion, promoted, reason, scores, measure)
 
 
-def champion_forecasts(champion: Version, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
+def champion_forecasts(champion: Version, plan: BacktestPlan) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices [m] of the m test origins that the champion has not seen, and its forecasts [m, S] from them.
 
     **Raises:** `InputError` with the reason why the champion cannot be compared.
     """
     seen, forecaster = champion.trained_on["seen_until"], load_version(champion)
-    panel, origins = data.panel, data.origins["test"]
+    panel, origins = plan.data.panel, plan.origins["test"]
     times = panel.all_times()[origins]
     if seen.lstrip("-").isdigit() != (times.dtype.kind == "i"):
         raise InputError("its times are of another kind; give this series another name with --series.name")
@@ -152,10 +165,10 @@ def champion_forecasts(champion: Version, data: Dataset) -> tuple[np.ndarray, np
     rows = np.flatnonzero(unseen & (origins - panel.starts[panel.series_of(origins)] >= forecaster.spec.window.length))
     if len(rows) == 0:
         raise InputError("it has seen the whole test part; give newer rows, or another name with --series.name")
-    return rows, forecaster.predict(panel, origins[rows])
+    return rows, forecaster.extend(panel, plan.horizon, origins[rows])
 
 
-def decide(scores: Mapping[str, float], rivals: list[str], margin: float) -> tuple[bool, str]:
+def decide(scores: Mapping[str, float], rivals: list[str], margin: float, measure: str = "rmse") -> tuple[bool, str]:
     """Return whether the challenger's score is lower than every rival's by the margin, and a reason in words."""
     score = scores["challenger"]
     beaten = {rival: score < (1 - margin) * scores[rival] for rival in rivals}
@@ -163,4 +176,4 @@ def decide(scores: Mapping[str, float], rivals: list[str], margin: float) -> tup
     decisive = [f"{rival} ({format_number(scores[rival])})" for rival in rivals if beaten[rival] == promoted]
     verb = "beats" if promoted else "does not beat"
     by_margin = f" by more than {100 * margin:.3g} %" if margin else ""
-    return promoted, f"the test RMSE of {format_number(score)} {verb} {' and '.join(decisive)}{by_margin}"
+    return promoted, f"the test {measure.upper()} of {format_number(score)} {verb} {' and '.join(decisive)}{by_margin}"

@@ -9,9 +9,10 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import plots
-from tasks.comparison import baseline_metrics, beaten_tag, skill_metrics
+from tasks.comparison import Choice, baseline_metrics, beaten_tag, describe_better, skill_metrics
 from tasks.data.preparation import Dataset
-from tasks.evaluation import Evaluation, ModelResult, prediction_table
+from tasks.data.settings import RunSettings
+from tasks.evaluation import Evaluation, ModelResult, prediction_table, scores_of
 from tasks.gate import Verdict
 from tasks.run_page import show_table
 from tasks.score_tables import markdown_table, score_rows, training_columns
@@ -26,9 +27,12 @@ log = logging.getLogger("tidecast")
 
 @task(task_run_name="record_data", cache_policy=NO_CACHE)
 @timed("record")
-def record_data(run_id: str, data: Dataset, settings: Mapping[str, Any]) -> None:
-    """Record the settings and the data of a run, and log what was changed on reading them."""
-    log_params(run_id, settings)
+def record_data(run_id: str, data: Dataset, parameters: Mapping[str, Any], settings: RunSettings) -> None:
+    """Record the parameters and the data of a run, and log what the rules chose and what was changed on reading."""
+    log_params(run_id, {**parameters, **settings.as_parameters()})
+    log_params(run_id, settings.explained())
+    for choice in settings.choices:
+        log.info("auto: %s", choice)
     log_dataset(run_id, data.series)
     for note in data.series.notes:
         log.info("%s: %s", data.series.name, note)
@@ -56,28 +60,30 @@ def record_model(
 @task(task_run_name="record_comparison", cache_policy=NO_CACHE)
 @timed("record")
 def record_comparison(
-    run_id: str, results: dict[str, ModelResult], baselines: dict[str, Evaluation], chosen: str, verdict: Verdict
+    run_id: str, results: dict[str, ModelResult], baselines: dict[str, Evaluation], choice: Choice, verdict: Verdict
 ) -> None:
     """Record how models and baselines compare, and what the gate decided."""
-    model_scores = {name: result.evaluation.scores for name, result in results.items()}
-    baseline_scores = {name: baseline.scores for name, baseline in baselines.items()}
+    model_scores, baseline_scores, chosen = scores_of(results), scores_of(baselines), choice.model
     scores = model_scores | baseline_scores
     log_scores(
         run_id,
         scores[chosen]
-        | {f"gate/{name}_test_rmse": score for name, score in verdict.scores.items()}
+        | {f"gate/{name}_test_{verdict.measure}": score for name, score in verdict.scores.items()}
         | baseline_metrics(baseline_scores)
         | skill_metrics(scores[chosen], baseline_scores),
     )
     for name, result in results.items():
         log_tags(result.run_id, {"beats": beaten_tag(scores[name], baseline_scores)})
+    if choice.better:
+        log_tags(run_id, {"better_baseline": choice.better})
     log_tags(run_id, {"chosen": chosen, "beats": beaten_tag(scores[chosen], baseline_scores), **verdict.tags()})
-    rows = score_rows(scores, chosen, training_columns(scores))
+    rows = score_rows(scores, chosen, training_columns(scores, choice.metric))
     caption = "RMSE in the series' own units; * is the chosen model."
-    log_note(run_id, f"{verdict}\n\n{markdown_table(rows)}\n\n{caption}")
+    better = f"{sentence}\n\n" if (sentence := describe_better(choice, scores)) else ""
+    log_note(run_id, f"{better}{verdict}\n\n{markdown_table(rows)}\n\n{caption}")
     log_files(run_id, "plots", {"comparison": plots.comparison(scores, list(results), list(baselines), chosen)})
     log_json(run_id, "comparison.json", scores)
-    log_json(run_id, "gate.json", {**verdict.tags(), "test_rmse": verdict.scores})
+    log_json(run_id, "gate.json", {**verdict.tags(), f"test_{verdict.measure}": verdict.scores})
     show_table("comparison", rows, f"{verdict} {caption}")
 
 
@@ -85,18 +91,24 @@ def summarize_training(
     recipe: str,
     experiment: str,
     parent: str,
-    chosen: str,
+    choice: Choice,
     results: dict[str, ModelResult],
     baselines: dict[str, Evaluation],
     verdict: Verdict,
     timings: Timer,
+    settings: RunSettings,
 ) -> dict[str, Any]:
     """Return the summary of a training, for scripts and for the terminal."""
     return {
         "recipe": recipe,
         "experiment": experiment,
         "parent_run_id": parent,
-        "chosen": chosen,
+        "chosen": choice.model,
+        "chosen_by": choice.metric,
+        "better_baseline": choice.better,
+        "better": describe_better(choice, scores_of(results) | scores_of(baselines)),
+        "horizon": settings.horizon,
+        "settings": settings.explained(),
         "models": {
             name: {"run_id": result.run_id, "seconds": result.training.seconds, "metrics": result.evaluation.scores}
             for name, result in results.items()

@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.table import Table
 
-from tasks.comparison import beaten_baselines, selection_metric
+from tasks.comparison import beaten_baselines, describe_choice
 from tasks.credentials import without_password
-from tasks.score_tables import TRAINING_COLUMNS, Rows, ScoresByModel, backtest_columns, score_rows, training_columns
+from tasks.score_tables import Rows, ScoresByModel, backtest_columns, score_rows, training_columns
 from tasks.tracking.files import artifact_folder, relative_to_here
 from tasks.tracking.tracker import DEFAULT_URI, TRACKER
 
@@ -19,9 +19,9 @@ Report = list[Table | str]
 
 def report_training(summary: Summary) -> Report:
     """Return a table of the scores, and lines about the choice, the seconds and the files."""
-    seconds, metric = summary["seconds"], selection_metric(summary["models"][summary["chosen"]]["metrics"])
+    seconds = summary["seconds"]
     lines = [
-        f"* has the lowest {TRAINING_COLUMNS[metric]} RMSE of the models. {seconds['total']:.1f} s in all: "
+        f"* {describe_choice(summary['chosen'], summary['chosen_by'])}. {seconds['total']:.1f} s in all: "
         f"start {seconds['start']:.1f}, training {seconds['train']:.1f}, recording {seconds['record']:.1f}.",
         _describe_registration(summary["registered"]),
     ]
@@ -35,14 +35,17 @@ def report_training(summary: Summary) -> Report:
         *(f"  {name:<10}  {_folder(run_id)}" for name, run_id in run_ids.items()),
         f"Curves, plots and models of all runs: {_where_runs_are_shown()}",
     ]
-    return [training_table(summary), "\n".join(lines)]
+    return [*_first_line(summary), training_table(summary), "\n".join(lines)]
 
 
 def training_table(summary: Summary) -> Table:
     """Return the RMSE of models and baselines, and the seconds of the models."""
     scores = _scores(summary)
-    title = f"{summary['experiment']}: RMSE in the series' own units"
-    return _comparison_table(title, score_rows(scores, summary["chosen"], training_columns(scores)), summary["models"])
+    steps = summary["horizon"]
+    ahead = f" over {steps:,} steps" if steps > 1 else ""
+    title = f"{summary['experiment']}: RMSE{ahead} in the series' own units"
+    rows = score_rows(scores, summary["chosen"], training_columns(scores, summary["chosen_by"]))
+    return _comparison_table(title, rows, summary["models"])
 
 
 def report_backtest(summary: Summary) -> Report:
@@ -57,7 +60,12 @@ def report_backtest(summary: Summary) -> Report:
     ]
     if summary["output"]:
         lines.append(f"Forecasts written to {summary['output']}")
-    return [_comparison_table(title, rows, summary["models"]), "\n".join(lines)]
+    return [*_first_line(summary), _comparison_table(title, rows, summary["models"]), "\n".join(lines)]
+
+
+def _first_line(summary: Summary) -> Report:
+    """Return the line that says that a baseline is better than every model, if one is."""
+    return [summary["better"]] if summary["better"] else []
 
 
 def report_forecast(summary: Summary) -> Report:

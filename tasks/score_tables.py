@@ -13,20 +13,24 @@ TRAINING_COLUMNS = {
     "train_rmse": "training",
     "val_rmse": "validation",
     "test_rmse": "test",
+    "val_mase": "val MASE",
+    "test_mase": "test MASE",
     "free_run_rmse_100": "free 100",
     "free_run_rmse_1000": "free 1000",
 }
 BACKTEST_COLUMNS = {"test_rmse": "RMSE", "test_smape": "sMAPE", "test_mase": "MASE"}
 
 
-def training_columns(scores: ScoresByModel) -> dict[str, str]:
+def training_columns(scores: ScoresByModel, chosen_by: str | None) -> dict[str, str]:
     """Return the metrics to show after a training, with their headings.
 
-    Left out are metrics without any score, and the training RMSE if there is a later part.
+    Left out are metrics without any score, the training RMSE if there is a later part, and MASE unless it chose.
     """
     metrics = {metric for model_scores in scores.values() for metric in model_scores}
     if metrics & {"val_rmse", "test_rmse"}:
         metrics.discard("train_rmse")
+    if chosen_by != "val_mase":
+        metrics -= {"val_mase", "test_mase"}
     return {metric: heading for metric, heading in TRAINING_COLUMNS.items() if metric in metrics}
 
 

@@ -1,20 +1,23 @@
 """Train one model, and report its progress."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from threadpoolctl import threadpool_limits
 
+from models.combined import Combined
 from models.data.scaling import fit_scaling
 from models.data.windows import actual_values, last_known_step, origins_within
 from models.errors import InputError
 from models.forecaster import Forecaster, build_network, covariate_names_of, layout_of, seasonal_change_scales
 from models.intervals import Intervals, fixed_half_widths
-from models.specs import RECURRENT, Device, IntervalSpec, ModelSpec
+from models.specs import COMBINED, RECURRENT, Device, IntervalSpec, ModelSpec
 from tasks.data.preparation import Dataset
+from tasks.further_training import learn_validation_part
 from tasks.progress import progress
 from tasks.resuming.run_state import RunState
 from tasks.tracking.system_metrics import system_metrics
@@ -27,9 +30,13 @@ MOST_ORIGINS = 10_000
 
 @dataclass(frozen=True)
 class Training:
-    """A trained forecaster, its losses by name and epoch, the seconds it took, and a message where it diverged."""
+    """A trained forecaster, its losses by name and epoch, the seconds it took, and a message where it diverged.
+
+    `validated` is the forecaster before it learned from the validation part, by which it is scored there.
+    """
 
     forecaster: Forecaster
+    validated: Forecaster
     losses: dict[str, list[float]]
     seconds: float
     divergence: str = ""
@@ -46,8 +53,8 @@ def fit_model(
 ) -> Training:
     """Train a model on the training part, and choose the best epoch by the validation part, if there is one.
 
-    The validation part also gives the forecaster its intervals, where any are asked for. Training
-    resumes from what an interrupted process has left in the `run_state`.
+    The validation part also gives the forecaster its intervals, where any are asked for. Afterwards the forecaster
+    learns from it, if the spec says so. Training resumes from what an interrupted process has left in the `run_state`.
     """
     forecaster = build_forecaster(spec, data, device)
     network, scaled = forecaster.network, forecaster.scaling.scale(data.panel, forecaster.network.dtype)
@@ -61,13 +68,41 @@ def fit_model(
     ):
         for epoch in network.fit(scaled, data.origins["train"], data.origins.get("val"), state):
             advance(epoch.number, history.add(epoch))
+        final = learn_validation_part(forecaster, data, device) if learns_validation_part(spec, data) else forecaster
         seconds = history.seconds
     history.finish()
     if history.divergence:
         log.warning("%s", history.divergence)
     if intervals:
-        forecaster.intervals = calibrate(forecaster, data, intervals.level, max(spec.window.horizon, data.season))
-    return Training(forecaster, history.losses, seconds, history.divergence)
+        final.intervals = calibrate(forecaster, data, intervals.level)
+    return Training(final, forecaster, history.losses, seconds, history.divergence)
+
+
+def learns_validation_part(spec: ModelSpec, data: Dataset) -> bool:
+    """Tell whether a model learns from the validation part, after this has chosen the epoch."""
+    return spec.training_group == "fit" and spec.fit.final_steps > 0 and "val" in data.origins
+
+
+def with_combined(models: Sequence[str]) -> list[str]:
+    """Return the models and, if two or more of them are rnn, gru or lstm, the median of these as one more."""
+    return [*models, COMBINED] if len(set(models) & set(RECURRENT)) > 1 else list(models)
+
+
+@task(task_run_name="combine_models", cache_policy=NO_CACHE)
+def combine_models(trainings: Sequence[Training], data: Dataset, intervals: IntervalSpec | None) -> Training:
+    """Return the median of those models that are recurrent as one model, with intervals if any are asked for."""
+    trainings = [training for training in trainings if training.forecaster.spec.model in RECURRENT]
+
+    def combined(forecasters: list[Forecaster]) -> Forecaster:
+        parts = {each.spec.model: each.network for each in forecasters}
+        spec = forecasters[0].spec.model_copy(update={"model": COMBINED, "parts": tuple(parts)})
+        return replace(forecasters[0], spec=spec, network=Combined(parts), intervals=None)
+
+    final = combined([training.forecaster for training in trainings])
+    validated = combined([training.validated for training in trainings])
+    if intervals:
+        final.intervals = calibrate(validated, data, intervals.level)
+    return Training(final, validated, {}, 0.0)
 
 
 def build_forecaster(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster:
@@ -82,12 +117,12 @@ def build_forecaster(spec: ModelSpec, data: Dataset, device: str = "cpu") -> For
     return Forecaster(spec, scaling, network, data.series.fill, covariate_names_of(data.panel), interval_scales=scales)
 
 
-def calibrate(forecaster: Forecaster, data: Dataset, level: int, steps: int) -> Intervals | None:
-    """Compute intervals for the first `steps` steps ahead from the errors in the validation part.
+def calibrate(forecaster: Forecaster, data: Dataset, level: int) -> Intervals | None:
+    """Compute intervals for the horizon, or for a season if that is longer, from the errors in the validation part.
 
     A step with fewer than 10 errors has no interval; without any interval, the result is None.
     """
-    panel, split = data.panel, data.split
+    panel, split, steps = data.panel, data.split, max(data.horizon, data.season)
     origins = origins_within(panel, split.train, split.validation, data.window.length, 1)  # [M]
     origins = origins[:: -(-len(origins) // MOST_ORIGINS) or 1]
     actual = actual_values(panel, origins, steps, split.validation)  # [M, steps]

@@ -26,14 +26,15 @@ from models.specs import (
 from tasks.backtest.forecasting import (
     RollingForecasts,
     conformal_interval,
-    forecast_table,
     forecast_with_baseline,
     forecast_with_model,
     train_further,
 )
-from tasks.backtest.planning import BacktestPlan, direct_window, plan_backtest, with_test_points
+from tasks.backtest.planning import BacktestPlan, plan_backtest, with_test_points
+from tasks.backtest.tables import forecast_table
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import Series
+from tasks.data.settings import direct_window
 from tasks.training import Training, build_forecaster
 
 NEVER = RefitSpec()

@@ -14,9 +14,10 @@ from flows.parameters import options_of
 from models.metrics import coverage
 from models.specs import ModelSpec
 from tasks.backtest.forecasting import RollingForecasts, forecast_with_model
-from tasks.backtest.planning import BacktestPlan, direct_window, plan_backtest, with_test_points
+from tasks.backtest.planning import BacktestPlan, plan_backtest, with_test_points
 from tasks.data.preparation import prepare_data
 from tasks.data.series import read_series
+from tasks.data.settings import direct_window
 from tasks.training import Training, build_forecaster
 
 DATA = os.environ.get("TIDECAST_DATA")

@@ -48,11 +48,10 @@ def check_backtest(options: dict[str, Any]) -> "tuple[SeriesSpec, Series]":
 
     **Raises:** `InputError`.
     """
-    from tasks.backtest.planning import direct_window, plan_backtest, with_test_points
+    from tasks.backtest.planning import plan_backtest, with_test_points
 
     refuse_output(options["output"])
-    window = direct_window(options["window"], options["horizon"])
     split = with_test_points(options["split"], options["test"])
-    series, data = read_training_data(options | {"window": window, "split": split, "free_run": "test"})
-    plan_backtest.fn(data, options["horizon"], options["stride"])
+    series, data = read_training_data(options | {"split": split, "free_run": "test"})
+    plan_backtest.fn(data, None, options["stride"])
     return options["series"], series

@@ -47,7 +47,10 @@ def check_training(options: dict[str, Any]) -> "tuple[SeriesSpec, Series]":
 
     **Raises:** `InputError`.
     """
-    series, _ = read_training_data(options)
+    from tasks.backtest.planning import plan_evaluation
+
+    series, data = read_training_data(options)
+    plan_evaluation.fn(data)
     return options["series"], series
 
 
@@ -59,6 +62,7 @@ def read_training_data(options: dict[str, Any]) -> "tuple[Series, Dataset]":
     from models.forecaster import refuse_misfit
     from tasks.data.preparation import prepare_data
     from tasks.data.series import read_series
+    from tasks.data.settings import choose_settings
 
     if options["device"] == "cuda" or options["fit"].precision != "float32":
         from models.population.arithmetic import check_precision
@@ -68,10 +72,13 @@ def read_training_data(options: dict[str, Any]) -> "tuple[Series, Dataset]":
         if set(options["models"]) & set(RECURRENT):
             check_precision(options["fit"].precision, device)
     series = read_series.fn(options["series"])
-    data = prepare_data.fn(series, options["window"], options["split"], options["season"], options["free_run"])
+    chosen = {name: options[name] for name in ("models", "horizon", "season", "window", "split", "recurrent", "fit")}
+    settings = choose_settings.fn(series, **chosen)
+    data = prepare_data.fn(
+        series, settings.window, settings.split, settings.season, options["free_run"], settings.horizon
+    )
     for model in options["models"]:
-        settings = {name: options[name] for name in ("window", "recurrent", "fit")}
-        refuse_misfit(ModelSpec(model=model, season=data.season, **settings), data.panel)
+        refuse_misfit(settings.spec(model), data.panel)
     return series, data
 
 

@@ -11,8 +11,10 @@ Step = int | str
 
 CALENDARS = ("MS", "ME", "B")
 """Months by their first or their last day, and business days."""
-SEASONS = {"15min": 96, "30min": 48, "h": 24, "D": 7, "B": 5, "7D": 52}
-"""Steps of one season, by step."""
+SEASONS = {"D": 7, "B": 5, "7D": 52}
+"""Steps of one season, by step; for shorter steps it is a day, for months a year."""
+SHORTEST_OF_DAY = 300_000_000
+"""The shortest step, in microseconds, whose season is a day: of five minutes."""
 LARGEST_GAP_SHARE = 0.5
 """Largest share of the times of a series that may be missing."""
 LARGEST_TIME = 2**62
@@ -123,7 +125,17 @@ def default_season(step: Step) -> int:
     multiple, unit = _split_alias(step)
     if unit in ("MS", "ME"):
         return 12 // multiple if 12 % multiple == 0 else 1
+    if is_shorter_than_day(step) and _microseconds(step) >= SHORTEST_OF_DAY:
+        day, length = _microseconds("D"), _microseconds(step)
+        return day // length if day % length == 0 else 1
     return SEASONS.get(step, 1)
+
+
+def is_shorter_than_day(step: Step) -> bool:
+    """Tell whether a step is one of timestamps, and shorter than a day."""
+    if isinstance(step, int) or _split_alias(step)[1] in CALENDARS:
+        return False
+    return _microseconds(step) < _microseconds("D")
 
 
 def _split_alias(step: str) -> tuple[int, str]:

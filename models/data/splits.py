@@ -28,7 +28,7 @@ def split_panel(panel: Panel, spec: SplitSpec) -> Split:
 
     **Raises:** `InputError` if the parts ask for more points than a series has.
     """
-    split = _cut_series(panel, spec)
+    split = cut_series(panel, spec)
     short = np.flatnonzero(_exceeds_series(panel, split))
     if len(short):
         n = short[0]
@@ -74,7 +74,7 @@ def _pad_short(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel
 
 
 def _leave_out_unfit(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple[Panel, Split, list[str]]:
-    split = _cut_series(panel, spec)
+    split = cut_series(panel, spec)
     without_window = [room < 0 for *_, room in _room_for_windows(panel, split, spec, window)]
     unfit = _exceeds_series(panel, split) | np.logical_or.reduce(without_window)  # [N]
     unfit[constant_series(panel, np.maximum(split.train, panel.starts + 1))] = True
@@ -91,7 +91,7 @@ def _leave_out_unfit(panel: Panel, spec: SplitSpec, window: WindowSpec) -> tuple
     return kept, split_panel(kept, spec), [note] if names else []
 
 
-def _cut_series(panel: Panel, spec: SplitSpec) -> Split:
+def cut_series(panel: Panel, spec: SplitSpec) -> Split:
     """Return the requested split, even where a series is too short for it."""
     lengths = panel.ends - panel.starts
     validation, test = _count_points(spec.validation, lengths), _count_points(spec.test, lengths)

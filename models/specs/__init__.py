@@ -1,8 +1,10 @@
 """Everything that a user can set: command-line options and Prefect's form are made from these specs."""
 
+from models.specs.auto import AUTO, AutoFit, AutoRecurrent, AutoSplit, AutoWindow
 from models.specs.base import LONGEST_NAME, Spec
 from models.specs.data import Fill, Season, SeriesSpec, SplitSpec, WindowSpec, change_source
 from models.specs.networks import (
+    COMBINED,
     MODELS,
     RECURRENT,
     ElmanSpec,
@@ -15,7 +17,6 @@ from models.specs.networks import (
     Seed,
 )
 from models.specs.runs import (
-    BacktestHorizon,
     Device,
     FreeRun,
     GateSpec,
@@ -27,16 +28,22 @@ from models.specs.runs import (
     RecipeName,
     Reference,
     RefitSpec,
+    RunHorizon,
     SkillBound,
     Stride,
     TestPoints,
 )
 
 __all__ = [
+    "AUTO",
+    "COMBINED",
     "LONGEST_NAME",
     "MODELS",
     "RECURRENT",
-    "BacktestHorizon",
+    "AutoFit",
+    "AutoRecurrent",
+    "AutoSplit",
+    "AutoWindow",
     "Device",
     "ElmanSpec",
     "Fill",
@@ -56,6 +63,7 @@ __all__ = [
     "RecurrentSpec",
     "Reference",
     "RefitSpec",
+    "RunHorizon",
     "Season",
     "Seed",
     "SeriesSpec",

@@ -21,9 +21,10 @@ def describe_bounds(field: FieldInfo) -> str:
 
 
 def add_bounds(fields: dict[str, FieldInfo]) -> None:
-    """Add its bounds to the description of each field that has any."""
+    """Add its bounds to the description of each field that has any; a field of a parent class has them already."""
     for field in fields.values():
-        if bounds := describe_bounds(field):
+        bounds = describe_bounds(field)
+        if bounds and not str(field.description).endswith(f" [{bounds}]"):
             field.description = f"{field.description} [{bounds}]"
 
 

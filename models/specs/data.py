@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from models.errors import InputError
 from models.specs.base import Name, Names, Spec
@@ -119,18 +119,18 @@ class WindowSpec(Spec):
     )
 
 
+def _check_whole_points(size: float) -> float:
+    if size >= 1 and size != int(size):
+        raise ValueError("it should be a share below 1, or a whole number of points")
+    return size
+
+
+Size = Annotated[float, AfterValidator(_check_whole_points)]
+
+
 class SplitSpec(Spec):
     """Sizes of the chronological parts: below 1 a share of each series, from 1 on a number of points."""
 
-    train: float | None = Field(
-        None, gt=0, description="First points, for training; by default the rest of the series."
-    )
-    validation: float = Field(0.15, ge=0, description="Next points, which choose the epoch and the model.")
-    test: float = Field(0.15, ge=0, description="Last points, for scores that are only reported.")
-
-    @field_validator("train", "validation", "test")
-    @classmethod
-    def _check_whole_points(cls, size: float | None) -> float | None:
-        if size is not None and size >= 1 and size != int(size):
-            raise ValueError("it should be a share below 1, or a whole number of points")
-        return size
+    train: Size | None = Field(None, gt=0, description="First points, for training; by default the rest of the series.")
+    validation: Size = Field(0.15, ge=0, description="Next points, which choose the epoch and the model.")
+    test: Size = Field(0.15, ge=0, description="Last points, for scores that are only reported.")

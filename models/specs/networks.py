@@ -10,6 +10,8 @@ from models.specs.data import WindowSpec
 
 RECURRENT = ("rnn", "gru", "lstm")
 MODELS = (*RECURRENT, "elman", "numpy_rnn")
+COMBINED = "combined"
+"""The name of the median of several models, as a model."""
 
 Precision = Literal["float32", "tf32", "bf16"]
 Seed = Annotated[int, Field(ge=0, le=2**53, description="Seed of the first weights and of the order of the windows.")]
@@ -71,6 +73,13 @@ class FitSpec(Spec):
     )
     patience: int | None = Field(
         None, ge=1, description="Stop a member after so many epochs without a lower validation loss; by default never."
+    )
+    final_steps: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Steps on training and validation part together, after the best epoch and at a third of its "
+        "learning rate; 0: none.",
     )
     precision: Precision = Field(
         "float32", description="Precision of matrix products on a GPU; on a CPU it is float32."
@@ -134,7 +143,8 @@ Models = Annotated[
 class ModelSpec(Spec):
     """All settings of one model; saved beside its weights."""
 
-    model: Annotated[str, AfterValidator(lambda name: _check_models([name])[0])]
+    model: Annotated[str, AfterValidator(lambda name: name if name == COMBINED else _check_models([name])[0])]
+    parts: tuple[str, ...] = Field((), description="The models whose median is taken, if the model is combined.")
     window: WindowSpec = WindowSpec()
     season: int = Field(1, ge=1, description="Points of one season.")
     recurrent: RecurrentSpec = RecurrentSpec()
@@ -146,7 +156,7 @@ class ModelSpec(Spec):
     @property
     def training_group(self) -> str:
         """The group of options that trains this model: `fit`, or the model's own."""
-        return "fit" if self.model in RECURRENT else self.model
+        return "fit" if self.model in (*RECURRENT, COMBINED) else self.model
 
     @property
     def training_settings(self) -> FitSpec | ElmanSpec | NumpyRNNSpec:

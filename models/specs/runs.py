@@ -58,13 +58,13 @@ MostForecasts = Annotated[
     int, Field(ge=1, le=10_000, description="Most logged forecasts to score, from the latest back.")
 ]
 
-BacktestHorizon = Annotated[
+RunHorizon = Annotated[
     int | None,
     Field(
         ge=1,
         le=10_000,
-        description="Steps to forecast from every origin; by default window.horizon. A smaller number makes the model "
-        "forecast only so many steps at once, and further steps come from its own forecasts.",
+        description="Steps to forecast, over which models are compared; by default window.horizon, or else one season. "
+        "A number smaller than window.horizon makes the model forecast only so many steps at once.",
     ),
 ]
 TestPoints = Annotated[
@@ -104,9 +104,7 @@ class RefitSpec(Spec):
 class GateSpec(Spec):
     """What a new model has to beat on the test part to become the champion of its series."""
 
-    margin: float = Field(
-        0.01, ge=0, lt=1, description="Share by which its test RMSE has to be below that of each rival."
-    )
+    margin: float = Field(0.01, ge=0, lt=1, description="Share by which its error has to be below that of each rival.")
     linear_ar: bool = Field(
-        False, description="Whether it has to beat the linear autoregression too, not only the naive baselines."
+        True, description="Whether it has to beat the linear autoregression too, besides the naive baselines."
     )

@@ -1,22 +1,23 @@
 """Forecast from rolling origins over the test part, each from what was known at the origin."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from threadpoolctl import threadpool_limits
 
 from models.baselines import BASELINES, fit_baseline
 from models.data.windows import actual_values, origins_within
-from models.forecaster import Forecaster, build_network
+from models.forecaster import Forecaster
 from models.intervals import Intervals, fixed_half_widths, rolling_half_widths
 from models.metrics import Interval
 from models.network import Network
-from models.specs import IntervalSpec, ModelSpec, RefitSpec
+from models.specs import IntervalSpec, RefitSpec
 from tasks.backtest.planning import BacktestPlan
 from tasks.data.preparation import Dataset
+from tasks.further_training import further_trained
 from tasks.timing import timed
 from tasks.training import Training
 
@@ -51,11 +52,11 @@ def forecast_with_model(
     """Forecast from all origins with a trained model and compute intervals; `refit` may train it further on the way."""
     forecaster = training.forecaster
     with timed("forecast", forecaster.spec.model):
+        forecasts = _forecast_parts(training.validated, plan, ["val"])
         if refit.every:
-            forecasts = _forecast_parts(forecaster, plan, ["val"])
             forecasts["test"] = _forecast_with_refits(forecaster, plan, refit, device)
         else:
-            forecasts = _forecast_parts(forecaster, plan)
+            forecasts |= _forecast_parts(forecaster, plan, ["test"])
         return RollingForecasts(forecasts, conformal_interval(forecasts, plan, intervals))
 
 
@@ -91,19 +92,11 @@ def train_further(
     forecaster: Forecaster, data: Dataset, train: np.ndarray, refit: RefitSpec, device: str = "cpu"
 ) -> Forecaster:
     """Return a forecaster that has learned from the origins `train` for some more epochs; its scaling is the same."""
-    fit = forecaster.spec.fit
-    changes = {"epochs": refit.epochs, "learning_rate": refit.learning_rate or fit.learning_rate, "patience": None}
-    numpy_specs = {name: getattr(forecaster.spec, name) for name in ("elman", "numpy_rnn")}
-    spec: ModelSpec = forecaster.spec.model_copy(
-        update={"fit": fit.model_copy(update=changes)}
-        | {name: settings.model_copy(update={"epochs": refit.epochs}) for name, settings in numpy_specs.items()}
-    )
-    network = build_network(spec, device, forecaster.network.layout)
-    network.load(forecaster.network.state())
-    scaled = forecaster.scaling.scale(data.panel, network.dtype)
-    for _ in network.fit(scaled, train, None):
-        pass
-    return replace(forecaster, spec=spec, network=network)
+    spec = forecaster.spec
+    changes: dict[str, Any] = {"epochs": refit.epochs}
+    if spec.training_group == "fit":
+        changes |= {"learning_rate": refit.learning_rate or spec.fit.learning_rate, "patience": None}
+    return further_trained(forecaster, data.panel, train, changes, device)
 
 
 def conformal_interval(forecasts: dict[str, np.ndarray], plan: BacktestPlan, spec: IntervalSpec) -> Interval | None:
@@ -135,17 +128,3 @@ def conformal_interval(forecasts: dict[str, np.ndarray], plan: BacktestPlan, spe
 def _interval_or_none(low: np.ndarray, high: np.ndarray) -> Interval | None:
     """Return the bounds, or None where no point has any."""
     return None if np.isnan(low).all() else (low, high)
-
-
-def forecast_table(plan: BacktestPlan, columns: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Return forecasts [M, S] of the test part as a long table: `unique_id`, `cutoff`, `ds`, `y` and the columns."""
-    panel, origins, steps = plan.data.panel, plan.origins["test"], plan.horizon
-    points = (origins[:, None] + np.arange(steps)).ravel()  # [M * S]
-    times, ids = panel.all_times(), np.array(panel.ids, dtype=object)
-    table = {
-        "unique_id": np.repeat(ids[plan.series("test")], steps),
-        "cutoff": np.repeat(times[origins - 1], steps),
-        "ds": times[points],
-        "y": plan.actual["test"].ravel(),
-    }
-    return pd.DataFrame(table | {name: values.ravel() for name, values in columns.items()})

@@ -1,6 +1,8 @@
 """Plan a backtest: from which origins to forecast, how many steps, and what the actual values are."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from prefect import task
@@ -10,9 +12,12 @@ from models.data.windows import actual_values, origins_within
 from models.errors import InputError
 from models.forecaster import seasonal_change_scales
 from models.metrics import naive_scale
-from models.specs import SplitSpec, WindowSpec
+from models.specs import SplitSpec
 from tasks.data.preparation import Dataset
 
+Split = TypeVar("Split", bound=SplitSpec)
+MOST_FORECASTS = 1 << 25
+"""About the most forecast values of the test part after a training."""
 MOST_ORIGINS = 50_000
 """About the most origins of the validation part. Of more, evenly spaced ones are taken, at least one of each series."""
 
@@ -30,6 +35,12 @@ class BacktestPlan:
     origins: dict[str, np.ndarray]
     actual: dict[str, np.ndarray]
 
+    def whole(self, part: str) -> np.ndarray:
+        """Return the indices of the origins whose steps all lie in the part; of all origins if there is none."""
+        ends = {"val": self.data.split.validation, "test": self.data.split.test}[part]
+        is_whole = self.origins[part] + self.horizon <= ends[self.series(part)]
+        return np.flatnonzero(is_whole) if is_whole.any() else np.arange(len(is_whole))
+
     def series(self, part: str) -> np.ndarray:
         """Return the number of each origin's series, [M]."""
         return self.data.panel.series_of(self.origins[part] - 1)
@@ -43,12 +54,7 @@ class BacktestPlan:
         return naive_scale(self.data.panel, self.data.split.validation, self.data.season)
 
 
-def direct_window(window: WindowSpec, horizon: int | None) -> WindowSpec:
-    """Return the window with a head of at most `horizon` steps: more steps than are asked for are not learned."""
-    return window.model_copy(update={"horizon": min(window.horizon, horizon or window.horizon)})
-
-
-def with_test_points(split: SplitSpec, test: int | None) -> SplitSpec:
+def with_test_points(split: Split, test: int | None) -> Split:
     """Return the split with a test part of `test` points, or as it is for None."""
     return split if test is None else split.model_copy(update={"test": float(test)})
 
@@ -62,16 +68,33 @@ def plan_backtest(data: Dataset, horizon: int | None, stride: int) -> BacktestPl
 
     **Raises:** `InputError`.
     """
+    return _plan(data, horizon or data.horizon, stride, ("test", "val"))
+
+
+@task(task_run_name="plan_evaluation", cache_policy=NO_CACHE)
+def plan_evaluation(data: Dataset) -> BacktestPlan:
+    """List all origins of the validation and the test part, if there are any, as a backtest with stride 1 would.
+
+    Where there would be very many forecasts, evenly spaced origins of the test part are taken.
+
+    **Raises:** `InputError` as `plan_backtest`.
+    """
+    points = int((data.split.test - data.split.validation).sum())
+    return _plan(data, data.horizon, -(-points * data.horizon // MOST_FORECASTS) or 1, tuple(data.origins))
+
+
+def _plan(data: Dataset, steps: int, stride: int, parts: Collection[str]) -> BacktestPlan:
     panel, split, length = data.panel, data.split, data.window.length
-    steps = horizon or data.window.horizon
-    test = _every_nth(data, origins_within(panel, split.validation, split.test, length, steps), stride)
-    empty = np.setdiff1d(np.arange(len(panel.ids)), panel.series_of(test - 1))
-    if len(test) == 0 or (len(empty) and data.window.short == "error"):
-        raise InputError(
-            f"the test part of series '{panel.ids[empty[0]]}' has no room for {steps} step{'s' * (steps > 1)} ahead, "
-            "or no observed value; make --test larger or --horizon smaller, or see --window.short"
-        )
-    origins, actual = {"test": test}, {"test": actual_values(panel, test, steps)}
+    origins, actual = dict[str, np.ndarray](), dict[str, np.ndarray]()
+    if "test" in parts:
+        test = _every_nth(data, origins_within(panel, split.validation, split.test, length, steps), stride)
+        empty = np.setdiff1d(np.arange(len(panel.ids)), panel.series_of(test - 1))
+        if len(test) == 0 or (len(empty) and data.window.short == "error"):
+            raise InputError(
+                f"the test part of series '{panel.ids[empty[0]]}' has no room for {steps} step{'s' * (steps > 1)} "
+                "ahead, or no observed value; make the test part larger or --horizon smaller, or see --window.short"
+            )
+        origins["test"], actual["test"] = test, actual_values(panel, test, steps)
     if "val" in data.origins:
         # Origins near the end count for their first steps, so that a short part uses all its points.
         validation = origins_within(panel, split.train, split.validation, length, 1)

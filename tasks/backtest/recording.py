@@ -8,10 +8,12 @@ from matplotlib.figure import Figure
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.backtest.forecasting import RollingForecasts, forecast_table
+from tasks.backtest.forecasting import RollingForecasts
 from tasks.backtest.planning import BacktestPlan
 from tasks.backtest.scoring import BacktestScores
-from tasks.comparison import baseline_metrics, beaten_tag
+from tasks.backtest.tables import forecast_table
+from tasks.comparison import baseline_metrics, beaten_tag, describe_better, describe_choice
+from tasks.data.settings import RunSettings
 from tasks.forecasting import write_forecast
 from tasks.run_page import show_table
 from tasks.score_tables import backtest_columns, markdown_table, score_rows
@@ -56,11 +58,12 @@ def record_backtest(
     for name, model_scores in scores.models.items():
         log_scores(model_run_ids[name], model_scores)
         log_tags(model_run_ids[name], {"beats": beaten_tag(model_scores, scores.baselines)})
-    log_scores(run_id, scores.models[scores.chosen] | baseline_metrics(scores.baselines) | scores.skills)
-    log_tags(run_id, {"chosen": scores.chosen, "chosen_by": scores.chosen_by or "order"})
-    rows = score_rows(scores.all, scores.chosen, backtest_columns(scores.all, scores.chosen_by))
+    log_scores(run_id, scores.models[scores.choice.model] | baseline_metrics(scores.baselines) | scores.skills)
+    log_tags(run_id, {"chosen": scores.chosen, "chosen_by": scores.choice.metric or "order"})
+    rows = score_rows(scores.all, scores.chosen, backtest_columns(scores.all, scores.choice.metric))
     description = describe_backtest(plan, scores)
-    log_note(run_id, f"{description}\n\n{markdown_table(rows)}")
+    better = f"{sentence}\n\n" if (sentence := describe_better(scores.choice, scores.all)) else ""
+    log_note(run_id, f"{better}{description}\n\n{markdown_table(rows)}")
     log_files(run_id, "plots", figures)
     tables = {"forecasts": table, "scores_by_series": scores.by_series, "scores_by_step": scores.by_step}
     log_files(run_id, "backtest", {}, tables)
@@ -72,12 +75,9 @@ def describe_backtest(plan: BacktestPlan, scores: BacktestScores) -> str:
     """Say in a sentence what was forecast, and how the model was chosen."""
     n_series, n_origins = len(np.unique(plan.series("test"))), len(plan.origins["test"])
     of_series = f" of {n_series:,} series" if n_series > 1 else ""
-    choice = "is the first model"
-    if scores.chosen_by:
-        choice = f"has the lowest validation {scores.chosen_by.removeprefix('val_').upper()} of the models"
     return (
         f"{plan.horizon:,} step{'s' * (plan.horizon > 1)} ahead from {n_origins:,} origin{'s' * (n_origins > 1)}"
-        f"{of_series}, in the series' own units; * {choice}."
+        f"{of_series}, in the series' own units; * {describe_choice(scores.chosen, scores.choice.metric)}."
     )
 
 
@@ -91,6 +91,7 @@ def summarize_backtest(
     scores: BacktestScores,
     output: str | None,
     timings: Timer,
+    settings: RunSettings,
 ) -> dict[str, Any]:
     """Return the summary of a backtest, for scripts and for the terminal."""
     training = {name: trained.seconds for name, trained in trainings.items()}
@@ -100,7 +101,10 @@ def summarize_backtest(
         "experiment": experiment,
         "parent_run_id": parent,
         "chosen": scores.chosen,
-        "chosen_by": scores.chosen_by,
+        "chosen_by": scores.choice.metric,
+        "better_baseline": scores.choice.better,
+        "better": describe_better(scores.choice, scores.all),
+        "settings": settings.explained(),
         "models": {
             name: {"run_id": model_run_ids[name], "seconds": training[name] + forecasting[name], "metrics": metrics}
             for name, metrics in scores.models.items()

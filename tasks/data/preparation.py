@@ -20,7 +20,8 @@ class Dataset:
     """A series split into parts, with the origins of the windows in each part and the starts of the free runs.
 
     `origins` holds integers [M] for "train", "val" and "test"; the last two are left out where that part is empty.
-    `free_run` [N] is the point of each series from which a model runs on its own forecasts.
+    `free_run` [N] is the point of each series from which a model runs on its own forecasts, and `horizon` the number of
+    steps over which models are compared.
     """
 
     series: Series
@@ -29,6 +30,7 @@ class Dataset:
     origins: dict[str, np.ndarray]
     season: int
     free_run: np.ndarray
+    horizon: int
 
     @property
     def panel(self) -> Panel:
@@ -38,11 +40,17 @@ class Dataset:
 
 @task(task_run_name="prepare_data", cache_policy=NO_CACHE)
 def prepare_data(
-    series: Series, window: WindowSpec, split: SplitSpec, season: int | None, free_run: FreeRun
+    series: Series,
+    window: WindowSpec,
+    split: SplitSpec,
+    season: int | None,
+    free_run: FreeRun,
+    horizon: int | None = None,
 ) -> Dataset:
     """Split the series in time order, and list the window origins of each part.
 
-    Free runs start after the first window of each series (`free_run` "first"), or with its test part ("test").
+    The horizon is by default that of the window. Free runs start after the first window of each series (`free_run`
+    "first"), or with its test part ("test").
 
     **Raises:** `InputError` if a series is constant, or has no room for a window in a requested part, and
     `window.short` does not say what to do with it.
@@ -66,7 +74,7 @@ def prepare_data(
     if season is None:
         season = wave_season(series.wave) if series.wave else default_season(panel.step)
     start = np.minimum(panel.starts + window.length, part_ends.test) if free_run == "first" else part_ends.validation
-    return Dataset(series, window, part_ends, origins, season, start)
+    return Dataset(series, window, part_ends, origins, season, start, horizon or window.horizon)
 
 
 PART_NAMES = {"train": "training", "val": "validation", "test": "test"}

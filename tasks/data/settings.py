@@ -1,0 +1,114 @@
+"""Choose the settings of a run: what the user gives, and what the rules find in the series."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from models.data.facts import Facts, measure_facts
+from models.data.frequency import default_season
+from models.data.splits import cut_series
+from models.rules import Choice, apply_rules, choose_horizon, choose_part
+from models.specs import (
+    AUTO,
+    AutoFit,
+    AutoRecurrent,
+    AutoSplit,
+    AutoWindow,
+    FitSpec,
+    ModelSpec,
+    RecurrentSpec,
+    SplitSpec,
+    WindowSpec,
+)
+from tasks.data.series import Series, wave_season
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The settings of a run without any `auto`: `horizon` steps to forecast, a `season` in points, and specs.
+
+    `choices` are what the rules have chosen, from the `facts`.
+    """
+
+    horizon: int
+    season: int
+    window: WindowSpec
+    split: SplitSpec
+    recurrent: RecurrentSpec
+    fit: FitSpec
+    choices: Sequence[Choice]
+    facts: Facts
+
+    def spec(self, model: str, **others: Any) -> ModelSpec:
+        """Return the spec of a model; `others` are its settings that no rule concerns."""
+        return ModelSpec(
+            model=model, window=self.window, season=self.season, recurrent=self.recurrent, fit=self.fit, **others
+        )
+
+    def as_parameters(self) -> dict[str, Any]:
+        """Return the settings by the names of a flow's parameters."""
+        names = ("horizon", "season", "window", "split", "recurrent", "fit")
+        return {name: getattr(self, name) for name in names}
+
+    def explained(self) -> dict[str, Any]:
+        """Return what the rules have chosen, with the reasons, as `auto`, and the facts that they read as `facts`."""
+        chosen = {choice.option: f"{choice.text}: {choice.reason}" for choice in self.choices}
+        return {"auto": chosen, "facts": self.facts._asdict()} if chosen else {}
+
+
+@task(task_run_name="choose_settings", cache_policy=NO_CACHE)
+def choose_settings(
+    series: Series,
+    models: Sequence[str],
+    horizon: int | None,
+    season: int | None,
+    window: AutoWindow,
+    split: AutoSplit,
+    recurrent: AutoRecurrent,
+    fit: AutoFit,
+) -> RunSettings:
+    """Replace every `auto` by what the rules choose for the series.
+
+    The parts are chosen first, from the lengths of the series. All other rules read the training part alone.
+    """
+    panel, choices = series.panel, list[Choice]()
+    if season is None:
+        season = wave_season(series.wave) if series.wave else default_season(panel.step)
+        reason = "the period of the wave" if series.wave else f"the step of the time axis is {panel.step}"
+        choices.append(Choice("season", season, reason))
+    length = int(np.median(panel.ends - panel.starts))
+    if horizon is None and not window.leaves("horizon"):
+        horizon = window.horizon
+    if horizon is None:
+        horizon, reason = choose_horizon(season, length)
+        choices.append(Choice("horizon", horizon, reason))
+    plain_split, of_parts = settle_split(length, horizon, split)
+    facts = measure_facts(panel, cut_series(panel, plain_split).train, season, horizon)
+    settled, of_training = apply_rules(facts, models, direct_window(window, horizon), recurrent, fit)
+    choices += [*of_parts, *of_training]
+    specs = settled.window, plain_split, settled.recurrent, settled.fit
+    return RunSettings(horizon, season, *specs, choices, facts)
+
+
+def direct_window(window: AutoWindow, horizon: int) -> AutoWindow:
+    """Return the window with a head of at most `horizon` steps: more steps than are asked for are not learned."""
+    if window.leaves("horizon"):
+        return window
+    return window.model_copy(update={"horizon": min(window.horizon, horizon)})
+
+
+def settle_split(length: int, horizon: int, split: AutoSplit) -> tuple[SplitSpec, list[Choice]]:
+    """Replace the sizes of parts that are `auto`, for series of `length` points; returns the split, and the choices."""
+    sizes: dict[str, Any] = split.model_dump()
+    choices = list[Choice]()
+    for part in ("test", "validation"):
+        if split.leaves(part):
+            others = [size for name, size in sizes.items() if name != part and size not in (None, AUTO)]
+            rest = length - sum(int(size if size >= 1 else size * length) for size in others)
+            sizes[part], reason = choose_part(length, horizon, rest)
+            choices.append(Choice(f"split.{part}", sizes[part], reason))
+    return SplitSpec(**sizes), choices
