@@ -8,7 +8,6 @@ from prefect.runtime import flow_run
 from flows.parameters import document_parameters
 from flows.startup import quick_imports
 from models.specs import (
-    COMBINED,
     AutoFit,
     AutoRecurrent,
     AutoSplit,
@@ -64,43 +63,34 @@ def backtest(
         from tasks.backtest.planning import plan_backtest, with_test_points
         from tasks.backtest.recording import record_backtest, record_training, summarize_backtest
         from tasks.backtest.scoring import score_backtest
-        from tasks.data.preparation import prepare_data
         from tasks.data.series import read_series
         from tasks.data.settings import choose_settings
         from tasks.recording import record_data
         from tasks.resuming.run_state import open_run_state
         from tasks.run_labels import experiment_name, run_tags
-        from tasks.run_page import link_run
         from tasks.tracking.runs import tracked_run
-        from tasks.training import Training, choose_device, combine_models, fit_model, with_combined
+        from tasks.training import Training, choose_device, train_model, with_combined
 
     chosen_device, names, source = choose_device(device, models), with_combined(models), read_series(series)
-    split = with_test_points(split, test)
-    settings = choose_settings(source, models, horizon, season, window, split, recurrent, fit)
-    data = prepare_data(source, settings.window, settings.split, settings.season, "test", settings.horizon)
+    settings = choose_settings(source, models, horizon, season, window, with_test_points(split, test), recurrent, fit)
+    data = settings.prepare(source, "test")
     experiment = f"{experiment_name(recipe, source)} backtests"
     with (
         timer() as timings,
         open_run_state("backtest", flow_run.parameters, source.sha256, chosen_device) as run_state,
         tracked_run(experiment, recipe, run_tags(source, chosen_device, recipe), names, run_state) as run,
     ):
-        link_run(run.id)
         record_data(run.id, data, flow_run.parameters, settings)
         plan = plan_backtest(data, settings.horizon, stride)
         rolling = forecast_with_baselines(plan)
         trainings: dict[str, Training] = {}
         for name in names:
             with run.child(name) as run_id:
-                if name == COMBINED:
-                    trainings[name] = combine_models(list(trainings.values()), data, None)
-                else:
-                    spec = settings.spec(name, **others)
-                    trainings[name] = fit_model(spec, data, None, run_id, chosen_device, run_state)  # no intervals yet
+                spec, trained = settings.spec(name, **others), list(trainings.values())
+                trainings[name] = train_model(spec, trained, data, None, run_id, chosen_device, run_state)
                 rolling[name] = forecast_with_model(trainings[name], plan, refit, intervals, chosen_device)
                 record_training(run_id, trainings[name], timings)
         scores = score_backtest(plan, rolling, intervals.level)
         figures = plot_backtest(plan, rolling, scores, intervals.level)
         record_backtest(run.id, run.children, plan, rolling, scores, figures, intervals.level, output)
-    return summarize_backtest(
-        recipe, experiment, run.id, run.children, plan, trainings, scores, output, timings, settings
-    )
+    return summarize_backtest(recipe, experiment, run, plan, trainings, scores, output, timings, settings.explained())

@@ -8,7 +8,6 @@ from prefect.runtime import flow_run
 from flows.parameters import document_parameters
 from flows.startup import quick_imports
 from models.specs import (
-    COMBINED,
     AutoFit,
     AutoRecurrent,
     AutoSplit,
@@ -57,7 +56,6 @@ def train(
     with quick_imports():
         from tasks.backtest.planning import plan_evaluation
         from tasks.comparison import choose
-        from tasks.data.preparation import prepare_data
         from tasks.data.series import read_series
         from tasks.data.settings import choose_settings
         from tasks.drawing import plot_model
@@ -66,13 +64,12 @@ def train(
         from tasks.recording import record_comparison, record_data, record_model, summarize_training
         from tasks.resuming.run_state import open_run_state
         from tasks.run_labels import experiment_name, run_tags
-        from tasks.run_page import link_run
         from tasks.tracking.runs import tracked_run
-        from tasks.training import choose_device, combine_models, fit_model, with_combined
+        from tasks.training import choose_device, train_model, with_combined
 
     chosen_device, names, source = choose_device(device, models), with_combined(models), read_series(series)
     settings = choose_settings(source, models, horizon, season, window, split, recurrent, fit)
-    data = prepare_data(source, settings.window, settings.split, settings.season, free_run, settings.horizon)
+    data = settings.prepare(source, free_run)
     plan = plan_evaluation(data)
     experiment, tags = experiment_name(recipe, source), run_tags(source, chosen_device, recipe)
     with (
@@ -80,20 +77,15 @@ def train(
         open_run_state("train", flow_run.parameters, source.sha256, chosen_device) as run_state,
         tracked_run(experiment, recipe, tags, names, run_state) as run,
     ):
-        link_run(run.id)
         record_data(run.id, data, flow_run.parameters, settings)
         baselines = evaluate_baselines(plan)
         results: dict[str, ModelResult] = {}
         for name in names:
             with run.child(name) as run_id:
-                if name == COMBINED:
-                    training = combine_models([result.training for result in results.values()], data, intervals)
-                else:
-                    spec = settings.spec(name, **others)
-                    training = fit_model(spec, data, intervals, run_id, chosen_device, run_state)
+                spec, trained = settings.spec(name, **others), [result.training for result in results.values()]
+                training = train_model(spec, trained, data, intervals, run_id, chosen_device, run_state)
                 evaluation = evaluate(name, training.forecaster, plan, training.validated)
-                figures = plot_model(training, evaluation, data)
-                record_model(run_id, training, evaluation, data, figures)
+                record_model(run_id, training, evaluation, data, plot_model(training, evaluation, data))
             results[name] = ModelResult(run_id, training, evaluation)
         choice = choose(scores_of(results), scores_of(baselines), len(data.panel.ids))
         version = register_model(recipe, results[choice.model], data, series, choice)

@@ -48,7 +48,7 @@ class Settings(NamedTuple):
     fit: FitSpec
 
 
-class Choice(NamedTuple):
+class Setting(NamedTuple):
     """What a rule has chosen: an option such as `window.length`, its value, and the reason in words."""
 
     option: str
@@ -216,15 +216,15 @@ RULES: dict[str, Rule] = {
 
 def apply_rules(
     facts: Facts, models: Sequence[str], window: AutoWindow, recurrent: AutoRecurrent, fit: AutoFit
-) -> tuple[Settings, list[Choice]]:
+) -> tuple[Settings, list[Setting]]:
     """Replace every `auto` by what its rule chooses; returns plain specs, and the choices."""
-    settings, choices = Settings(tuple(models), window, recurrent, fit), list[Choice]()
+    settings, choices = Settings(tuple(models), window, recurrent, fit), list[Setting]()
     for option, rule in RULES.items():
         group, name = option.split(".")
         spec: AutoWindow | AutoRecurrent | AutoFit = getattr(settings, group)
         if spec.leaves(name):
             value, reason = rule(facts, settings)
-            choices.append(Choice(option, value, reason))
+            choices.append(Setting(option, value, reason))
             changed: dict[str, Any] = {group: spec.model_copy(update={name: value})}
             settings = settings._replace(**changed)
     window_spec, recurrent_spec = (

@@ -40,13 +40,11 @@ def describe_better(choice: Choice, scores: Mapping[str, Scores]) -> str:
     if not choice.better or not choice.metric:
         return ""
     part, measure = choice.metric.split("_")
-    better, best = (
-        scores[choice.better][choice.metric],
-        min(scores[name][choice.metric] for name in scores if name not in BASELINES),
-    )
+    lowest = min(_finite_score(scores[name], choice.metric) for name in scores if name not in BASELINES)
+    best_model = f"the best model {format_number(lowest)}" if np.isfinite(lowest) else "no model has any"
     return (
-        f"{choice.better} is better than every model on the {PARTS[part]} part ({measure.upper()} "
-        f"{format_number(better)}, the best model {format_number(best)}): these models are not worth their use here."
+        f"{choice.better} is better than every model on the {PARTS[part]} part: {measure.upper()} "
+        f"{format_number(scores[choice.better][choice.metric])}, {best_model}."
     )
 
 
@@ -76,15 +74,16 @@ def choose_model(scores: Mapping[str, Scores], metric: str) -> str:
 def choose(models: Mapping[str, Scores], baselines: Mapping[str, Scores], n_series: int) -> Choice:
     """Choose a model by its validation RMSE, or for several series, whose scales differ, by its MASE.
 
-    Without a validation part the training RMSE decides. Where no model has a finite score, the first one is chosen.
+    Without a validation part the training RMSE decides. Where no model has a finite score, the first one is taken.
     """
     first = next(iter(models.values()))
     metric = "val_mase" if n_series > 1 and "val_mase" in first else selection_metric(first)
     model = choose_model(models, metric)
-    best_baseline = min(baselines, key=lambda name: _finite_score(baselines[name], metric))
+    baseline = min(baselines, key=lambda name: _finite_score(baselines[name], metric))
     lowest = min(_finite_score(scores, metric) for scores in models.values())
-    better = best_baseline if _finite_score(baselines[best_baseline], metric) < lowest else None
-    return Choice(model, metric if np.isfinite(lowest) else None, better)
+    of_baseline = _finite_score(baselines[baseline], metric)
+    is_known = np.isfinite(min(lowest, of_baseline))
+    return Choice(model, metric if is_known else None, baseline if of_baseline < lowest else None)
 
 
 def _finite_score(scores: Scores, metric: str) -> float:

@@ -14,7 +14,7 @@ from tasks.data.preparation import Dataset
 from tasks.data.settings import RunSettings
 from tasks.evaluation import Evaluation, ModelResult, prediction_table, scores_of
 from tasks.gate import Verdict
-from tasks.run_page import show_table
+from tasks.run_page import link_run, show_table
 from tasks.score_tables import markdown_table, score_rows, training_columns
 from tasks.timing import Timer, timed
 from tasks.tracking.entries import log_dataset, log_note, log_params, log_scores, log_tags
@@ -28,7 +28,11 @@ log = logging.getLogger("tidecast")
 @task(task_run_name="record_data", cache_policy=NO_CACHE)
 @timed("record")
 def record_data(run_id: str, data: Dataset, parameters: Mapping[str, Any], settings: RunSettings) -> None:
-    """Record the parameters and the data of a run, and log what the rules chose and what was changed on reading."""
+    """Record the parameters and the data of a run, and log what the rules chose and what was changed on reading.
+
+    The run is linked on the page of the flow run in Prefect.
+    """
+    link_run(run_id)
     log_params(run_id, {**parameters, **settings.as_parameters()})
     log_params(run_id, settings.explained())
     for choice in settings.choices:

@@ -32,14 +32,19 @@ MOST_ORIGINS = 10_000
 class Training:
     """A trained forecaster, its losses by name and epoch, the seconds it took, and a message where it diverged.
 
-    `validated` is the forecaster before it learned from the validation part, by which it is scored there.
+    `before_validation` is the forecaster before it learned from the validation part, if it has: it is scored there.
     """
 
     forecaster: Forecaster
-    validated: Forecaster
     losses: dict[str, list[float]]
     seconds: float
     divergence: str = ""
+    before_validation: Forecaster | None = None
+
+    @property
+    def validated(self) -> Forecaster:
+        """The forecaster that has not learned from the validation part."""
+        return self.before_validation or self.forecaster
 
 
 @task(task_run_name="fit_model: {spec.model}", cache_policy=NO_CACHE)
@@ -74,8 +79,8 @@ def fit_model(
     if history.divergence:
         log.warning("%s", history.divergence)
     if intervals:
-        final.intervals = calibrate(forecaster, data, intervals.level)
-    return Training(final, forecaster, history.losses, seconds, history.divergence)
+        final.intervals = calibrate(forecaster, data, intervals.level, data.steps_with_intervals)
+    return Training(final, history.losses, seconds, history.divergence, forecaster)
 
 
 def learns_validation_part(spec: ModelSpec, data: Dataset) -> bool:
@@ -86,6 +91,21 @@ def learns_validation_part(spec: ModelSpec, data: Dataset) -> bool:
 def with_combined(models: Sequence[str]) -> list[str]:
     """Return the models and, if two or more of them are rnn, gru or lstm, the median of these as one more."""
     return [*models, COMBINED] if len(set(models) & set(RECURRENT)) > 1 else list(models)
+
+
+def train_model(
+    spec: ModelSpec,
+    others: Sequence[Training],
+    data: Dataset,
+    intervals: IntervalSpec | None,
+    run_id: str,
+    device: str,
+    run_state: RunState | None = None,
+) -> Training:
+    """Train a model, or combine the `others`, which have been trained before, if that is what the spec says."""
+    if spec.model == COMBINED:
+        return combine_models(others, data, intervals)
+    return fit_model(spec, data, intervals, run_id, device, run_state)
 
 
 @task(task_run_name="combine_models", cache_policy=NO_CACHE)
@@ -101,8 +121,8 @@ def combine_models(trainings: Sequence[Training], data: Dataset, intervals: Inte
     final = combined([training.forecaster for training in trainings])
     validated = combined([training.validated for training in trainings])
     if intervals:
-        final.intervals = calibrate(validated, data, intervals.level)
-    return Training(final, validated, {}, 0.0)
+        final.intervals = calibrate(validated, data, intervals.level, data.steps_with_intervals)
+    return Training(final, {}, 0.0, before_validation=validated)
 
 
 def build_forecaster(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster:
@@ -117,12 +137,12 @@ def build_forecaster(spec: ModelSpec, data: Dataset, device: str = "cpu") -> For
     return Forecaster(spec, scaling, network, data.series.fill, covariate_names_of(data.panel), interval_scales=scales)
 
 
-def calibrate(forecaster: Forecaster, data: Dataset, level: int) -> Intervals | None:
-    """Compute intervals for the horizon, or for a season if that is longer, from the errors in the validation part.
+def calibrate(forecaster: Forecaster, data: Dataset, level: int, steps: int) -> Intervals | None:
+    """Compute intervals for the first `steps` steps ahead from the errors in the validation part.
 
     A step with fewer than 10 errors has no interval; without any interval, the result is None.
     """
-    panel, split, steps = data.panel, data.split, max(data.horizon, data.season)
+    panel, split = data.panel, data.split
     origins = origins_within(panel, split.train, split.validation, data.window.length, 1)  # [M]
     origins = origins[:: -(-len(origins) // MOST_ORIGINS) or 1]
     actual = actual_values(panel, origins, steps, split.validation)  # [M, steps]

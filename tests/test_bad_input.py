@@ -84,8 +84,12 @@ CASES: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
     "no value at all": (csv(y=None), "", ["no value at all"]),
     "constant series": (csv(y=5.0), "", ["constant", "5", "nothing to learn"]),
     "missing value refused": (cell("y", 12, None), "--series.fill error", ["2024-01-12", "--series.fill last"]),
-    "too short to train": (rows(20), "", ["too short", "--window.length"]),
-    "too short to validate": (csv(), "--window.horizon 20", ["validation part has 12 points", "--window.horizon"]),
+    "too short to train": (rows(20), "--window.length 32", ["too short", "--window.length"]),
+    "too short to validate": (
+        csv(),
+        "--window.horizon 20 --split.validation 12",
+        ["validation part has 12 points", "--window.horizon"],
+    ),
     "one series of two too short": (
         lambda path: pd.concat([good().assign(unique_id="long"), good().head(30).assign(unique_id="brief")]).to_csv(
             path

@@ -73,7 +73,8 @@ def test_a_recipe_without_data_takes_a_file_of_its_form() -> None:
 def test_parameters_that_only_the_other_flow_has_are_left_out() -> None:
     assert recipes_of("train")["gru-sine"].parameters["free_run"] == "first"
     assert "free_run" not in recipe_parameters("backtest", "gru-sine")
-    assert not {"horizon", "refit"} & set(recipe_parameters("train", "dysts"))
+    assert not {"stride", "refit"} & set(recipe_parameters("train", "dysts"))
+    assert recipe_parameters("train", "dysts")["horizon"] == 30
     of_train, of_backtest = ({*inspect.signature(flow.fn).parameters} for flow in (train, backtest))
     assert of_train ^ of_backtest == set(UNSHARED_PARAMETERS)
 

@@ -13,7 +13,8 @@ from models.forecaster import Forecaster, seasonal_change_scales
 from models.intervals import Intervals
 from models.metrics import coverage, rmse, skill
 from models.specs import FitSpec, ModelSpec, RecurrentSpec, SplitSpec, WindowSpec
-from tasks.comparison import choose_model
+from tasks.backtest.planning import plan_evaluation
+from tasks.comparison import Choice, choose, choose_model, describe_better
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import Series
 from tasks.evaluation import evaluate, free_run_scores
@@ -46,9 +47,29 @@ def test_a_gap_within_a_free_run_is_passed_over() -> None:
 
 def test_the_model_is_chosen_by_validation_whatever_the_test_score_is() -> None:
     scores = {"rnn": {"val_rmse": 2.0, "test_rmse": 1.0}, "gru": {"val_rmse": 1.0, "test_rmse": 9.0}}
-    assert choose_model(scores) == "gru"
-    assert choose_model({"rnn": {"train_rmse": 1.0}, "gru": {"train_rmse": 2.0}}) == "rnn"
-    assert choose_model({"rnn": {"val_rmse": np.nan}, "gru": {"val_rmse": 2.0}}) == "gru"
+    assert choose_model(scores, "val_rmse") == "gru"
+    assert choose_model({"rnn": {"train_rmse": 1.0}, "gru": {"train_rmse": 2.0}}, "train_rmse") == "rnn"
+    assert choose_model({"rnn": {"val_rmse": np.nan}, "gru": {"val_rmse": 2.0}}, "val_rmse") == "gru"
+
+
+@pytest.mark.parametrize(("gru", "chosen"), [(0.99, "combined"), (0.97, "gru"), (np.nan, "combined")])
+def test_the_median_is_chosen_unless_a_model_is_better_by_two_percent(gru: float, chosen: str) -> None:
+    scores = {"rnn": {"val_rmse": 2.0}, "gru": {"val_rmse": gru}, "combined": {"val_rmse": 1.0}}
+    assert choose_model(scores, "val_rmse") == chosen
+
+
+def test_a_baseline_that_is_better_than_every_model_is_named() -> None:
+    models = {"rnn": {"val_rmse": 3.0, "val_mase": 1.0}, "gru": {"val_rmse": 2.0, "val_mase": 1.5}}
+    baselines = {"last_value": {"val_rmse": 1.0, "val_mase": 1.1}, "linear_ar": {"val_rmse": 1.9, "val_mase": 1.2}}
+    assert choose(models, baselines, 1) == Choice("gru", "val_rmse", "last_value")
+    assert choose(models, baselines, 5) == Choice("rnn", "val_mase", None)  # the series' scales may differ
+    said = describe_better(choose(models, baselines, 1), models | baselines)
+    assert said == "last_value is better than every model on the validation part: RMSE 1.00, the best model 2.00."
+    assert not describe_better(choose(models, baselines, 5), models | baselines)
+    diverged = {"rnn": {"val_rmse": np.nan, "val_mase": np.nan}}
+    assert choose(diverged, baselines, 1) == Choice("rnn", "val_rmse", "last_value")
+    assert "no model has any" in describe_better(choose(diverged, baselines, 1), diverged | baselines)
+    assert choose(diverged, {"last_value": {}}, 1) == Choice("rnn", None, None)
 
 
 def test_a_gap_in_the_actual_values_does_not_shorten_a_free_run() -> None:
@@ -57,7 +78,7 @@ def test_a_gap_in_the_actual_values_does_not_shorten_a_free_run() -> None:
     panel.observed[350] = False
     series = Series("s", panel, (), "", "s", "s")
     data = prepare_data.fn(series, WindowSpec(length=10), SplitSpec(test=110), None, "test")
-    evaluation = evaluate.fn("last_value", SeasonalNaive(1, 1), data)
+    evaluation = evaluate.fn("last_value", SeasonalNaive(1, 1), plan_evaluation.fn(data))
     assert evaluation.actual.shape == evaluation.free_run.shape == (1, 110)
     assert np.isnan(evaluation.actual[0]).tolist() == [n == 60 for n in range(110)]
     observed = np.arange(100) != 60

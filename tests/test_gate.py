@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from models.data.panel import one_series
+from models.data.windows import target_windows
 from models.errors import InputError
 from models.specs import GateSpec, ModelSpec, SeriesSpec, SplitSpec, WindowSpec
+from tasks.backtest.planning import plan_evaluation
 from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import Series
 from tasks.evaluation import Evaluation, ModelResult, evaluate, evaluate_baselines
@@ -38,13 +40,15 @@ def result(data: Dataset, seed: int = 0) -> ModelResult:
     forecaster = build_forecaster(spec, data)
     with tracked_run("gate", "numpy_rnn", {}) as run:
         log_model(run.id, forecaster, data.series)
-    return ModelResult(run.id, Training(forecaster, {}, 0.0), evaluate.fn("numpy_rnn", forecaster, data))
+    return ModelResult(
+        run.id, Training(forecaster, {}, 0.0), evaluate.fn("numpy_rnn", forecaster, plan_evaluation.fn(data))
+    )
 
 
 def wrong_by(data: Dataset, error: float) -> Evaluation:
     """Return the evaluation of a model that is always wrong by `error`."""
     actual = data.panel.values[data.origins["test"], None]
-    return Evaluation({}, {"test": actual + error}, np.empty((1, 0)), np.empty((1, 0)))
+    return Evaluation({}, {"test": actual + error}, {}, np.empty((1, 0)), np.empty((1, 0)))
 
 
 def test_all_rivals_must_be_beaten_by_the_margin() -> None:
@@ -77,14 +81,17 @@ def test_the_name_of_a_series_becomes_one_that_the_registry_accepts() -> None:
 def history(mlflow_folder: Path) -> list[Verdict]:
     """Pass four challengers one after the other: bad, good, a little better, much better."""
     data, verdicts = dataset(), []
-    baselines = evaluate_baselines.fn(data)
+    plan = plan_evaluation.fn(data)
+    baselines = evaluate_baselines.fn(plan)
     for error in (9.0, 0.2, 0.199, 0.1):
         version = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv", value="y"))
-        verdicts.append(pass_gate.fn(version, wrong_by(data, error), baselines, data, GateSpec(margin=0.01)))
+        verdicts.append(
+            pass_gate.fn(version, wrong_by(data, error), baselines, plan_evaluation.fn(data), GateSpec(margin=0.01))
+        )
     return verdicts
 
 
-def test_the_first_champion_has_to_beat_the_naive_baselines_alone(history: list[Verdict]) -> None:
+def test_the_first_champion_has_to_beat_the_baselines_alone(history: list[Verdict]) -> None:
     bad, first, *_ = history
     assert not bad.promoted
     assert bad.champion is None
@@ -129,14 +136,14 @@ def test_the_champion_is_loaded_as_it_was_trained(history: list[Verdict], mlflow
     )
 
 
-def test_the_linear_autoregression_is_a_rival_where_the_recipe_says_so(history: list[Verdict]) -> None:
+def test_the_linear_autoregression_is_a_rival_unless_the_recipe_says_otherwise(history: list[Verdict]) -> None:
     data = dataset(name="strict")
-    baselines = evaluate_baselines.fn(data)
+    baselines = evaluate_baselines.fn(plan_evaluation.fn(data))
     bound = baselines["linear_ar"].forecasts["test"] - data.panel.values[data.origins["test"], None]
     worse = float(np.sqrt(np.mean(bound**2))) * 1.1
     version = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
-    lax = pass_gate.fn(version, wrong_by(data, worse), baselines, data, GateSpec())
-    strict = pass_gate.fn(version, wrong_by(data, worse), baselines, data, GateSpec(linear_ar=True))
+    strict = pass_gate.fn(version, wrong_by(data, worse), baselines, plan_evaluation.fn(data), GateSpec())
+    lax = pass_gate.fn(version, wrong_by(data, worse), baselines, plan_evaluation.fn(data), GateSpec(linear_ar=False))
     assert lax.promoted
     assert not strict.promoted
     assert "linear_ar" in strict.reason
@@ -149,7 +156,7 @@ def having_seen(version: Version, until: str) -> Version:
 def test_a_champion_is_compared_after_the_times_that_it_has_seen(history: list[Verdict], mlflow_folder: Path) -> None:
     champion = champion_of("load")
     assert champion is not None
-    rows, forecasts = champion_forecasts(having_seen(champion, "55"), dataset())
+    rows, forecasts = champion_forecasts(having_seen(champion, "55"), plan_evaluation.fn(dataset()))
     assert rows.tolist() == [6, 7, 8, 9]  # the points 56 to 59 of a test part that begins at 50
     assert forecasts.shape == (4, 1)
 
@@ -161,20 +168,23 @@ def test_a_champion_that_cannot_be_compared_says_why(
     champion = champion_of("load")
     assert champion is not None
     with pytest.raises(InputError, match=message):
-        champion_forecasts(having_seen(champion, seen), dataset())
+        champion_forecasts(having_seen(champion, seen), plan_evaluation.fn(dataset()))
 
 
-def test_forecasts_of_different_horizons_are_compared_on_the_steps_that_all_have(
+def test_a_champion_of_another_head_is_compared_over_the_whole_horizon(
     history: list[Verdict], mlflow_folder: Path
 ) -> None:
     data = dataset(horizon=3)
-    baselines = evaluate_baselines.fn(data)
+    baselines = evaluate_baselines.fn(plan_evaluation.fn(data))
     version = register_model.fn("made", result_of_three(data), data, SeriesSpec(path="load.csv"))
     evaluation = result_of_three(data).evaluation
-    verdict = pass_gate.fn(version, evaluation, baselines, data, GateSpec())
-    actual = data.panel.values[data.origins["test"]]
-    first_step = baselines["last_value"].forecasts["test"][:, 0]
-    assert verdict.scores["last_value"] == pytest.approx(np.sqrt(np.mean((first_step - actual) ** 2)))
+    verdict = pass_gate.fn(version, evaluation, baselines, plan_evaluation.fn(data), GateSpec())
+    actual = target_windows(data.panel.values, data.origins["test"], 3)
+    forecasts = baselines["last_value"].forecasts["test"]
+    assert verdict.scores["last_value"] == pytest.approx(np.sqrt(np.mean((forecasts - actual) ** 2)))
+    assert verdict.champion is not None
+    champion = load_version(verdict.champion).extend(data.panel, 3, data.origins["test"])
+    assert verdict.scores["champion"] == pytest.approx(np.sqrt(np.mean((champion - actual) ** 2)))
 
 
 def result_of_three(data: Dataset) -> ModelResult:
@@ -183,14 +193,20 @@ def result_of_three(data: Dataset) -> ModelResult:
     forecaster = build_forecaster(spec, data)
     with tracked_run("gate", "gru", {}) as run:
         log_model(run.id, forecaster, data.series)
-    return ModelResult(run.id, Training(forecaster, {}, 0.0), evaluate.fn("gru", forecaster, data))
+    return ModelResult(run.id, Training(forecaster, {}, 0.0), evaluate.fn("gru", forecaster, plan_evaluation.fn(data)))
 
 
 def test_without_a_test_part_nobody_is_promoted(history: list[Verdict], mlflow_folder: Path) -> None:
     series = dataset(name="short").series
     data = prepare_data.fn(series, WindowSpec(length=4), SplitSpec(validation=10, test=0), 12, "test")
     version = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
-    verdict = pass_gate.fn(version, result(data).evaluation, evaluate_baselines.fn(data), data, GateSpec())
+    verdict = pass_gate.fn(
+        version,
+        result(data).evaluation,
+        evaluate_baselines.fn(plan_evaluation.fn(data)),
+        plan_evaluation.fn(data),
+        GateSpec(),
+    )
     assert not verdict.promoted
     assert "no test part" in find_version("short/1").tags["gate.reason"]
 
@@ -216,16 +232,16 @@ def test_an_unknown_model_is_refused_with_a_list_of_those_that_exist(
 
 def test_a_champion_whose_files_were_altered_is_neither_used_nor_beaten(history: list[Verdict]) -> None:
     data = dataset(name="altered")
-    baselines = evaluate_baselines.fn(data)
+    baselines = evaluate_baselines.fn(plan_evaluation.fn(data))
     first = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
-    assert pass_gate.fn(first, wrong_by(data, 0.01), baselines, data, GateSpec()).promoted
+    assert pass_gate.fn(first, wrong_by(data, 0.01), baselines, plan_evaluation.fn(data), GateSpec()).promoted
     model_id = TRACKER.client().get_run(first.run_id).data.tags[MODEL_ID]
     (weights,) = Path("artifacts").glob(f"**/{model_id}/**/weights.safetensors")
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     with pytest.raises(InputError, match=r"altered/1 is not used: weights\.safetensors was altered since it was saved"):
         load_version(first)
     second = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
-    verdict = pass_gate.fn(second, wrong_by(data, 0.001), baselines, data, GateSpec())
+    verdict = pass_gate.fn(second, wrong_by(data, 0.001), baselines, plan_evaluation.fn(data), GateSpec())
     assert not verdict.promoted
     assert "take the alias champion from it in MLflow" in verdict.reason
     assert str(champion_of("altered")) == str(first)
@@ -235,13 +251,13 @@ def test_a_champion_that_an_earlier_version_of_tidecast_registered_is_neither_us
     history: list[Verdict],
 ) -> None:
     data = dataset(name="older")
-    baselines = evaluate_baselines.fn(data)
+    baselines = evaluate_baselines.fn(plan_evaluation.fn(data))
     first = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
-    assert pass_gate.fn(first, wrong_by(data, 0.01), baselines, data, GateSpec()).promoted
+    assert pass_gate.fn(first, wrong_by(data, 0.01), baselines, plan_evaluation.fn(data), GateSpec()).promoted
     trained_on = {"series": {"path": "load.csv"}, "season": 12, "reads": 4, "answers": 1, "seen_until": "49"}
     tag_version(first, {"trained_on": json.dumps(trained_on)})
     second = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
-    verdict = pass_gate.fn(second, wrong_by(data, 0.001), baselines, data, GateSpec())
+    verdict = pass_gate.fn(second, wrong_by(data, 0.001), baselines, plan_evaluation.fn(data), GateSpec())
     assert not verdict.promoted
     assert verdict.reason == (
         "the champion, version 1, cannot be compared: older/1 was registered by an earlier version of Tidecast; name "
@@ -252,11 +268,14 @@ def test_a_champion_that_an_earlier_version_of_tidecast_registered_is_neither_us
 
 def test_a_gate_that_is_passed_again_decides_the_same(history: list[Verdict]) -> None:
     data = dataset(name="again")
-    baselines = evaluate_baselines.fn(data)
+    baselines = evaluate_baselines.fn(plan_evaluation.fn(data))
     verdicts = []
     for error in (0.01, 0.001):
         version = register_model.fn("made", result(data), data, SeriesSpec(path="load.csv"))
-        verdicts += [pass_gate.fn(version, wrong_by(data, error), baselines, data, GateSpec()) for _ in range(2)]
+        verdicts += [
+            pass_gate.fn(version, wrong_by(data, error), baselines, plan_evaluation.fn(data), GateSpec())
+            for _ in range(2)
+        ]
     assert [verdict.promoted for verdict in verdicts] == [True] * 4
     assert [str(verdict.champion) for verdict in verdicts] == ["None", "None", "again/1", "again/1"]
     assert verdicts[2].reason == verdicts[3].reason

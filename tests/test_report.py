@@ -15,6 +15,8 @@ from tasks.tracking.runs import tracked_run
 SUMMARY = {
     "experiment": "demo",
     "chosen": "gru",
+    "chosen_by": "val_rmse",
+    "horizon": 1,
     "models": {
         "rnn": {"seconds": 1.25, "metrics": {"train_rmse": 0.1, "val_rmse": 0.234567}},
         "gru": {"seconds": 2.5, "metrics": {"train_rmse": 0.1, "val_rmse": 0.1, "free_run_rmse_100": 12345.6}},

@@ -14,10 +14,12 @@ from tasks.backtest.forecasting import RollingForecasts, forecast_with_baseline
 from tasks.backtest.planning import BacktestPlan, plan_backtest
 from tasks.backtest.recording import describe_backtest, summarize_backtest
 from tasks.backtest.scoring import BacktestScores, score_backtest
+from tasks.comparison import Choice
 from tasks.data.preparation import prepare_data
 from tasks.data.series import Series
 from tasks.score_tables import backtest_columns, score_rows
 from tasks.timing import Timer
+from tasks.tracking.runs import TrackedRun
 from tasks.training import Training
 
 
@@ -85,7 +87,7 @@ def scored(plan: BacktestPlan, **models: RollingForecasts) -> BacktestScores:
 def test_for_one_series_the_validation_error_chooses_whatever_the_test_error_is() -> None:
     plan = ramps(1)
     scores = scored(plan, rnn=off_by(plan, [2], [1]), gru=off_by(plan, [1], [9]))
-    assert (scores.chosen, scores.chosen_by) == ("gru", "val_rmse")
+    assert (scores.choice.model, scores.chosen_by) == ("gru", "val_rmse")
     assert scores.models["gru"]["val_rmse"] == pytest.approx(1)
     assert scores.models["gru"]["test_rmse"] == pytest.approx(9)
     assert scores.models["rnn"]["test_rmse"] == pytest.approx(1)
@@ -96,23 +98,24 @@ def test_for_several_series_the_error_of_each_counts_in_its_own_scale() -> None:
     rnn = off_by(plan, [3, 100], [0, 0])  # MASE 3 and 1, RMSE about 71
     gru = off_by(plan, [1, 150], [9, 900])  # MASE 1 and 1.5, RMSE about 106
     scores = scored(plan, rnn=rnn, gru=gru)
-    assert (scores.chosen, scores.chosen_by) == ("gru", "val_mase")
+    assert (scores.choice.model, scores.chosen_by) == ("gru", "val_mase")
     assert scores.models["rnn"]["val_mase"] == pytest.approx(2)
     assert scores.models["gru"]["val_mase"] == pytest.approx(1.25)
     assert scores.models["rnn"]["val_rmse"] == pytest.approx(np.sqrt((9 + 10_000) / 2))
 
 
-def test_a_baseline_is_never_chosen() -> None:
+def test_a_baseline_that_is_better_than_every_model_is_chosen() -> None:
     plan = ramps(1)
     scores = scored(plan, gru=off_by(plan, [1000], [1000]))
-    assert scores.chosen == "gru"
+    assert (scores.chosen, scores.choice.model) == ("linear_ar", "gru")
     assert scores.baselines["linear_ar"]["val_rmse"] < 1e-9
+    assert "* has the lowest validation RMSE of all." in describe_backtest(plan, scores)
 
 
 def test_without_a_validation_part_the_first_model_is_taken() -> None:
     plan = ramps(1, validation=0)
     scores = scored(plan, rnn=off_by(plan, [0], [2]), gru=off_by(plan, [0], [1]))
-    assert (scores.chosen, scores.chosen_by) == ("rnn", None)
+    assert (scores.choice.model, scores.chosen_by) == ("rnn", None)
     assert {name.split("_")[0] for name in scores.models["rnn"]} == {"test"}
     rows = rows_of(scores)
     assert list(rows[0]) == ["model", "RMSE", "sMAPE", "MASE"]
@@ -121,16 +124,16 @@ def test_without_a_validation_part_the_first_model_is_taken() -> None:
 def test_a_model_without_a_finite_score_is_not_chosen() -> None:
     plan = ramps(1)
     scores = scored(plan, rnn=off_by(plan, [np.nan], [0]), gru=off_by(plan, [5], [9]), lstm=off_by(plan, [6], [1]))
-    assert (scores.chosen, scores.chosen_by) == ("gru", "val_rmse")
+    assert (scores.choice.model, scores.chosen_by) == ("gru", "val_rmse")
     scores = scored(plan, rnn=off_by(plan, [np.nan], [2]), gru=off_by(plan, [np.nan], [1]))
-    assert (scores.chosen, scores.chosen_by) == ("rnn", None)
+    assert (scores.chosen, scores.choice.model, scores.chosen_by) == ("linear_ar", "rnn", "val_rmse")
 
 
 def test_where_no_series_has_a_scale_the_first_model_is_taken() -> None:
     plan = seasonal()
     rnn, gru = off_by(plan, [2, 2], [2, 2], reach=5), off_by(plan, [1, 1], [1, 1], reach=5)
     scores = scored(plan, rnn=rnn, gru=gru)
-    assert (scores.chosen, scores.chosen_by) == ("rnn", None)
+    assert (scores.choice.model, scores.chosen_by) == ("rnn", None)
     assert np.isnan([metrics["val_mase"] for metrics in scores.all.values()]).all()
     assert scores.models["gru"]["val_rmse"] == pytest.approx(1)
     assert set(scores.skills) >= {"skill_last_value_val_rmse", "skill_last_value_test_rmse"}
@@ -146,7 +149,7 @@ def test_a_series_without_a_scale_leaves_the_choice_to_the_others() -> None:
     plan = seasonal(noise=1.0)
     rnn, gru = off_by(plan, [1, 2], [2, 2]), off_by(plan, [9, 1], [1, 1])
     scores = scored(plan, rnn=rnn, gru=gru)
-    assert (scores.chosen, scores.chosen_by) == ("gru", "val_mase")
+    assert (scores.choice.model, scores.chosen_by) == ("gru", "val_mase")
     assert scores.models["gru"]["val_mase"] == pytest.approx(1 / plan.mase_scales()[1])
     assert list(worst_series(scores)) == ["b"]
 
@@ -215,7 +218,7 @@ def test_skill_is_over_each_baseline_with_an_error() -> None:
     baselines = {"last_value": {"val_rmse": 4.0, "test_rmse": 8.0, "test_mase": 2.0}, "linear_ar": {"test_rmse": 0.0}}
     chosen = {"val_rmse": 1.0, "test_rmse": 2.0, "test_mase": 3.0}
     models = {"gru": chosen, "rnn": {"val_rmse": 9.0, "test_rmse": 9.0, "test_mase": 9.0}}
-    scores = BacktestScores(models, baselines, pd.DataFrame(), pd.DataFrame(), "gru", "val_rmse")
+    scores = BacktestScores(models, baselines, pd.DataFrame(), pd.DataFrame(), Choice("gru", "val_rmse", "linear_ar"))
     assert scores.skills == {
         "skill_last_value_val_rmse": 0.75,
         "skill_last_value_test_rmse": 0.75,
@@ -225,7 +228,7 @@ def test_skill_is_over_each_baseline_with_an_error() -> None:
 
 def test_the_worst_series_of_the_chosen_model_come_first() -> None:
     plan = ramps(*[1] * 8)
-    gru = off_by(plan, [1] * 8, [3, 1, 4, 1.5, 5, 9, 2, 6])
+    gru = off_by(plan, [0] * 8, [3, 1, 4, 1.5, 5, 9, 2, 6])
     rnn = off_by(plan, [2] * 8, [8, 7, 6, 5, 4, 3, 2, 1])
     worst = worst_series(scored(plan, gru=gru, rnn=rnn))
     assert list(worst) == ["f", "h", "e", "c", "a", "g"]
@@ -237,11 +240,11 @@ def test_the_worst_series_of_the_chosen_model_come_first() -> None:
 
 def test_a_star_marks_the_chosen_and_the_measure_that_chose_comes_first() -> None:
     plan = ramps(1)
-    scores = scored(plan, rnn=off_by(plan, [2], [1]), gru=off_by(plan, [1], [9], reach=10))
+    scores = scored(plan, rnn=off_by(plan, [2], [1]), gru=off_by(plan, [0], [9], reach=10))
     rows = rows_of(scores)
     assert [row["model"] for row in rows] == ["rnn", "gru *", *BASELINES]
     assert list(rows[0]) == ["model", "val RMSE", "RMSE", "sMAPE", "MASE", "cover 90 %", "width 90 %"]
-    assert [float(rows[1][name]) for name in ("val RMSE", "RMSE", "width 90 %")] == [1, 9, 20]
+    assert [float(rows[1][name]) for name in ("val RMSE", "RMSE", "width 90 %")] == [0, 9, 20]
     assert scores.models["gru"]["test_mae"] == pytest.approx(9)  # kept, but not shown
 
 
@@ -249,7 +252,7 @@ def test_a_person_reads_the_coverage_in_percent() -> None:
     plan = ramps(1, 10)  # five origins of two steps each
     gru = off_by(plan, [0, 0], [3, 20], reach=5)
     scores = scored(plan, gru=gru, rnn=off_by(plan, [1, 1], [1, 1]))
-    rows = rows_of(replace(scores, chosen_by=None))
+    rows = rows_of(replace(scores, choice=Choice(scores.chosen, None, None)))
     assert [row["cover 90 %"] for row in rows] == ["50.0 %", *["–"] * 4]
 
 
@@ -260,7 +263,7 @@ def test_the_description_counts_the_series_with_an_origin() -> None:
     split = SplitSpec(validation=4, test=0.25)
     for horizon, origins, series in ((5, 6 + 1 + 5, 3), (6, 5 + 4, 2), (10, 1, 1)):
         plan = planned(frame.assign(y=frame["ds"] * 2.0), window, split, 1, horizon)
-        gru = off_by(plan, [1, 1, 1], [1, 1, 1], reach=2)
+        gru = off_by(plan, [0, 0, 0], [1, 1, 1], reach=2)
         rolling = {"gru": gru} | {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
         scores = score_backtest.fn(plan, rolling, 90)
         of_series = f" of {series} series" if series > 1 else ""
@@ -270,7 +273,9 @@ def test_the_description_counts_the_series_with_an_origin() -> None:
         assert describe_backtest(plan, scores) == f"{counts}* has the lowest validation MASE of the models."
         timings, training = Timer(), {"gru": Training(None, {}, 2.0)}
         timings.steps["forecast", "gru"] = 3.0
-        summary = summarize_backtest("custom", "s", "0", {"gru": "1"}, plan, training, scores, None, timings)
+        summary = summarize_backtest(
+            "custom", "s", TrackedRun("0", {"gru": "1"}), plan, training, scores, None, timings, {}
+        )
         assert (summary["series"], summary["origins"], summary["models"]["gru"]["seconds"]) == (series, origins, 5.0)
         assert len(scores.by_series) == series * 4
         assert len(worst_series(scores)) == series

@@ -13,13 +13,13 @@ from tasks.backtest.planning import BacktestPlan
 from tasks.backtest.scoring import BacktestScores
 from tasks.backtest.tables import forecast_table
 from tasks.comparison import baseline_metrics, beaten_tag, describe_better, describe_choice
-from tasks.data.settings import RunSettings
 from tasks.forecasting import write_forecast
 from tasks.run_page import show_table
 from tasks.score_tables import backtest_columns, markdown_table, score_rows
 from tasks.timing import Timer
 from tasks.tracking.entries import log_note, log_params, log_scores, log_tags
 from tasks.tracking.files import log_files, log_json
+from tasks.tracking.runs import TrackedRun
 from tasks.training import Training
 
 
@@ -59,8 +59,8 @@ def record_backtest(
         log_scores(model_run_ids[name], model_scores)
         log_tags(model_run_ids[name], {"beats": beaten_tag(model_scores, scores.baselines)})
     log_scores(run_id, scores.models[scores.choice.model] | baseline_metrics(scores.baselines) | scores.skills)
-    log_tags(run_id, {"chosen": scores.chosen, "chosen_by": scores.choice.metric or "order"})
-    rows = score_rows(scores.all, scores.chosen, backtest_columns(scores.all, scores.choice.metric))
+    log_tags(run_id, {"chosen": scores.chosen, "chosen_by": scores.chosen_by or "order"})
+    rows = score_rows(scores.all, scores.chosen, backtest_columns(scores.all, scores.chosen_by))
     description = describe_backtest(plan, scores)
     better = f"{sentence}\n\n" if (sentence := describe_better(scores.choice, scores.all)) else ""
     log_note(run_id, f"{better}{description}\n\n{markdown_table(rows)}")
@@ -77,21 +77,20 @@ def describe_backtest(plan: BacktestPlan, scores: BacktestScores) -> str:
     of_series = f" of {n_series:,} series" if n_series > 1 else ""
     return (
         f"{plan.horizon:,} step{'s' * (plan.horizon > 1)} ahead from {n_origins:,} origin{'s' * (n_origins > 1)}"
-        f"{of_series}, in the series' own units; * {describe_choice(scores.chosen, scores.choice.metric)}."
+        f"{of_series}, in the series' own units; * {describe_choice(scores.chosen, scores.chosen_by)}."
     )
 
 
 def summarize_backtest(
     recipe: str,
     experiment: str,
-    parent: str,
-    model_run_ids: Mapping[str, str],
+    run: TrackedRun,
     plan: BacktestPlan,
     trainings: dict[str, Training],
     scores: BacktestScores,
     output: str | None,
     timings: Timer,
-    settings: RunSettings,
+    settings: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the summary of a backtest, for scripts and for the terminal."""
     training = {name: trained.seconds for name, trained in trainings.items()}
@@ -99,14 +98,14 @@ def summarize_backtest(
     return {
         "recipe": recipe,
         "experiment": experiment,
-        "parent_run_id": parent,
+        "parent_run_id": run.id,
         "chosen": scores.chosen,
-        "chosen_by": scores.choice.metric,
+        "chosen_by": scores.chosen_by,
         "better_baseline": scores.choice.better,
         "better": describe_better(scores.choice, scores.all),
-        "settings": settings.explained(),
+        "settings": settings,
         "models": {
-            name: {"run_id": model_run_ids[name], "seconds": training[name] + forecasting[name], "metrics": metrics}
+            name: {"run_id": run.children[name], "seconds": training[name] + forecasting[name], "metrics": metrics}
             for name, metrics in scores.models.items()
         },
         "baselines": scores.baselines,

@@ -35,6 +35,11 @@ class BacktestScores:
         return self.choice.better or self.choice.model
 
     @property
+    def chosen_by(self) -> str | None:
+        """The metric by which it was chosen; None if the first model was taken."""
+        return self.choice.metric
+
+    @property
     def all(self) -> dict[str, dict[str, float]]:
         """The scores of the models, and then of the baselines."""
         return self.models | self.baselines

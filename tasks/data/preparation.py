@@ -33,6 +33,11 @@ class Dataset:
     horizon: int
 
     @property
+    def steps_with_intervals(self) -> int:
+        """The steps ahead that get intervals: the horizon, or a season if that is longer."""
+        return max(self.horizon, self.season)
+
+    @property
     def panel(self) -> Panel:
         """The values of the series."""
         return self.series.panel

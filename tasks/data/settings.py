@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from models.data.facts import Facts, measure_facts
 from models.data.frequency import default_season
 from models.data.splits import cut_series
-from models.rules import Choice, apply_rules, choose_horizon, choose_part
+from models.rules import Setting, apply_rules, choose_horizon, choose_part
 from models.specs import (
     AUTO,
     AutoFit,
@@ -19,11 +19,13 @@ from models.specs import (
     AutoSplit,
     AutoWindow,
     FitSpec,
+    FreeRun,
     ModelSpec,
     RecurrentSpec,
     SplitSpec,
     WindowSpec,
 )
+from tasks.data.preparation import Dataset, prepare_data
 from tasks.data.series import Series, wave_season
 
 
@@ -40,7 +42,7 @@ class RunSettings:
     split: SplitSpec
     recurrent: RecurrentSpec
     fit: FitSpec
-    choices: Sequence[Choice]
+    choices: Sequence[Setting]
     facts: Facts
 
     def spec(self, model: str, **others: Any) -> ModelSpec:
@@ -48,6 +50,10 @@ class RunSettings:
         return ModelSpec(
             model=model, window=self.window, season=self.season, recurrent=self.recurrent, fit=self.fit, **others
         )
+
+    def prepare(self, series: Series, free_run: FreeRun) -> Dataset:
+        """Split the series and list its windows."""
+        return prepare_data(series, self.window, self.split, self.season, free_run, self.horizon)
 
     def as_parameters(self) -> dict[str, Any]:
         """Return the settings by the names of a flow's parameters."""
@@ -75,17 +81,17 @@ def choose_settings(
 
     The parts are chosen first, from the lengths of the series. All other rules read the training part alone.
     """
-    panel, choices = series.panel, list[Choice]()
+    panel, choices = series.panel, list[Setting]()
     if season is None:
         season = wave_season(series.wave) if series.wave else default_season(panel.step)
         reason = "the period of the wave" if series.wave else f"the step of the time axis is {panel.step}"
-        choices.append(Choice("season", season, reason))
+        choices.append(Setting("season", season, reason))
     length = int(np.median(panel.ends - panel.starts))
     if horizon is None and not window.leaves("horizon"):
         horizon = window.horizon
     if horizon is None:
         horizon, reason = choose_horizon(season, length)
-        choices.append(Choice("horizon", horizon, reason))
+        choices.append(Setting("horizon", horizon, reason))
     plain_split, of_parts = settle_split(length, horizon, split)
     facts = measure_facts(panel, cut_series(panel, plain_split).train, season, horizon)
     settled, of_training = apply_rules(facts, models, direct_window(window, horizon), recurrent, fit)
@@ -101,14 +107,14 @@ def direct_window(window: AutoWindow, horizon: int) -> AutoWindow:
     return window.model_copy(update={"horizon": min(window.horizon, horizon)})
 
 
-def settle_split(length: int, horizon: int, split: AutoSplit) -> tuple[SplitSpec, list[Choice]]:
+def settle_split(length: int, horizon: int, split: AutoSplit) -> tuple[SplitSpec, list[Setting]]:
     """Replace the sizes of parts that are `auto`, for series of `length` points; returns the split, and the choices."""
     sizes: dict[str, Any] = split.model_dump()
-    choices = list[Choice]()
+    choices = list[Setting]()
     for part in ("test", "validation"):
         if split.leaves(part):
             others = [size for name, size in sizes.items() if name != part and size not in (None, AUTO)]
             rest = length - sum(int(size if size >= 1 else size * length) for size in others)
             sizes[part], reason = choose_part(length, horizon, rest)
-            choices.append(Choice(f"split.{part}", sizes[part], reason))
+            choices.append(Setting(f"split.{part}", sizes[part], reason))
     return SplitSpec(**sizes), choices
