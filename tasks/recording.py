@@ -110,7 +110,6 @@ def summarize_training(
         "chosen": choice.model,
         "chosen_by": choice.metric,
         "better_baseline": choice.better,
-        "better": describe_better(choice, scores_of(results) | scores_of(baselines)),
         "horizon": settings.horizon,
         "settings": settings.explained(),
         "models": {

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from tasks.comparison import beaten_baselines, describe_choice
+from tasks.comparison import Choice, beaten_baselines, describe_better, describe_choice
 from tasks.credentials import without_password
 from tasks.score_tables import Rows, ScoresByModel, backtest_columns, score_rows, training_columns
 from tasks.tracking.files import artifact_folder, relative_to_here
@@ -65,7 +65,8 @@ def report_backtest(summary: Summary) -> Report:
 
 def _first_line(summary: Summary) -> Report:
     """Return the line that says that a baseline is better than every model, if one is."""
-    return [summary["better"]] if summary["better"] else []
+    choice = Choice(summary["chosen"], summary["chosen_by"], summary["better_baseline"])
+    return [sentence] if (sentence := describe_better(choice, _scores(summary))) else []
 
 
 def report_forecast(summary: Summary) -> Report:

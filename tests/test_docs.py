@@ -161,6 +161,7 @@ def test_every_tidecast_command_in_the_documents_runs(command: str, clone: Path)
     if "--json" in command:
         summary = json.loads((clone / "summary.json").read_text())
         parts = {"recipe", "experiment", "parent_run_id", "chosen", "models", "baselines", "registered", "seconds"}
+        parts |= {"chosen_by", "better_baseline", "horizon", "settings"}
         assert set(summary) == parts
         assert set(summary["models"][summary["chosen"]]) == {"run_id", "seconds", "metrics"}
         assert set(summary["baselines"]) == {"last_value", "seasonal_naive", "linear_ar"}

@@ -102,7 +102,6 @@ def summarize_backtest(
         "chosen": scores.chosen,
         "chosen_by": scores.chosen_by,
         "better_baseline": scores.choice.better,
-        "better": describe_better(scores.choice, scores.all),
         "settings": settings,
         "models": {
             name: {"run_id": run.children[name], "seconds": training[name] + forecasting[name], "metrics": metrics}
