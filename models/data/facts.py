@@ -20,7 +20,7 @@ class Facts(NamedTuple):
     `length` is the median number of points of the training parts, `shortest` the fewest, and `points` their total.
     `seasonality` is the share of the variance about the trend that repeats from season to season, and `growing_spread`
     tells whether the spread within a season grows with the level; both are those of the typical (median) series.
-    `positive` tells whether all values are.
+    `positive` tells whether all values are, those of later parts too: logarithms need it everywhere.
     """
 
     step: Step
