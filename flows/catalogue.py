@@ -1,4 +1,4 @@
-"""The catalogue: the recipes are the deployments in `prefect.yaml`."""
+"""The catalogue: the recipes are the deployments in `prefect.yaml`, and in the user's own `prefect.local.yaml`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,8 @@ from models.specs import change_source
 
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = ROOT / "prefect.yaml"
+LOCAL_CATALOGUE = ROOT / "prefect.local.yaml"
+"""The deployments of the user's own series, which `tidecast add` writes."""
 SHARES_RECIPES_WITH = {"train": "backtest", "backtest": "train"}
 """The flow whose recipes a flow takes besides its own."""
 UNSHARED_PARAMETERS = ("free_run", "gate", "test", "stride", "refit", "output")
@@ -26,10 +28,36 @@ class Recipe:
     parameters: dict[str, Any]
 
 
+def catalogues() -> list[Path]:
+    """Return the files of the catalogue that exist, the project's own first."""
+    return [path for path in (CATALOGUE, LOCAL_CATALOGUE) if path.exists()]
+
+
+def deployments_in(path: Path) -> list[dict[str, Any]]:
+    """Return the deployments of one file; none if there is no file.
+
+    **Raises:** `InputError` if the user's own file is not what `tidecast add` writes.
+    """
+    if not path.exists():
+        return []
+    try:
+        deployments = yaml.safe_load(path.read_text())["deployments"]
+        for each in deployments:
+            _ = each["name"], each["description"], each["parameters"], each["entrypoint"].endswith
+    except (yaml.YAMLError, TypeError, KeyError, AttributeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is no catalogue of deployments ({reason}); mend it, or delete it") from error
+    return list(deployments)
+
+
+def all_deployments() -> list[dict[str, Any]]:
+    """Return the deployments of the whole catalogue."""
+    return [deployment for path in catalogues() for deployment in deployments_in(path)]
+
+
 def recipes_of(flow: str) -> dict[str, Recipe]:
     """Return the recipes of one flow by name, in the order of the catalogue."""
-    deployments = yaml.safe_load(CATALOGUE.read_text())["deployments"]
-    of_flow = [deployment for deployment in deployments if deployment["entrypoint"].endswith(f":{flow}")]
+    of_flow = [deployment for deployment in all_deployments() if deployment["entrypoint"].endswith(f":{flow}")]
     return {each["name"]: Recipe(each["name"], each["description"], each["parameters"]) for each in of_flow}
 
 

@@ -144,7 +144,11 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
     return user_environment(**common, **settings)
 
 
-@pytest.mark.parametrize("command", [line for line in commands("tidecast") if line != "tidecast up"])
+# `tidecast add` writes into the clone itself: test_add.py runs it in a copy.
+ELSEWHERE = ("tidecast up", "tidecast add")
+
+
+@pytest.mark.parametrize("command", [line for line in commands("tidecast") if not line.startswith(ELSEWHERE)])
 def test_every_tidecast_command_in_the_documents_runs(command: str, clone: Path) -> None:
     done = subprocess.run(
         shlex.split(command),

@@ -14,7 +14,7 @@ from flows.commands.mistakes import first_mistake
 from models.errors import InputError
 from tasks.credentials import redacted
 
-COMMANDS = ("train", "backtest", "forecast", "monitor", "up", "worker", "sync", "recipes")
+COMMANDS = ("train", "backtest", "forecast", "monitor", "add", "up", "worker", "sync", "recipes")
 """Each is the function of this name in the file of this name."""
 
 

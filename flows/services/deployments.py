@@ -5,9 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
-from flows.catalogue import CATALOGUE, ROOT
+from flows.catalogue import ROOT, all_deployments, catalogues
 from flows.services.processes import Children
 from flows.services.server_settings import inherited_environment
 from models.errors import InputError
@@ -62,15 +60,16 @@ def deploy_recipes(children: Children, logs: Path, schedules: bool) -> int:
     from prefect.client.orchestration import get_client
 
     environment = {**inherited_environment(), "PWD": str(ROOT)}  # where prefect.yaml lets flow runs work
-    command = ["prefect", "--no-prompt", "deploy", "--all"]
-    children.finish(children.start("prefect deploy", command, environment, logs / "deploy.log", 2, ROOT))
+    for path in catalogues():
+        command = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", path.name]
+        children.finish(children.start("prefect deploy", command, environment, logs / "deploy.log", 2, ROOT))
     with get_client(sync_client=True) as client:
         return switch_schedules(client, schedules)
 
 
 def switch_schedules(client: "SyncPrefectClient", on: bool) -> int:
     """Turn the schedules of all recipes on or off; returns the number of recipes."""
-    names = {deployment["name"] for deployment in yaml.safe_load(CATALOGUE.read_text())["deployments"]}
+    names = {deployment["name"] for deployment in all_deployments()}
     recipes = [deployment for deployment in client.read_deployments() if deployment.name in names]
     for deployment in recipes:
         for schedule in deployment.schedules:
