@@ -41,7 +41,7 @@ def surroundings(prefect_server: None) -> dict[str, str]:
 def train_on(running: Command) -> None:
     """Wait until the tracker is missed, and training has gone on after that."""
     running.until(AWAY)
-    running.until("epoch")
+    running.until(": epoch ")
 
 
 def test_nothing_is_lost_by_a_server_that_is_killed_and_one_that_freezes(
