@@ -27,15 +27,16 @@ from flows.catalogue import change, recipe_parameters
 from flows.parameters import options_of
 from models.baselines import BASELINES
 from models.metrics import coverage, score_table, width
-from models.specs import ModelSpec
+from models.specs import COMBINED, ModelSpec
 from tasks.backtest.forecasting import RollingForecasts, forecast_with_baseline, forecast_with_model
-from tasks.backtest.planning import BacktestPlan, plan_backtest
+from tasks.backtest.planning import BacktestPlan, plan_backtest, with_test_points
 from tasks.backtest.scoring import score_backtest
-from tasks.data.preparation import Dataset, prepare_data
+from tasks.data.preparation import Dataset
 from tasks.data.series import read_series
-from tasks.data.settings import direct_window
+from tasks.data.settings import RunSettings, choose_settings
+from tasks.further_training import learn_validation_part
 from tasks.timing import timer
-from tasks.training import Training, build_forecaster
+from tasks.training import Training, build_forecaster, combine_models, learns_validation_part, with_combined
 
 FOLDER = "TIDECAST_DATA"
 NAIVE2 = {"smape": 18.383, "mase": 2.395}
@@ -107,23 +108,27 @@ def flow_parameters(recipe: str, changes: dict[str, Any]) -> Any:
     return options_of(backtest.fn).model_validate(change(recipe_parameters("backtest", recipe), changes))
 
 
-def make_plan(parameters: Any) -> BacktestPlan:
-    """Prepare the data set, and plan which origins are forecast."""
-    window = direct_window(parameters.window, parameters.horizon)
-    series = read_series.fn(parameters.series)
-    data = prepare_data.fn(series, window, parameters.split, parameters.season, "test")
-    return plan_backtest.fn(data, parameters.horizon, parameters.stride)
+def make_plan(parameters: Any) -> tuple[RunSettings, BacktestPlan]:
+    """Choose the settings, prepare the data set, and plan which origins are forecast."""
+    series, split = read_series.fn(parameters.series), with_test_points(parameters.split, parameters.test)
+    names = ("models", "horizon", "season", "window", "recurrent", "fit")
+    settings = choose_settings.fn(series, split=split, **{name: getattr(parameters, name) for name in names})
+    return settings, plan_backtest.fn(settings.prepare(series, "test"), settings.horizon, parameters.stride)
 
 
 def measure_case(case: Case, path: Path) -> list[dict[str, Any]]:
     """Return a row for each model and baseline of one recipe."""
     parameters = flow_parameters(case.recipe, {**case.changes, "series": {"path": str(path)}})
-    plan = make_plan(parameters)
-    seconds = {}
+    settings, plan = make_plan(parameters)
+    names, trainings, seconds = with_combined(parameters.models), dict[str, Training](), {}
     with timer() as timings:
         forecasts = {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
-        for name in parameters.models:
-            training = train_model(name, parameters, plan.data)
+        for name in names:
+            if name == COMBINED:
+                training = combine_models.fn(list(trainings.values()), plan.data, None)
+            else:
+                training = train_model(settings.spec(name, seed=parameters.seed), plan.data)
+            trainings[name] = training
             forecasts[name] = forecast_with_model.fn(training, plan, parameters.refit, parameters.intervals, "cpu")
             seconds[name] = training.seconds
     chosen = score_backtest.fn(plan, forecasts, parameters.intervals.level).chosen
@@ -139,18 +144,18 @@ def measure_case(case: Case, path: Path) -> list[dict[str, Any]]:
             "train s": seconds.get(name, ""),
             "forecast s": timings.seconds("forecast", name),
         }
-        for name in (*parameters.models, *BASELINES)
+        for name in (*names, *BASELINES)
     ]
 
 
-def train_model(name: str, parameters: Any, data: Dataset) -> Training:
+def train_model(spec: ModelSpec, data: Dataset) -> Training:
     """Train one model as the flow does, without recording it."""
-    settings = {part: getattr(parameters, part) for part in ("recurrent", "fit", "elman", "numpy_rnn", "seed")}
-    forecaster = build_forecaster(ModelSpec(model=name, window=data.window, season=data.season, **settings), data)
+    forecaster = build_forecaster(spec, data)
     scaled, began = forecaster.scaling.scale(data.panel, forecaster.network.dtype), time.perf_counter()
     for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins.get("val")):
         pass
-    return Training(forecaster, {}, time.perf_counter() - began)
+    final = learn_validation_part(forecaster, data, "cpu") if learns_validation_part(spec, data) else forecaster
+    return Training(final, {}, time.perf_counter() - began, before_validation=forecaster)
 
 
 def score_intervals(plan: BacktestPlan, rolled: RollingForecasts) -> dict[str, Any]:

@@ -12,12 +12,10 @@ from flows.backtest import backtest
 from flows.catalogue import change, recipe_parameters
 from flows.parameters import options_of
 from models.metrics import coverage
-from models.specs import ModelSpec
 from tasks.backtest.forecasting import RollingForecasts, forecast_with_model
 from tasks.backtest.planning import BacktestPlan, plan_backtest, with_test_points
-from tasks.data.preparation import prepare_data
 from tasks.data.series import read_series
-from tasks.data.settings import direct_window
+from tasks.data.settings import choose_settings
 from tasks.training import Training, build_forecaster
 
 DATA = os.environ.get("TIDECAST_DATA")
@@ -34,14 +32,16 @@ def backtested(recipe: str, name: str, **fit: Any) -> tuple[BacktestPlan, Rollin
     """Train a recipe's GRU and forecast with it as the flow does, but without a server."""
     changes = {"series": {"path": str(path_of(name))}, "models": ["gru"], "fit": fit}
     options: Any = options_of(backtest.fn).model_validate(change(recipe_parameters("backtest", recipe), changes))
-    window, split = direct_window(options.window, options.horizon), with_test_points(options.split, options.test)
-    data = prepare_data.fn(read_series.fn(options.series), window, split, options.season, "test")
-    spec = ModelSpec(model="gru", window=window, season=data.season, recurrent=options.recurrent, fit=options.fit)
-    forecaster = build_forecaster(spec, data)
+    series, split = read_series.fn(options.series), with_test_points(options.split, options.test)
+    names = ("models", "horizon", "season", "window", "recurrent", "fit")
+    settings = choose_settings.fn(series, split=split, **{name: getattr(options, name) for name in names})
+    assert settings.choices == []  # the recipe leaves nothing to the rules
+    data = settings.prepare(series, "test")
+    forecaster = build_forecaster(settings.spec("gru"), data)
     scaled = forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins["val"]):
         pass
-    plan = plan_backtest.fn(data, options.horizon, options.stride)
+    plan = plan_backtest.fn(data, settings.horizon, options.stride)
     return plan, forecast_with_model.fn(Training(forecaster, {}, 0.0), plan, options.refit, options.intervals, "cpu")
 
 

@@ -9,6 +9,7 @@ from flows.catalogue import recipe_parameters
 from flows.parameters import options_of
 from flows.train import train
 from models.specs import ModelSpec
+from tasks.backtest.planning import plan_evaluation
 from tasks.data.preparation import prepare_data
 from tasks.data.series import read_series
 from tasks.evaluation import evaluate
@@ -27,7 +28,7 @@ def scores(recipe: str, seed: int) -> dict[str, float]:
     scaled = forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     for _ in forecaster.network.fit(scaled, data.origins["train"], data.origins.get("val")):
         pass
-    return evaluate.fn(spec.model, forecaster, data).scores
+    return evaluate.fn(spec.model, forecaster, plan_evaluation.fn(data)).scores
 
 
 def test_elman_sine_reaches_a_median_of_0_12_over_ten_seeds() -> None:
