@@ -23,6 +23,8 @@ SHARE = 0.15
 """Share of a series in its validation part, and in its test part, if that is long enough."""
 LEAST_STEPS = 1_000
 """Training steps that even a short series gets."""
+MOST_STEPS = 5_000
+"""Training steps that even a very large panel gets in an epoch."""
 FINAL_STEPS = 200
 """Steps on training and validation part together."""
 BATCH, MEMBERS = 64, 5
@@ -58,6 +60,8 @@ class Setting(NamedTuple):
     @property
     def text(self) -> str:
         """The value as on the command line."""
+        if self.value is None:
+            return "all"
         return ",".join(self.value) or "none" if isinstance(self.value, tuple) else str(self.value)
 
     def __str__(self) -> str:
@@ -170,11 +174,24 @@ def batch(facts: Facts, chosen: Settings) -> Reasoned:
     return BATCH, "as usual"
 
 
+def count_windows(facts: Facts, chosen: Settings) -> int:
+    """Return about how many training windows a network has."""
+    windows = max(1, facts.points - facts.n_series * (chosen.window.length + chosen.window.horizon - 1))
+    return windows if chosen.fit.scope == "global" else -(-windows // facts.n_series)
+
+
+def windows(facts: Facts, chosen: Settings) -> Reasoned:
+    """Return the training windows of an epoch, or None for all."""
+    most, count = MOST_STEPS * chosen.fit.batch, count_windows(facts, chosen)
+    if count > most:
+        return most, f"drawn from about {count:,}, for {MOST_STEPS:,} steps an epoch"
+    return None, "all of them"
+
+
 def epochs(facts: Facts, chosen: Settings) -> Reasoned:
     """Return the most passes over the training windows."""
-    windows = max(1, facts.points - facts.n_series * (chosen.window.length + chosen.window.horizon - 1))
-    per_series = windows if chosen.fit.scope == "global" else -(-windows // facts.n_series)
-    steps = -(-min(per_series, chosen.fit.windows or per_series) // chosen.fit.batch)
+    windows = min(count_windows(facts, chosen), chosen.fit.windows or MOST_STEPS * chosen.fit.batch)
+    steps = -(-windows // chosen.fit.batch)
     return -(-LEAST_STEPS // steps), f"{LEAST_STEPS:,} steps, {steps:,} an epoch for about {windows:,} windows"
 
 
@@ -206,6 +223,7 @@ RULES: dict[str, Rule] = {
     "recurrent.segment": segment,
     "recurrent.highway": highway,
     "fit.batch": batch,
+    "fit.windows": windows,
     "fit.epochs": epochs,
     "fit.loss": loss,
     "fit.members": members,
@@ -227,8 +245,6 @@ def apply_rules(
             choices.append(Setting(option, value, reason))
             changed: dict[str, Any] = {group: spec.model_copy(update={name: value})}
             settings = settings._replace(**changed)
-    window_spec, recurrent_spec = (
-        WindowSpec(**settings.window.model_dump()),
-        RecurrentSpec(**settings.recurrent.model_dump()),
-    )
-    return Settings(settings.models, window_spec, recurrent_spec, FitSpec(**settings.fit.model_dump())), choices
+    of_windows, of_networks, of_training = (spec.model_dump() for spec in settings[1:])
+    plain = WindowSpec(**of_windows), RecurrentSpec(**of_networks), FitSpec(**of_training)
+    return Settings(settings.models, *plain), choices

@@ -81,7 +81,7 @@ def test_parameters_that_only_the_other_flow_has_are_left_out() -> None:
 
 def test_a_recipe_of_both_flows_trains_the_same_networks_on_the_same_file() -> None:
     trained, backtested = recipe_parameters("train", "co2"), recipe_parameters("backtest", "co2")
-    assert (backtested.pop("horizon"), backtested.pop("stride")) == (52, 4)
+    assert (backtested["horizon"], backtested.pop("stride")) == (52, 4)
     assert backtested == trained
 
 

@@ -116,6 +116,10 @@ def test_the_epochs_come_to_a_thousand_steps() -> None:
     assert chosen(points=10_000_000).fit.epochs == 1
 
 
+def test_of_very_many_windows_some_are_drawn_for_an_epoch() -> None:
+    assert (chosen().fit.windows, chosen(points=10_000_000).fit.windows) == (None, 320_000)
+
+
 def test_many_zeros_ask_for_the_squared_error() -> None:
     assert (chosen().fit.loss, chosen(zeros=0.31).fit.loss) == ("mae", "mse")
 

@@ -62,6 +62,6 @@ class AutoRecurrent(Auto, RecurrentSpec):
     """The settings of a network as a user gives them."""
 
 
-@may_be_auto("epochs", "batch", "loss", "members", "final_steps")
+@may_be_auto("epochs", "batch", "windows", "loss", "members", "final_steps")
 class AutoFit(Auto, FitSpec):
     """The settings of a training as a user gives them."""
