@@ -59,11 +59,12 @@ def record_backtest(
         log_scores(model_run_ids[name], model_scores)
         log_tags(model_run_ids[name], {"beats": beaten_tag(model_scores, scores.baselines)})
     log_scores(run_id, scores.models[scores.choice.model] | baseline_metrics(scores.baselines) | scores.skills)
-    log_tags(run_id, {"chosen": scores.chosen, "chosen_by": scores.chosen_by or "order"})
+    better = {"better_baseline": scores.choice.better} if scores.choice.better else {}
+    log_tags(run_id, {"chosen": scores.chosen, "chosen_by": scores.chosen_by or "order", **better})
     rows = score_rows(scores.all, scores.chosen, backtest_columns(scores.all, scores.chosen_by))
     description = describe_backtest(plan, scores)
-    better = f"{sentence}\n\n" if (sentence := describe_better(scores.choice, scores.all)) else ""
-    log_note(run_id, f"{better}{description}\n\n{markdown_table(rows)}")
+    first = f"{sentence}\n\n" if (sentence := describe_better(scores.choice, scores.all)) else ""
+    log_note(run_id, f"{first}{description}\n\n{markdown_table(rows)}")
     log_files(run_id, "plots", figures)
     tables = {"forecasts": table, "scores_by_series": scores.by_series, "scores_by_step": scores.by_step}
     log_files(run_id, "backtest", {}, tables)
