@@ -7,7 +7,7 @@ Each rule returns a value and the reason for it. docs/settings.md explains them,
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from models.data.facts import Facts
+from models.data.facts import FEWEST_SEASONS, Facts
 from models.data.frequency import is_shorter_than_day
 from models.specs import (
     RECURRENT,
@@ -151,6 +151,8 @@ def target_offset(facts: Facts, chosen: Settings) -> Reasoned:
         return "last", "the time axis has no season"
     if facts.season > chosen.window.length:
         return "last", f"the window of {chosen.window.length} holds no season of {facts.season}"
+    if facts.length < FEWEST_SEASONS * facts.season:
+        return "last", f"{facts.length} points are too few to measure a season of {facts.season}"
     return ("season" if facts.seasonality >= LEAST_SEASONALITY else "last"), share
 
 
@@ -185,7 +187,7 @@ def windows(facts: Facts, chosen: Settings) -> Reasoned:
     most, count = MOST_STEPS * chosen.fit.batch, count_windows(facts, chosen)
     if count > most:
         return most, f"drawn from about {count:,}, for {MOST_STEPS:,} steps an epoch"
-    return None, "all of them"
+    return None, f"about {count:,}"
 
 
 def epochs(facts: Facts, chosen: Settings) -> Reasoned:
