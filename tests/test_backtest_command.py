@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from mlflow.tracking import MlflowClient
 
 from flows.commands.app import run
 from models.metrics import rmse
+from models.specs import COMBINED
+from tasks.comparison import choose_model
 from tests.test_bad_input import good, refused
 
 HORIZON, ORIGINS = 12, 22  # a series; from every second hour of the last 54 that has 12 before the end
@@ -93,7 +96,7 @@ def test_the_screen_shows_every_model_and_baseline_and_the_places_of_the_files(
 def test_the_summary_for_scripts_is_complete(summary: dict[str, Any]) -> None:
     assert (summary["recipe"], summary["experiment"]) == ("custom", "loads backtests")
     assert (summary["series"], summary["horizon"], summary["origins"]) == (2, HORIZON, 2 * ORIGINS)
-    assert set(summary["models"]) == set(MODELS)
+    assert set(summary["models"]) == {*MODELS, COMBINED}
     assert set(summary["baselines"]) == set(BASELINES)
     assert set(summary["seconds"]) == {"start", "train", "forecast", "total"}
     assert summary["seconds"]["total"] >= summary["seconds"]["start"] > 0
@@ -104,17 +107,24 @@ def test_the_summary_for_scripts_is_complete(summary: dict[str, Any]) -> None:
     assert seconds == pytest.approx(summary["seconds"]["train"] + summary["seconds"]["forecast"])
 
 
-def test_the_model_is_chosen_by_its_validation_mase(summary: dict[str, Any]) -> None:
+def best_model(summary: dict[str, Any]) -> str:
+    return choose_model({name: model["metrics"] for name, model in summary["models"].items()}, "val_mase")
+
+
+def test_the_best_of_all_is_chosen_by_its_validation_mase(summary: dict[str, Any]) -> None:
     scores = {name: model["metrics"]["val_mase"] for name, model in summary["models"].items()}
-    assert (summary["chosen"], summary["chosen_by"]) == (min(scores, key=lambda name: scores[name]), "val_mase")
-    mase = summary["models"][summary["chosen"]]["metrics"]["test_mase"]
+    baselines = {name: metrics["val_mase"] for name, metrics in summary["baselines"].items()}
+    assert summary["chosen_by"] == "val_mase"
+    assert min(baselines.values()) < min(scores.values())  # three epochs are few
+    assert summary["chosen"] == summary["better_baseline"] == min(baselines, key=lambda name: baselines[name])
+    mase = summary["models"][best_model(summary)]["metrics"]["test_mase"]
     expected = 1 - mase / summary["baselines"]["seasonal_naive"]["test_mase"]
     assert summary["skill"]["skill_seasonal_naive_test_mase"] == pytest.approx(expected)
 
 
 def test_the_forecasts_are_written_as_a_long_table(forecasts: pd.DataFrame) -> None:
-    bounds = [[name, f"{name}-lo-80", f"{name}-hi-80"] for name in MODELS]
-    assert list(forecasts) == ["unique_id", "cutoff", "ds", "y", *bounds[0], *bounds[1], *BASELINES]
+    bounds = [[name, f"{name}-lo-80", f"{name}-hi-80"] for name in (*MODELS, COMBINED)]
+    assert list(forecasts) == ["unique_id", "cutoff", "ds", "y", *itertools.chain(*bounds), *BASELINES]
     assert forecasts.groupby("unique_id").size().to_dict() == dict.fromkeys(("north", "south"), ORIGINS * HORIZON)
     cutoffs = forecasts.groupby("unique_id")["cutoff"]
     assert cutoffs.min().to_dict() == {  # the hour before the last 54
@@ -143,7 +153,7 @@ def test_scores_can_be_computed_again_from_the_forecasts(forecasts: pd.DataFrame
     scores = {name: model["metrics"] for name, model in summary["models"].items()} | summary["baselines"]
     for name, metrics in scores.items():
         assert rmse(forecasts["y"].to_numpy(), forecasts[name].to_numpy()) == pytest.approx(metrics["test_rmse"])
-    for name in MODELS:
+    for name in (*MODELS, COMBINED):
         covered = forecasts["y"].between(forecasts[f"{name}-lo-80"], forecasts[f"{name}-hi-80"]).mean()
         assert covered == pytest.approx(scores[name]["test_coverage_80"])
 
@@ -157,9 +167,9 @@ def test_the_parent_run_keeps_scores_plots_and_forecasts(
     assert (parent.data.tags["chosen"], parent.data.tags["chosen_by"]) == (summary["chosen"], "val_mase")
     note = parent.data.tags["mlflow.note.content"]
     assert f"| {summary['chosen']} * |" in note
-    assert f"| {100 * summary['models'][summary['chosen']]['metrics']['test_coverage_80']:.1f} % |" in note
+    metrics = summary["models"][best_model(summary)]["metrics"]
+    assert f"| {100 * metrics['test_coverage_80']:.1f} % |" in note
     assert (parent.data.params["horizon"], parent.data.params["refit.every"]) == ("12", "11")
-    metrics = summary["models"][summary["chosen"]]["metrics"]
     expected = (
         metrics | summary["skill"] | {"baseline_last_value_test_mase": summary["baselines"]["last_value"]["test_mase"]}
     )
@@ -174,8 +184,8 @@ def test_the_parent_run_keeps_scores_plots_and_forecasts(
 def test_scores_are_kept_by_series_and_by_step(parent: Run, summary: dict[str, Any]) -> None:
     by_series = pd.read_parquet(artifact(parent.info.run_id, "backtest/scores_by_series.parquet"))
     by_step = pd.read_parquet(artifact(parent.info.run_id, "backtest/scores_by_step.parquet"))
-    assert len(by_series) == 2 * 5
-    assert len(by_step) == HORIZON * 5
+    assert len(by_series) == 2 * 6
+    assert len(by_step) == HORIZON * 6
     mase = by_series.groupby("model")["mase"].mean()
     assert mase["gru"] == pytest.approx(summary["models"]["gru"]["metrics"]["test_mase"])
     assert set(by_series["unique_id"]) == {"north", "south"}
@@ -191,7 +201,7 @@ def test_every_model_has_a_child_run(parent: Run, summary: dict[str, Any]) -> No
         assert run.data.params["window.horizon"] == "6"
         assert {score: run.data.metrics[score] for score in model["metrics"]} == pytest.approx(model["metrics"])
         epochs = MlflowClient().get_metric_history(model["run_id"], "train_loss")
-        assert [metric.step for metric in epochs] == [1, 2, 3]
+        assert [metric.step for metric in epochs] == ([] if name == COMBINED else [1, 2, 3])
 
 
 def test_a_recipe_of_train_can_be_backtested(screen: str) -> None:
@@ -223,7 +233,7 @@ def test_series_that_repeat_exactly_have_no_mase_which_is_null_in_json(screen: s
     summary = json.loads(Path("exact.json").read_text(), parse_constant=refuse)
     assert (summary["chosen"], summary["chosen_by"]) == ("gru", None)
     metrics = [model["metrics"] for model in summary["models"].values()] + list(summary["baselines"].values())
-    assert [(scores["val_mase"], scores["test_mase"]) for scores in metrics] == [(None, None)] * 5
+    assert [(scores["val_mase"], scores["test_mase"]) for scores in metrics] == [(None, None)] * 6
     assert all(scores["test_rmse"] > 0 for scores in metrics[:2])
     assert summary["baselines"]["seasonal_naive"]["test_rmse"] == 0
     assert "is the first model" in " ".join(shown.split())
@@ -240,10 +250,10 @@ MISTAKES: dict[str, list[str]] = {
     f"{OWN} --series.value load": ["'load'", "--series.value"],
     f"{OWN} --window.transform log": ["has no logarithm", "--window.transform"],
     f"{OWN} --test 4 --window.horizon 5": ["test part has 4 points", "--window.horizon"],
-    f"{OWN} --test 4 --horizon 5": ["no room for 5 steps ahead", "--test", "--horizon"],
-    f"{OWN} --test 70": ["80 points", "test part of 70", "--split.test"],
-    f"{OWN} --split.test 0": ["no room for 1 step", "--test"],
-    f"{OWN} --horizon 13": ["series 'f'", "no room for 13 steps ahead", "--test", "--horizon", "--window.short"],
+    f"{OWN} --test 4 --horizon 5": ["test part has 4 points", "5 to forecast", "--window.horizon"],
+    f"{OWN} --test 79": ["80 points", "test part of 79", "--split.test"],
+    f"{OWN} --split.test 0": ["no room for 7 steps", "make the test part larger"],
+    f"{OWN} --horizon 60": ["series 'f'", "no room for 60 steps ahead", "test part", "--horizon", "--window.short"],
     f"{OWN} --horizon 0": ["--horizon", "'0'"],
     f"{OWN} --stride 0": ["--stride", "'0'"],
     f"{OWN} --test 0": ["--test", "'0'"],
@@ -255,7 +265,7 @@ MISTAKES: dict[str, list[str]] = {
     f"{OWN} --json .": ["--json .", "is a folder"],
     f"{OWN} --models elman --window.horizon 2": ["elman", "--window.horizon"],
     f"{OWN} --free-run first": ["--free-run"],
-    "elman-sine": ["no room for 1 step", "--test"],
+    "elman-sine": ["no room for 1 step", "make the test part larger"],
     "etth": ["'etth'", "etth1", "--series.path"],
 }
 

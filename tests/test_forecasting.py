@@ -63,7 +63,7 @@ def test_the_chosen_model_is_registered_under_the_series_name(trained: dict[str,
     assert version.run_id == trained["models"]["gru"]["run_id"]
     parent = MlflowClient().get_run(trained["parent_run_id"])
     assert parent.data.tags["gate"] == "promoted"
-    assert parent.data.metrics["gate/challenger_test_rmse"] < parent.data.metrics["gate/seasonal_naive_test_rmse"]
+    assert parent.data.metrics["gate/challenger_test_mase"] < parent.data.metrics["gate/seasonal_naive_test_mase"]
     assert "| gru * |" in parent.data.tags["mlflow.note.content"]
 
 

@@ -126,7 +126,7 @@ def test_a_plot_takes_any_title_and_unit(case: str) -> None:
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_terminal_shows_any_experiment_as_it_is_called(case: str) -> None:
     name = printable(HOSTILE[case], LONGEST_NAME)
-    summary = {"experiment": name, "chosen": "gru", "baselines": {}}
+    summary = {"experiment": name, "chosen": "gru", "chosen_by": "train_rmse", "horizon": 1, "baselines": {}}
     summary |= {"models": {"gru": {"seconds": 1.0, "metrics": {"train_rmse": 0.5}}}}
     screen = Console(file=io.StringIO(), width=200, markup=False)
     screen.print(training_table(summary))

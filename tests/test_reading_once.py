@@ -14,7 +14,8 @@ from tasks.data import series as series_file
 from tasks.resuming import run_state
 
 COMMANDS = (
-    "train --series.path waves.csv --models elman --elman.epochs 2 --window.length 8",
+    "train --series.path waves.csv --models elman --elman.epochs 2 --window.length 8 --horizon 1 "
+    "--gate.linear-ar=false",
     "forecast --model waves --horizon 3",
     "monitor --model waves",
     "backtest --series.path waves.csv --models elman --elman.epochs 2 --window.length 8 --horizon 1 --stride 9",
