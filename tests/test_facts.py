@@ -53,3 +53,8 @@ def test_of_several_series_the_typical_one_counts() -> None:
     panel = panel_of(*([float(n) for n in range(1, length + 1)] for length in (20, 30, 100)))
     facts = measure_facts(panel, panel.ends, 1, 1)
     assert (facts.n_series, facts.length, facts.shortest, facts.points) == (3, 30, 20, 150)
+
+
+def test_an_empty_training_part_has_facts_too() -> None:
+    facts = measure_facts(one_series("s", np.arange(4.0)), np.array([0]), 2, 1)
+    assert (facts.length, facts.points, facts.gaps, facts.zeros) == (0, 0, 0, 0)

@@ -55,7 +55,7 @@ def measure_facts(panel: Panel, train_ends: np.ndarray, season: int, horizon: in
         growing_spread=bool(np.median([spread_grows(panel.values[part], season) for part in parts]) > 1 / 2),
         seasonality=float(np.median([seasonality(panel.values[part], season) for part in parts])),
         zeros=float((values == 0).mean()) if len(values) else 0.0,
-        gaps=float(1 - observed.mean()),
+        gaps=float(1 - observed.mean()) if len(observed) else 0.0,
     )
 
 
