@@ -94,7 +94,7 @@ CASES: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
         lambda path: pd.concat([good().assign(unique_id="long"), good().head(30).assign(unique_id="brief")]).to_csv(
             path
         ),
-        "",
+        "--window.short error --window.length 32",
         ["'brief' is too short", "training part has 22 points", "--window.length"],
     ),
     "parts larger than the series": (csv(), "--split.test 70 --split.validation 30", ["80 points", "--split.test"]),
