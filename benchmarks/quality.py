@@ -125,7 +125,7 @@ def measure_case(case: Case, path: Path) -> list[dict[str, Any]]:
         forecasts = {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
         for name in names:
             if name == COMBINED:
-                training = combine_models.fn(list(trainings.values()), plan.data, None)
+                training = combine_models(list(trainings.values()), plan.data, None)
             else:
                 training = train_model(settings.spec(name, seed=parameters.seed), plan.data)
             trainings[name] = training

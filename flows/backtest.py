@@ -69,7 +69,7 @@ def backtest(
         from tasks.resuming.run_state import open_run_state
         from tasks.run_labels import experiment_name, run_tags
         from tasks.tracking.runs import tracked_run
-        from tasks.training import Training, choose_device, train_model, with_combined
+        from tasks.training import Training, choose_device, fit_model, with_combined
 
     chosen_device, names, source = choose_device(device, models), with_combined(models), read_series(series)
     settings = choose_settings(source, models, horizon, season, window, with_test_points(split, test), recurrent, fit)
@@ -87,7 +87,7 @@ def backtest(
         for name in names:
             with run.child(name) as run_id:
                 spec, trained = settings.spec(name, **others), list(trainings.values())
-                trainings[name] = train_model(spec, trained, data, None, run_id, chosen_device, run_state)
+                trainings[name] = fit_model(spec, data, None, run_id, chosen_device, run_state, trained)
                 rolling[name] = forecast_with_model(trainings[name], plan, refit, intervals, chosen_device)
                 record_training(run_id, trainings[name], timings)
         scores = score_backtest(plan, rolling, intervals.level)

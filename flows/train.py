@@ -65,7 +65,7 @@ def train(
         from tasks.resuming.run_state import open_run_state
         from tasks.run_labels import experiment_name, run_tags
         from tasks.tracking.runs import tracked_run
-        from tasks.training import choose_device, train_model, with_combined
+        from tasks.training import choose_device, fit_model, with_combined
 
     chosen_device, names, source = choose_device(device, models), with_combined(models), read_series(series)
     settings = choose_settings(source, models, horizon, season, window, split, recurrent, fit)
@@ -83,7 +83,7 @@ def train(
         for name in names:
             with run.child(name) as run_id:
                 spec, trained = settings.spec(name, **others), [result.training for result in results.values()]
-                training = train_model(spec, trained, data, intervals, run_id, chosen_device, run_state)
+                training = fit_model(spec, data, intervals, run_id, chosen_device, run_state, trained)
                 evaluation = evaluate(name, training.forecaster, plan, training.validated)
                 record_model(run_id, training, evaluation, data, plot_model(training, evaluation, data))
             results[name] = ModelResult(run_id, training, evaluation)

@@ -1,8 +1,6 @@
 """Train a forecaster further: on the validation part after the choice of the epoch, and during a backtest."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -10,6 +8,7 @@ from threadpoolctl import threadpool_limits
 from models.data.panel import Panel
 from models.data.windows import origins_within
 from models.forecaster import Forecaster, build_network
+from models.specs import ModelSpec
 from tasks.data.preparation import Dataset
 
 FINAL_RATE = 0.3
@@ -30,21 +29,19 @@ def learn_validation_part(forecaster: Forecaster, data: Dataset, device: str) ->
     passes = {"epochs": max(1, round(fit.final_steps / steps)), "windows": None}
     if steps > fit.final_steps:
         passes = {"epochs": 1, "windows": fit.final_steps * fit.batch}
-    changes = {**passes, "learning_rate": FINAL_RATE * fit.learning_rate, "patience": None}
-    final = further_trained(forecaster, data.panel, origins, changes, device)
+    final_fit = fit.model_copy(update={**passes, "learning_rate": FINAL_RATE * fit.learning_rate, "patience": None})
+    final = further_trained(forecaster, data.panel, origins, spec.model_copy(update={"fit": final_fit}), device)
     is_finite = all(np.isfinite(weight).all() for weight in final.network.state().values())
     return replace(final, spec=spec) if is_finite else forecaster
 
 
 def further_trained(
-    forecaster: Forecaster, panel: Panel, train: np.ndarray, changes: Mapping[str, Any], device: str
+    forecaster: Forecaster, panel: Panel, train: np.ndarray, spec: ModelSpec, device: str
 ) -> Forecaster:
-    """Return a forecaster that has learned from the origins `train` [M] with `changes` of its training settings.
+    """Return a forecaster that has learned from the origins `train` [M] with the training settings of `spec`.
 
     It goes on from the current weights, and keeps its scaling.
     """
-    settings = forecaster.spec.training_settings.model_copy(update=changes)
-    spec = forecaster.spec.model_copy(update={forecaster.spec.training_group: settings})
     network = build_network(spec, device, forecaster.network.layout)
     network.load(forecaster.network.state())
     with threadpool_limits(1, user_api="blas"):

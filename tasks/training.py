@@ -55,12 +55,17 @@ def fit_model(
     run_id: str,
     device: str,
     run_state: RunState | None = None,
+    trained: Sequence[Training] = (),
 ) -> Training:
     """Train a model on the training part, and choose the best epoch by the validation part, if there is one.
 
     The validation part also gives the forecaster its intervals, where any are asked for. Afterwards the forecaster
     learns from it, if the spec says so. Training resumes from what an interrupted process has left in the `run_state`.
+
+    The combined model is made of those that have been `trained` before.
     """
+    if spec.model == COMBINED:
+        return combine_models(trained, data, intervals)
     forecaster = build_forecaster(spec, data, device)
     network, scaled = forecaster.network, forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     history = TrainingHistory(spec, run_id, run_state)
@@ -93,22 +98,6 @@ def with_combined(models: Sequence[str]) -> list[str]:
     return [*models, COMBINED] if len(set(models) & set(RECURRENT)) > 1 else list(models)
 
 
-def train_model(
-    spec: ModelSpec,
-    others: Sequence[Training],
-    data: Dataset,
-    intervals: IntervalSpec | None,
-    run_id: str,
-    device: str,
-    run_state: RunState | None = None,
-) -> Training:
-    """Train a model, or combine the `others`, which have been trained before, if that is what the spec says."""
-    if spec.model == COMBINED:
-        return combine_models(others, data, intervals)
-    return fit_model(spec, data, intervals, run_id, device, run_state)
-
-
-@task(task_run_name="combine_models", cache_policy=NO_CACHE)
 def combine_models(trainings: Sequence[Training], data: Dataset, intervals: IntervalSpec | None) -> Training:
     """Return the median of those models that are recurrent as one model, with intervals if any are asked for."""
     trainings = [training for training in trainings if training.forecaster.spec.model in RECURRENT]

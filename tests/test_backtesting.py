@@ -428,6 +428,7 @@ def test_a_refit_has_its_own_epochs_and_learning_rate() -> None:
     forecaster, train = trained(data, patience=1).forecaster, data.origins["train"]
     refitted = train_further(forecaster, data, train, RefitSpec(every=1, epochs=7, learning_rate=0.001))
     assert (refitted.spec.fit.epochs, refitted.spec.fit.learning_rate, refitted.spec.fit.patience) == (7, 0.001, None)
+    assert refitted.spec.elman.epochs == refitted.spec.numpy_rnn.epochs == 7
     as_before = train_further(forecaster, data, train, RefitSpec(every=1))
     assert (as_before.spec.fit.epochs, as_before.spec.fit.learning_rate) == (5, 0.02)
     assert as_before.spec.recurrent == forecaster.spec.recurrent

@@ -1,7 +1,6 @@
 """Forecast from rolling origins over the test part, each from what was known at the origin."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from prefect import task
@@ -92,11 +91,11 @@ def train_further(
     forecaster: Forecaster, data: Dataset, train: np.ndarray, refit: RefitSpec, device: str = "cpu"
 ) -> Forecaster:
     """Return a forecaster that has learned from the origins `train` for some more epochs; its scaling is the same."""
-    spec = forecaster.spec
-    changes: dict[str, Any] = {"epochs": refit.epochs}
-    if spec.training_group == "fit":
-        changes |= {"learning_rate": refit.learning_rate or spec.fit.learning_rate, "patience": None}
-    return further_trained(forecaster, data.panel, train, changes, device)
+    spec, fit = forecaster.spec, forecaster.spec.fit
+    changes = {"epochs": refit.epochs, "learning_rate": refit.learning_rate or fit.learning_rate, "patience": None}
+    groups = {name: getattr(spec, name).model_copy(update={"epochs": refit.epochs}) for name in ("elman", "numpy_rnn")}
+    further = spec.model_copy(update={"fit": fit.model_copy(update=changes), **groups})
+    return further_trained(forecaster, data.panel, train, further, device)
 
 
 def conformal_interval(forecasts: dict[str, np.ndarray], plan: BacktestPlan, spec: IntervalSpec) -> Interval | None:
