@@ -55,14 +55,14 @@ def squared_error(plan: BacktestPlan, forecast: np.ndarray) -> float:
 
 def owa(plan: BacktestPlan, forecast: np.ndarray) -> float:
     """Return the overall weighted average of the M4 competition."""
-    table = score_table(plan.actual["test"], {"model": forecast}, plan.series("test"), plan.mase_scales(), {}, 90)
+    table = score_table(plan.actual["test"], {"model": forecast}, plan.series("test"), plan.mase_scales, {}, 90)
     return sum(table.overall["model"][measure] / naive / 2 for measure, naive in NAIVE2.items())
 
 
 def median_smape(plan: BacktestPlan, forecast: np.ndarray) -> float:
     """Return the median over the series of the sMAPE of the first 29 steps."""
     actual, predicted = plan.actual["test"][:, :SCORED_STEPS], forecast[:, :SCORED_STEPS]
-    table = score_table(actual, {"model": predicted}, plan.series("test"), plan.mase_scales(), {}, 90)
+    table = score_table(actual, {"model": predicted}, plan.series("test"), plan.mase_scales, {}, 90)
     return float(table.by_series["smape"].median())
 
 
@@ -163,7 +163,7 @@ def score_intervals(plan: BacktestPlan, rolled: RollingForecasts) -> dict[str, A
     if rolled.interval is None:
         return {"coverage": "", "width": ""}
     low, high = rolled.interval
-    scale = plan.mase_scales()[plan.series("test"), None]  # [M, 1]
+    scale = plan.mase_scales[plan.series("test"), None]  # [M, 1]
     return {"coverage": coverage(plan.actual["test"], low, high), "width": width(low / scale, high / scale)}
 
 

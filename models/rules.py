@@ -4,20 +4,12 @@
 Each rule returns a value and the reason for it. docs/settings.md explains them, and how to depart from them.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 from models.data.facts import FEWEST_SEASONS, Facts
 from models.data.frequency import is_shorter_than_day
-from models.specs import (
-    RECURRENT,
-    AutoFit,
-    AutoRecurrent,
-    AutoWindow,
-    FitSpec,
-    RecurrentSpec,
-    WindowSpec,
-)
+from models.specs import RECURRENT, Setting, Settings
 
 SHARE = 0.15
 """Share of a series in its validation part, and in its test part, if that is long enough."""
@@ -39,34 +31,6 @@ MOST_ZEROS = 0.3
 
 Reasoned = tuple[Any, str]
 """A value, and the reason for it in words."""
-
-
-class Settings(NamedTuple):
-    """The settings that the rules decide on; some of their fields may still be `auto`."""
-
-    models: tuple[str, ...]
-    window: WindowSpec
-    recurrent: RecurrentSpec
-    fit: FitSpec
-
-
-class Setting(NamedTuple):
-    """What a rule has chosen: an option such as `window.length`, its value, and the reason in words."""
-
-    option: str
-    value: Any
-    reason: str
-
-    @property
-    def text(self) -> str:
-        """The value as on the command line."""
-        if self.value is None:
-            return "all"
-        return ",".join(self.value) or "none" if isinstance(self.value, tuple) else str(self.value)
-
-    def __str__(self) -> str:
-        """Return the choice as a line."""
-        return f"--{self.option.replace('_', '-')} {self.text} ({self.reason})"
 
 
 def choose_horizon(season: int, length: int) -> Reasoned:
@@ -234,19 +198,12 @@ RULES: dict[str, Rule] = {
 """The rule of each option, in the order in which they are applied: a rule may read what those before it chose."""
 
 
-def apply_rules(
-    facts: Facts, models: Sequence[str], window: AutoWindow, recurrent: AutoRecurrent, fit: AutoFit
-) -> tuple[Settings, list[Setting]]:
-    """Replace every `auto` by what its rule chooses; returns plain specs, and the choices."""
-    settings, choices = Settings(tuple(models), window, recurrent, fit), list[Setting]()
+def apply_rules(facts: Facts, settings: Settings) -> tuple[Settings, list[Setting]]:
+    """Replace every `auto` by what its rule chooses; returns the settings, and the choices."""
+    choices = []
     for option, rule in RULES.items():
-        group, name = option.split(".")
-        spec: AutoWindow | AutoRecurrent | AutoFit = getattr(settings, group)
-        if spec.leaves(name):
+        if settings.leaves(option):
             value, reason = rule(facts, settings)
+            settings = settings.replaced(option, value)
             choices.append(Setting(option, value, reason))
-            changed: dict[str, Any] = {group: spec.model_copy(update={name: value})}
-            settings = settings._replace(**changed)
-    of_windows, of_networks, of_training = (spec.model_dump() for spec in settings[1:])
-    plain = WindowSpec(**of_windows), RecurrentSpec(**of_networks), FitSpec(**of_training)
-    return Settings(settings.models, *plain), choices
+    return settings, choices

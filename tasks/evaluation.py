@@ -87,7 +87,7 @@ def score_parts(name: str, forecasts: Mapping[str, np.ndarray], plan: BacktestPl
         if part in plan.origins:
             rows = plan.whole(part)
             actual, forecast = plan.actual[part][rows], forecasts[part][rows]
-            table = score_table(actual, {name: forecast}, plan.series(part)[rows], plan.mase_scales(), {}, 0)
+            table = score_table(actual, {name: forecast}, plan.series(part)[rows], plan.mase_scales, {}, 0)
             scores |= {f"{part}_rmse": rmse(actual, forecast), f"{part}_mase": table.overall[name]["mase"]}
     return scores
 

@@ -144,7 +144,7 @@ def compare(
             )
         forecasts = {name: each[rows] for name, each in forecasts.items()} | {"champion": of_champion}  # [m, S] each
     measure = "mase" if len(plan.data.panel.ids) > 1 else "rmse"
-    table = score_table(plan.actual["test"][rows], forecasts, plan.series("test")[rows], plan.mase_scales(), {}, 0)
+    table = score_table(plan.actual["test"][rows], forecasts, plan.series("test")[rows], plan.mase_scales, {}, 0)
     scores = {name: each[measure] for name, each in table.overall.items()}
     rivals = [*NAIVE, *(["linear_ar"] if gate.linear_ar else []), *(["champion"] if champion else [])]
     promoted, reason = decide(scores, rivals, gate.margin, measure)

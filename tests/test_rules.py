@@ -9,8 +9,18 @@ import pytest
 from models.data.facts import Facts
 from models.data.frequency import Step, default_season
 from models.data.panel import panel_from_frame
-from models.rules import RULES, Settings, apply_rules, choose_horizon, choose_part
-from models.specs import AutoFit, AutoRecurrent, AutoSplit, AutoWindow, FitSpec, RecurrentSpec, SplitSpec, WindowSpec
+from models.rules import RULES, apply_rules, choose_horizon, choose_part
+from models.specs import (
+    AutoFit,
+    AutoRecurrent,
+    AutoSplit,
+    AutoWindow,
+    FitSpec,
+    RecurrentSpec,
+    Settings,
+    SplitSpec,
+    WindowSpec,
+)
 from tasks.data.series import Series
 from tasks.data.settings import choose_settings, settle_split
 
@@ -23,8 +33,8 @@ MONTHLY = Facts(
 
 def chosen(models: tuple[str, ...] = RECURRENT, given: dict[str, Any] | None = None, **facts: Any) -> Settings:
     """Return what the rules choose for facts that differ from `MONTHLY`, where the user gives a window."""
-    settings, _ = apply_rules(MONTHLY._replace(**facts), models, AutoWindow(**given or {}), AutoRecurrent(), AutoFit())
-    return settings
+    left = Settings(models, AutoWindow(**given or {}), AutoRecurrent(), AutoFit())
+    return apply_rules(MONTHLY._replace(**facts), left)[0]
 
 
 def hours(**facts: Any) -> dict[str, Any]:
@@ -131,7 +141,8 @@ def test_short_series_among_several_are_padded() -> None:
 
 def test_what_the_user_gives_stays_and_the_rules_go_on_from_it() -> None:
     given: dict[str, Any] = {"length": 30, "transform": "none"}
-    settings, made = apply_rules(MONTHLY, RECURRENT, AutoWindow(**given), AutoRecurrent(segment=3), AutoFit(epochs=7))
+    user = Settings(RECURRENT, AutoWindow(**given), AutoRecurrent(segment=3), AutoFit(epochs=7))
+    settings, made = apply_rules(MONTHLY, user)
     assert (settings.window.length, settings.window.transform, settings.recurrent.highway) == (30, "none", 30)
     assert (settings.recurrent.segment, settings.fit.epochs) == (3, 7)
     left = {"window.length", "window.transform", "recurrent.segment", "fit.epochs"}
@@ -142,12 +153,12 @@ def test_a_plain_spec_leaves_nothing_to_the_rules() -> None:
     plain = (WindowSpec(), RecurrentSpec(), FitSpec())
     kinds = (AutoWindow, AutoRecurrent, AutoFit)
     auto: Any = [kind.model_validate(spec) for kind, spec in zip(kinds, plain, strict=True)]
-    settings, made = apply_rules(MONTHLY, RECURRENT, *auto)
-    assert ((settings.window, settings.recurrent, settings.fit), made) == (plain, [])
+    settings, made = apply_rules(MONTHLY, Settings(RECURRENT, *auto))
+    assert (settings.plain(), made) == (plain, [])
 
 
 def test_a_choice_is_a_line_with_its_reason() -> None:
-    _, made = apply_rules(MONTHLY, RECURRENT, AutoWindow(), AutoRecurrent(), AutoFit())
+    _, made = apply_rules(MONTHLY, Settings(RECURRENT, AutoWindow(), AutoRecurrent(), AutoFit()))
     lines = [str(setting) for setting in made]
     assert "--window.length 24 (two seasons of 12)" in lines
     assert "--window.calendar none (the step is not below a day)" in lines

@@ -150,7 +150,7 @@ def test_a_series_without_a_scale_leaves_the_choice_to_the_others() -> None:
     rnn, gru = off_by(plan, [1, 2], [2, 2]), off_by(plan, [9, 1], [1, 1])
     scores = scored(plan, rnn=rnn, gru=gru)
     assert (scores.choice.model, scores.chosen_by) == ("gru", "val_mase")
-    assert scores.models["gru"]["val_mase"] == pytest.approx(1 / plan.mase_scales()[1])
+    assert scores.models["gru"]["val_mase"] == pytest.approx(1 / plan.mase_scales[1])
     assert list(worst_series(scores)) == ["b"]
 
 
@@ -209,7 +209,7 @@ def test_mase_is_scaled_by_all_changes_before_the_test_part_and_intervals_by_tho
     series = Series("s", panel_from_frame(frame, "last")[0], (), "", "y", "s")
     data = prepare_data.fn(series, WindowSpec(length=3), SplitSpec(validation=4, test=6), 1, "test")
     plan = plan_backtest.fn(data, None, 1)
-    assert plan.mase_scales().tolist() == pytest.approx([(13 * 1 + 4 * 3) / 17])
+    assert plan.mase_scales.tolist() == pytest.approx([(13 * 1 + 4 * 3) / 17])
     assert plan.interval_scales().tolist() == [1]
     assert scored(plan, gru=off_by(plan, [5], [5])).models["gru"]["test_mase"] == pytest.approx(5 / (25 / 17))
 

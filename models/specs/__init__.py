@@ -1,6 +1,6 @@
 """Everything that a user can set: command-line options and Prefect's form are made from these specs."""
 
-from models.specs.auto import AUTO, AutoFit, AutoRecurrent, AutoSplit, AutoWindow
+from models.specs.auto import AUTO, AutoFit, AutoRecurrent, AutoSplit, AutoWindow, Setting, Settings
 from models.specs.base import LONGEST_NAME, Spec
 from models.specs.data import Fill, Season, SeriesSpec, SplitSpec, WindowSpec, change_source
 from models.specs.networks import (
@@ -67,6 +67,8 @@ __all__ = [
     "Season",
     "Seed",
     "SeriesSpec",
+    "Setting",
+    "Settings",
     "SkillBound",
     "Spec",
     "SplitSpec",

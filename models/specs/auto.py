@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar, Union
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union
 
 from pydantic import model_validator
 
@@ -65,3 +65,47 @@ class AutoRecurrent(Auto, RecurrentSpec):
 @may_be_auto("epochs", "batch", "windows", "loss", "members", "final_steps")
 class AutoFit(Auto, FitSpec):
     """The settings of a training as a user gives them."""
+
+
+class Settings(NamedTuple):
+    """The settings that the rules decide on; options are named as in `window.length`."""
+
+    models: tuple[str, ...]
+    window: AutoWindow
+    recurrent: AutoRecurrent
+    fit: AutoFit
+
+    def leaves(self, option: str) -> bool:
+        """Tell whether a setting is left to the rules."""
+        group, name = option.split(".")
+        return bool(getattr(self, group).leaves(name))
+
+    def replaced(self, option: str, value: Any) -> "Settings":
+        """Return the settings with another value of one of them."""
+        group, name = option.split(".")
+        changed: dict[str, Any] = {group: getattr(self, group).model_copy(update={name: value})}
+        return self._replace(**changed)
+
+    def plain(self) -> tuple[WindowSpec, RecurrentSpec, FitSpec]:
+        """Return the specs, of which nothing is `auto` any more."""
+        window, recurrent, fit = (spec.model_dump() for spec in self[1:])
+        return WindowSpec(**window), RecurrentSpec(**recurrent), FitSpec(**fit)
+
+
+class Setting(NamedTuple):
+    """What a rule has chosen: an option such as `window.length`, its value, and the reason in words."""
+
+    option: str
+    value: Any
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """The value as on the command line."""
+        if self.value is None:
+            return "all"
+        return ",".join(self.value) or "none" if isinstance(self.value, tuple) else str(self.value)
+
+    def __str__(self) -> str:
+        """Return the choice as a line."""
+        return f"--{self.option.replace('_', '-')} {self.text} ({self.reason})"

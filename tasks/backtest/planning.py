@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -49,8 +50,9 @@ class BacktestPlan:
         """Return the scale of each series' intervals, [N], measured on its training part."""
         return seasonal_change_scales(self.data.panel, self.data.split.train, self.data.season)
 
+    @cached_property
     def mase_scales(self) -> np.ndarray:
-        """Return the scale of each series for MASE, [N]: the error of the seasonal naive before the test part."""
+        """The scale of each series for MASE, [N]: the error of the seasonal naive before the test part."""
         return naive_scale(self.data.panel, self.data.split.validation, self.data.season)
 
 

@@ -55,14 +55,13 @@ def score_backtest(plan: BacktestPlan, rolling: dict[str, RollingForecasts], lev
     """Score all forecasts in the units of the series, and choose a model."""
     intervals = {name: forecasts.interval for name, forecasts in rolling.items() if forecasts.interval is not None}
     tables: dict[str, ScoreTable] = {}
-    mase_scales = plan.mase_scales()  # [N]
     for part in plan.origins:
         rows = plan.whole(part)
         tables[part] = score_table(
             plan.actual[part][rows],
             {name: forecasts.forecasts[part][rows] for name, forecasts in rolling.items()},
             plan.series(part)[rows],
-            mase_scales,
+            plan.mase_scales,
             intervals if part == "test" else {},
             level,
         )

@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from models.data.facts import Facts, measure_facts
 from models.data.frequency import default_season
 from models.data.splits import cut_series
-from models.rules import Setting, apply_rules, choose_horizon, choose_part
+from models.rules import RULES, apply_rules, choose_horizon, choose_part
 from models.specs import (
     AUTO,
     AutoFit,
@@ -22,6 +22,8 @@ from models.specs import (
     FreeRun,
     ModelSpec,
     RecurrentSpec,
+    Setting,
+    Settings,
     SplitSpec,
     WindowSpec,
 )
@@ -33,7 +35,7 @@ from tasks.data.series import Series, wave_season
 class RunSettings:
     """The settings of a run without any `auto`: `horizon` steps to forecast, a `season` in points, and specs.
 
-    `choices` are what the rules have chosen, from the `facts`.
+    `choices` are what the rules have chosen, and `facts` what they read of the training part, if it was read.
     """
 
     horizon: int
@@ -43,7 +45,7 @@ class RunSettings:
     recurrent: RecurrentSpec
     fit: FitSpec
     choices: Sequence[Setting]
-    facts: Facts
+    facts: Facts | None
 
     def spec(self, model: str, **others: Any) -> ModelSpec:
         """Return the spec of a model; `others` are its settings that no rule concerns."""
@@ -63,7 +65,7 @@ class RunSettings:
     def explained(self) -> dict[str, Any]:
         """Return what the rules have chosen, with the reasons, as `auto`, and the facts that they read as `facts`."""
         chosen = {choice.option: f"{choice.text}: {choice.reason}" for choice in self.choices}
-        return {"auto": chosen, "facts": self.facts._asdict()} if chosen else {}
+        return {"auto": chosen, "facts": self.facts._asdict() if self.facts else {}}
 
 
 @task(task_run_name="choose_settings", cache_policy=NO_CACHE)
@@ -93,11 +95,14 @@ def choose_settings(
         horizon, reason = choose_horizon(season, length)
         choices.append(Setting("horizon", horizon, reason))
     plain_split, of_parts = settle_split(length, horizon, split)
-    facts = measure_facts(panel, cut_series(panel, plain_split).train, season, horizon)
-    settled, of_training = apply_rules(facts, models, direct_window(window, horizon), recurrent, fit)
-    choices += [*of_parts, *of_training]
-    specs = settled.window, plain_split, settled.recurrent, settled.fit
-    return RunSettings(horizon, season, *specs, choices, facts)
+    choices += of_parts
+    settings, facts = Settings(tuple(models), direct_window(window, horizon), recurrent, fit), None
+    if any(settings.leaves(option) for option in RULES):
+        facts = measure_facts(panel, cut_series(panel, plain_split).train, season, horizon)
+        settings, of_training = apply_rules(facts, settings)
+        choices += of_training
+    plain_window, plain_recurrent, plain_fit = settings.plain()
+    return RunSettings(horizon, season, plain_window, plain_split, plain_recurrent, plain_fit, choices, facts)
 
 
 def direct_window(window: AutoWindow, horizon: int) -> AutoWindow:
