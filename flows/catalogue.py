@@ -28,11 +28,6 @@ class Recipe:
     parameters: dict[str, Any]
 
 
-def catalogues() -> list[Path]:
-    """Return the files of the catalogue that exist, the project's own first."""
-    return [path for path in (CATALOGUE, LOCAL_CATALOGUE) if path.exists()]
-
-
 def deployments_in(path: Path) -> list[dict[str, Any]]:
     """Return the deployments of one file; none if there is no file.
 
@@ -52,7 +47,7 @@ def deployments_in(path: Path) -> list[dict[str, Any]]:
 
 def all_deployments() -> list[dict[str, Any]]:
     """Return the deployments of the whole catalogue."""
-    return [deployment for path in catalogues() for deployment in deployments_in(path)]
+    return [deployment for path in (CATALOGUE, LOCAL_CATALOGUE) for deployment in deployments_in(path)]
 
 
 def recipes_of(flow: str) -> dict[str, Recipe]:

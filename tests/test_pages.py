@@ -134,8 +134,10 @@ def test_the_form_offers_choices(runs: Runs, page: Page) -> None:
         "cosine": ["constant", "cosine"],
         "standard": ["none", "standard", "robust"],
         "median": ["median", "mean"],
+        "auto": ["auto", "cpu", "cuda"],
     }.items():
-        page.get_by_role("button", name=chosen, exact=True).press("ArrowDown")
+        # The last "auto" is that of the device; those before it are of settings that may be left to the rules.
+        page.get_by_role("button", name=chosen, exact=True).last.press("ArrowDown")
         expect(page.get_by_role("option")).to_have_text(offered)
         page.keyboard.press("Escape")
         expect(page.get_by_role("option")).to_have_count(0)
@@ -255,9 +257,11 @@ def test_the_curves_of_the_models_of_a_training_share_a_chart(runs: Runs, page: 
     of_training = quote(f"tags.`mlflow.parentRunId` = '{runs.parents[1]}'")
     order = f"orderByKey={quote('metrics.`val_rmse`')}&orderByAsc=true"
     page.goto(f"{runs.mlflow}?searchFilter={of_training}&{order}&compareRunsMode=CHART")
-    expect(page.get_by_role("heading", name="train_loss")).to_be_visible()
-    for model in ("gru", "lstm"):
-        expect(page.get_by_text(f"{model} (train_loss)").first).to_be_visible()
+    page.get_by_placeholder("Search metric charts").fill("loss")
+    for loss in ("train_loss", "val_loss"):
+        expect(page.get_by_role("heading", name=loss)).to_be_visible()
+        for model in ("gru", "lstm"):
+            expect(page.get_by_text(f"{model} ({loss})").first).to_be_visible()
 
 
 def test_the_page_of_a_registered_model_describes_it_and_shows_its_aliases(runs: Runs, page: Page) -> None:

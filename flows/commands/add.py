@@ -15,10 +15,8 @@ from flows.parameters import options_of
 from flows.train import train as train_flow
 from models.errors import InputError
 
-SCHEDULES = {"train": "0 3 * * *", "forecast": "0 6 * * *", "monitor": "0 7 * * *"}
-"""When each flow runs, in UTC."""
-JOB = {"env": {"PREFECT_LOGGING_EXTRA_LOGGERS": "tidecast"}}
-"""Shows progress in the Prefect UI."""
+EXAMPLE = "co2"
+"""The series of the project whose deployments those of a user's series are like."""
 HEADING = "# Deployments of your own series, written by `tidecast add`; prefect.yaml has those of the project.\n"
 
 
@@ -51,10 +49,13 @@ def add(
     added = deployments_of(name, {**parameters, "series": series}, path)
     write_catalogue([*kept, *added])
     say = Console(highlight=False, soft_wrap=True).print
-    times = ", ".join(f"{flow} at {cron.split()[1]}:00" for flow, cron in SCHEDULES.items())
+    hours = {each["entrypoint"].split(":")[1]: each["schedules"][0]["cron"].split()[1] for each in added}
+    times = ", ".join(f"{flow} at {hour}:00" for flow, hour in hours.items())
     say(f"Added {name} to {LOCAL_CATALOGUE}: {times} UTC, every day.")
-    say(f"  tidecast train {name}       trains it now")
-    say("  tidecast up --schedules  runs all schedules; start it again if it is running")
+    now, daily = f"tidecast train {name}", "tidecast up --schedules"
+    width = max(len(now), len(daily))
+    say(f"  {now:<{width}}  trains it now")
+    say(f"  {daily:<{width}}  runs all schedules; start it again if it is running")
 
 
 def refuse_bad_name(name: str, options: Any, replace: bool) -> Path:
@@ -76,33 +77,23 @@ def refuse_bad_name(name: str, options: Any, replace: bool) -> Path:
 def deployments_of(name: str, parameters: dict[str, Any], path: Path) -> list[dict[str, Any]]:
     """Return the deployments that train, forecast and monitor a series."""
     horizon = {"horizon": parameters["horizon"]} if "horizon" in parameters else {}
-    trigger = {
-        "name": f"train {name} again",
-        "description": "Trains when the champion's forecasts have become worse than the seasonal naive.",
-        "expect": ["tidecast.forecast.degraded"],
-        "match": {"prefect.resource.id": f"tidecast.series.{name}"},
+    flows = {
+        "train": (f"Trains on {path.name}.", {"recipe": name, **parameters}),
+        "forecast": (f"Forecasts {path.name} with the champion.", {"model": name, **horizon}),
+        "monitor": (f"Scores the past forecasts of {path.name}.", {"model": name}),
     }
-    return [
-        _deployment("train", name, f"Trains on {path.name}.", "gpu", {"recipe": name, **parameters})
-        | {"triggers": [trigger]},
-        _deployment("forecast", name, f"Forecasts {path.name} with the champion.", "cpu", {"model": name, **horizon}),
-        _deployment("monitor", name, f"Scores the past forecasts of {path.name}.", "cpu", {"model": name}),
-    ]
-
-
-def _deployment(flow: str, name: str, description: str, pool: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    # One run at a time: the next one waits, or is cancelled where it would only do the same again.
-    collision = "CANCEL_NEW" if flow == "monitor" else "ENQUEUE"
-    return {
-        "name": name,
-        "description": description,
-        "entrypoint": f"flows/{flow}.py:{flow}",
-        "tags": ["own"],
-        "work_pool": {"name": pool, "job_variables": JOB},
-        "schedules": [{"cron": SCHEDULES[flow], "timezone": "UTC", "active": False}],
-        "concurrency_limit": {"limit": 1, "collision_strategy": collision},
-        "parameters": parameters,
-    }
+    deployments = []
+    for flow, (description, own_parameters) in flows.items():
+        (example,) = (
+            each
+            for each in deployments_in(CATALOGUE)
+            if each["name"] == EXAMPLE and each["entrypoint"].endswith(f":{flow}")
+        )
+        own = {"name": name, "description": description, "tags": ["own"], "parameters": own_parameters}
+        deployments.append(example | own)
+    (trigger,) = deployments[0]["triggers"]
+    trigger |= {"name": f"train {name} again", "match": {"prefect.resource.id": f"tidecast.series.{name}"}}
+    return deployments
 
 
 def write_catalogue(deployments: list[dict[str, Any]]) -> None:
@@ -111,12 +102,5 @@ def write_catalogue(deployments: list[dict[str, Any]]) -> None:
 
     project = yaml.safe_load(CATALOGUE.read_text())
     content = {"name": project["name"], "pull": project["pull"], "deployments": deployments}
-
-    class Dumper(yaml.SafeDumper):
-        """Writes every value where it is used, without anchors."""
-
-        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
-            return True
-
-    text = yaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     write_atomically(LOCAL_CATALOGUE, (HEADING + text).encode())

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.catalogue import ROOT, all_deployments, catalogues
+from flows.catalogue import CATALOGUE, LOCAL_CATALOGUE, ROOT, all_deployments
 from flows.services.processes import Children
 from flows.services.server_settings import inherited_environment
 from models.errors import InputError
@@ -60,7 +60,7 @@ def deploy_recipes(children: Children, logs: Path, schedules: bool) -> int:
     from prefect.client.orchestration import get_client
 
     environment = {**inherited_environment(), "PWD": str(ROOT)}  # where prefect.yaml lets flow runs work
-    for path in catalogues():
+    for path in filter(Path.exists, (CATALOGUE, LOCAL_CATALOGUE)):
         command = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", path.name]
         children.finish(children.start("prefect deploy", command, environment, logs / "deploy.log", 2, ROOT))
     with get_client(sync_client=True) as client:
