@@ -57,7 +57,7 @@ def scores_of(results: Mapping[str, "ModelResult | Evaluation"]) -> dict[str, di
 
 @task(task_run_name="evaluate: {name}", cache_policy=NO_CACHE)
 def evaluate(name: str, network: Network, plan: BacktestPlan, validated: Network | None = None) -> Evaluation:
-    """Score a network in the units of the series: one window on the training part, the whole horizon on the others.
+    """Score a network in the units of the series: over its head's steps in training, over the whole horizon after it.
 
     **Arguments:** `name`, shown in Prefect; `validated`, the network before it learned from the validation part, if it
     has.

@@ -78,8 +78,8 @@ class FitSpec(Spec):
         0,
         ge=0,
         le=1_000_000,
-        description="Steps on training and validation part together, after the best epoch and at a third of its "
-        "learning rate; 0: none.",
+        description="Steps on training and validation part together, after the best epoch and at 0.3 of the learning "
+        "rate; 0: none.",
     )
     precision: Precision = Field(
         "float32", description="Precision of matrix products on a GPU; on a CPU it is float32."

@@ -1,6 +1,5 @@
 """Plan a backtest: from which origins to forecast, how many steps, and what the actual values are."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -70,7 +69,7 @@ def plan_backtest(data: Dataset, horizon: int | None, stride: int) -> BacktestPl
 
     **Raises:** `InputError`.
     """
-    return _plan(data, horizon or data.horizon, stride, ("test", "val"))
+    return _plan(data, horizon or data.horizon, stride, with_test=True)
 
 
 @task(task_run_name="plan_evaluation", cache_policy=NO_CACHE)
@@ -82,13 +81,13 @@ def plan_evaluation(data: Dataset) -> BacktestPlan:
     **Raises:** `InputError` as `plan_backtest`.
     """
     points = int((data.split.test - data.split.validation).sum())
-    return _plan(data, data.horizon, -(-points * data.horizon // MOST_FORECASTS) or 1, tuple(data.origins))
+    return _plan(data, data.horizon, -(-points * data.horizon // MOST_FORECASTS) or 1, with_test="test" in data.origins)
 
 
-def _plan(data: Dataset, steps: int, stride: int, parts: Collection[str]) -> BacktestPlan:
+def _plan(data: Dataset, steps: int, stride: int, *, with_test: bool) -> BacktestPlan:
     panel, split, length = data.panel, data.split, data.window.length
     origins, actual = dict[str, np.ndarray](), dict[str, np.ndarray]()
-    if "test" in parts:
+    if with_test:
         test = _every_nth(data, origins_within(panel, split.validation, split.test, length, steps), stride)
         empty = np.setdiff1d(np.arange(len(panel.ids)), panel.series_of(test - 1))
         if len(test) == 0 or (len(empty) and data.window.short == "error"):
