@@ -107,7 +107,7 @@ def test_later_challengers_have_to_beat_the_champion_on_the_same_points_as_well(
     assert second.champion.number == first.challenger.number == 2
     # The champion in the registry is an untrained network: its score on these points counts, not that of its promotion.
     data = dataset()
-    rows, forecasts = champion_forecasts(second.champion, data)
+    rows, forecasts = champion_forecasts(second.champion, plan_evaluation.fn(data))
     assert len(rows) == 10
     actual = data.panel.values[data.origins["test"], None]
     assert second.scores["champion"] == pytest.approx(np.sqrt(np.mean((forecasts - actual) ** 2)))

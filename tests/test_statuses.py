@@ -28,7 +28,8 @@ from tests.support.tracked import all_runs, check_that_no_run_state_is_left
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(400)
-ENDLESS, SHORT = {"fit": {"epochs": 1_000_000}}, {"fit": {"epochs": 4000}}
+ONE_NETWORK = {"members": 1, "batch": 64, "windows": None, "loss": "mse", "final_steps": 0}
+ENDLESS, SHORT = ({"fit": {"epochs": epochs, **ONE_NETWORK}} for epochs in (1_000_000, 4000))
 FAILS = """
 import sys
 import tasks.training

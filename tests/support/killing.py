@@ -23,6 +23,7 @@ KINDS = ("rnn", "gru", "lstm", "elman", "numpy_rnn")
 SETTINGS: dict[str, Any] = {
     "recipe": "custom",
     "series": {"wave": "sine", "points": 1200, "stop": 120.0, "name": "killed"},
+    "horizon": 1,
     "window": {"length": 16},
     "recurrent": {"hidden": 24},
     "fit": {"epochs": 200, "members": 2},
