@@ -31,12 +31,13 @@ from models.specs import COMBINED, ModelSpec
 from tasks.backtest.forecasting import RollingForecasts, forecast_with_baseline, forecast_with_model
 from tasks.backtest.planning import BacktestPlan, plan_backtest, with_test_points
 from tasks.backtest.scoring import score_backtest
+from tasks.combination import combine_models, with_combined
 from tasks.data.preparation import Dataset
 from tasks.data.series import read_series
 from tasks.data.settings import RunSettings, choose_settings
 from tasks.further_training import learn_validation_part
 from tasks.timing import timer
-from tasks.training import Training, build_forecaster, combine_models, learns_validation_part, with_combined
+from tasks.training import Training, build_forecaster, learns_validation_part
 
 FOLDER = "TIDECAST_DATA"
 NAIVE2 = {"smape": 18.383, "mase": 2.395}
@@ -125,7 +126,7 @@ def measure_case(case: Case, path: Path) -> list[dict[str, Any]]:
         forecasts = {name: forecast_with_baseline.fn(name, plan) for name in BASELINES}
         for name in names:
             if name == COMBINED:
-                training = combine_models(list(trainings.values()), plan.data, None)
+                training = combine_models.fn(list(trainings.values()), plan, None)
             else:
                 training = train_model(settings.spec(name, seed=parameters.seed), plan.data)
             trainings[name] = training

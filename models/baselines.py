@@ -37,38 +37,27 @@ MOST_WINDOWS = 50_000
 """Most windows that it is fitted to, evenly spaced among all."""
 
 
-class LinearAR(WindowedNetwork):
+class Autoregression(WindowedNetwork):
     """Linear autoregression: the next value is a constant plus a weighted sum of the last T, by least squares.
 
-    All series share one set of weights; each is scaled by its own training part. Of a longer window it reads the last
-    512 values. It forecasts one step, and further steps from its own forecasts. On a noiseless sine it is exact from
-    T = 2 on.
+    All series share one set of weights. Of a longer window it reads the last 512 values. It forecasts one step, and
+    further steps from its own forecasts. On a noiseless sine it is exact from T = 2 on.
     """
 
     def __init__(self, length: int, horizon: int):
         self.length, self.horizon = min(length, MOST_LAGS), horizon
         self.weights: np.ndarray = np.zeros(self.length + 1)  # the constant is the last
-        self.offsets, self.scales = np.zeros(0), np.zeros(0)  # [N] each, of the series that it was fitted to
 
     def fit(self, panel: Panel, train: np.ndarray) -> None:
         """Fit by least squares to the origins `train` [M], or to 50,000 of them, with a QR decomposition in chunks.
 
-        Origins whose value is missing are left out; where none remains, every forecast is 0.
-
-        Each series is scaled by the values before its training origins, which keeps series far from zero well
-        conditioned. Of weights that fit equally well the smallest are taken, so that rounding errors die out.
+        Origins whose value is missing are left out; where none remains, every forecast is 0. Of weights that fit
+        equally well the smallest are taken, so that rounding errors die out.
         """
         train = train[panel.observed[train]]
-        series, past = panel.series_of(train - 1), panel.values[train - 1]  # [M] each
-        counts = np.maximum(np.bincount(series, minlength=len(panel.ids)), 1)  # [N]
-        self.offsets = np.bincount(series, past, len(counts)) / counts
-        largest = np.ones(len(counts))  # [N]; squares of values divided by it do not overflow
-        np.maximum.at(largest, series, np.abs(past))
-        squares = np.bincount(series, ((past - self.offsets[series]) / largest[series]) ** 2, len(counts)) / counts
-        self.scales = np.where(squares > 0, np.sqrt(squares) * largest, 1.0)
         triangle = np.empty((0, self.length + 2))  # then [at most T + 2, T + 2], the R of the QR decomposition
         sample = train[:: -(-len(train) // MOST_WINDOWS) or 1]
-        for rows in self._linear_system(self._scale(panel).values, sample):
+        for rows in self._linear_system(panel.values, sample):
             triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
         self.weights = np.linalg.lstsq(triangle[:, :-1], triangle[:, -1], rcond=1e-12)[0]  # [T + 1]
 
@@ -81,13 +70,40 @@ class LinearAR(WindowedNetwork):
             constant = np.ones((len(windows), 1))
             yield np.concatenate([windows, constant, target_windows(values, origins, 1)], axis=1)  # [m, T + 2]
 
+    def predict_windows(self, windows: np.ndarray) -> np.ndarray:
+        """Return one-step forecasts [M, 1] from windows [M, T]."""
+        return (windows @ self.weights[:-1] + self.weights[-1])[:, None]  # [M, 1]
+
+    def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
+        """Return forecasts [M, S] from each origin on."""
+        return self.extend(panel, self.horizon, origins)
+
+
+class LinearAR(Autoregression):
+    """The linear autoregression of series in their own units: each is scaled by its own training part."""
+
+    def __init__(self, length: int, horizon: int):
+        super().__init__(length, horizon)
+        self.offsets, self.scales = np.zeros(0), np.zeros(0)  # [N] each, of the series that it was fitted to
+
+    def fit(self, panel: Panel, train: np.ndarray) -> None:
+        """Fit to the origins `train` [M], after scaling each series by the values before its training origins.
+
+        This keeps series far from zero well conditioned.
+        """
+        train = train[panel.observed[train]]
+        series, past = panel.series_of(train - 1), panel.values[train - 1]  # [M] each
+        counts = np.maximum(np.bincount(series, minlength=len(panel.ids)), 1)  # [N]
+        self.offsets = np.bincount(series, past, len(counts)) / counts
+        largest = np.ones(len(counts))  # [N]; squares of values divided by it do not overflow
+        np.maximum.at(largest, series, np.abs(past))
+        squares = np.bincount(series, ((past - self.offsets[series]) / largest[series]) ** 2, len(counts)) / counts
+        self.scales = np.where(squares > 0, np.sqrt(squares) * largest, 1.0)
+        super().fit(self._scale(panel), train)
+
     def _scale(self, panel: Panel) -> Panel:
         lengths = panel.ends - panel.starts
         return panel.with_values((panel.values - np.repeat(self.offsets, lengths)) / np.repeat(self.scales, lengths))
-
-    def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
-        """Return forecasts [M, S] from each origin on, of the series that it was fitted to."""
-        return self.extend(panel, self.horizon, origins)
 
     def extend(self, panel: Panel, steps: int, origins: np.ndarray | None = None) -> np.ndarray:
         """Return forecasts [M, steps] from each origin on, of the series it was fitted to; by default from the ends."""
@@ -95,10 +111,6 @@ class LinearAR(WindowedNetwork):
         series = panel.series_of(origins - 1)
         scaled = super().extend(self._scale(panel), steps, origins)  # [M, steps]
         return scaled * self.scales[series, None] + self.offsets[series, None]
-
-    def predict_windows(self, windows: np.ndarray) -> np.ndarray:
-        """Return one-step forecasts [M, 1] from scaled windows [M, T]."""
-        return (windows @ self.weights[:-1] + self.weights[-1])[:, None]  # [M, 1]
 
 
 NAIVE = ("last_value", "seasonal_naive")

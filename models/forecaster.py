@@ -84,7 +84,8 @@ class Forecaster:
 def build_network(spec: ModelSpec, device: str = "cpu", layout: Layout = PLAIN) -> TrainedNetwork:
     """Build the network that a spec describes, with its first weights."""
     if spec.model == COMBINED:
-        return Combined({model: build_network(part_spec(spec, model), device, layout) for model in spec.parts})
+        networks = {model: build_network(part_spec(spec, model), device, layout) for model in spec.parts}
+        return Combined(networks, spec)
     if spec.model in RECURRENT:
         from models.recurrent import Recurrent  # PyTorch takes a second to import, and the other models do without
 

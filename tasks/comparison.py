@@ -20,7 +20,7 @@ Scores = Mapping[str, float]
 
 PARTS = {"train": "training", "val": "validation"}
 COMBINED_MARGIN = 0.02
-"""Share by which a single model has to be better than the median of all to be chosen."""
+"""Share by which a single model has to be better than the mean of all to be chosen."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,15 @@ def describe_choice(chosen: str, metric: str | None) -> str:
     part, measure = metric.split("_")
     of_part = f"{PARTS[part]} {measure.upper()}"
     if chosen == COMBINED:
-        return f"is the median of the networks: none has a {of_part} that is lower by 2 %"
+        return f"is the weighted mean of the networks and baselines: no model has a {of_part} that is lower by 2 %"
     return f"has the lowest {of_part} of the models" if chosen not in BASELINES else f"has the lowest {of_part} of all"
 
 
 def choose_model(scores: Mapping[str, Scores], metric: str) -> str:
     """Return the model with the lowest score; if none has a finite score, the first model.
 
-    The median of several models, `combined`, is chosen unless another is better by more than 2 %: validation can hardly
-    tell smaller differences from chance.
+    The weighted mean, `combined`, is chosen unless another model is better by more than 2 %: validation can hardly tell
+    smaller differences from chance.
     """
     finite = {name: _finite_score(scores[name], metric) for name in scores}
     best = min(finite, key=lambda name: finite[name])

@@ -1,21 +1,19 @@
 """Train one model, and report its progress."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from threadpoolctl import threadpool_limits
 
-from models.combined import Combined
 from models.data.scaling import fit_scaling
 from models.data.windows import actual_values, last_known_step, origins_within
 from models.errors import InputError
 from models.forecaster import Forecaster, build_network, covariate_names_of, layout_of, seasonal_change_scales
 from models.intervals import Intervals, fixed_half_widths
-from models.specs import COMBINED, RECURRENT, Device, IntervalSpec, ModelSpec
+from models.specs import RECURRENT, Device, IntervalSpec, ModelSpec
 from tasks.data.preparation import Dataset
 from tasks.further_training import learn_validation_part
 from tasks.progress import progress
@@ -55,17 +53,12 @@ def fit_model(
     run_id: str,
     device: str,
     run_state: RunState | None = None,
-    trained: Sequence[Training] = (),
 ) -> Training:
     """Train a model on the training part, and choose the best epoch by the validation part, if there is one.
 
     The validation part also gives the forecaster its intervals, where any are asked for. Afterwards the forecaster
     learns from it, if the spec says so. Training resumes from what an interrupted process has left in the `run_state`.
-
-    The combined model is made of those that have been `trained` before.
     """
-    if spec.model == COMBINED:
-        return combine_models(trained, data, intervals)
     forecaster = build_forecaster(spec, data, device)
     network, scaled = forecaster.network, forecaster.scaling.scale(data.panel, forecaster.network.dtype)
     history = TrainingHistory(spec, run_id, run_state)
@@ -91,27 +84,6 @@ def fit_model(
 def learns_validation_part(spec: ModelSpec, data: Dataset) -> bool:
     """Tell whether a model learns from the validation part, after this has chosen the epoch."""
     return spec.training_group == "fit" and spec.fit.final_steps > 0 and "val" in data.origins
-
-
-def with_combined(models: Sequence[str]) -> list[str]:
-    """Return the models and, if two or more of them are rnn, gru or lstm, the median of these as one more."""
-    return [*models, COMBINED] if len(set(models) & set(RECURRENT)) > 1 else list(models)
-
-
-def combine_models(trainings: Sequence[Training], data: Dataset, intervals: IntervalSpec | None) -> Training:
-    """Return the median of those models that are recurrent as one model, with intervals if any are asked for."""
-    trainings = [training for training in trainings if training.forecaster.spec.model in RECURRENT]
-
-    def combined(forecasters: list[Forecaster]) -> Forecaster:
-        parts = {each.spec.model: each.network for each in forecasters}
-        spec = forecasters[0].spec.model_copy(update={"model": COMBINED, "parts": tuple(parts)})
-        return replace(forecasters[0], spec=spec, network=Combined(parts), intervals=None)
-
-    final = combined([training.forecaster for training in trainings])
-    validated = combined([training.validated for training in trainings])
-    if intervals:
-        final.intervals = calibrate(validated, data, intervals.level, data.steps_with_intervals)
-    return Training(final, {}, 0.0, before_validation=validated)
 
 
 def build_forecaster(spec: ModelSpec, data: Dataset, device: str = "cpu") -> Forecaster:

@@ -1,9 +1,12 @@
-"""The median of several networks as one: it forecasts, is saved, and is trained further."""
+"""Several networks and the baselines as one: a weighted mean, which is saved, and trained further."""
 
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from models.baselines import SeasonalNaive
+from models.combined import Combined, inverse_error_weights
 from models.data.panel import Panel, one_series
 from models.data.scaling import fit_scaling
 from models.data.windows import origins_within
@@ -16,6 +19,7 @@ SPEC = ModelSpec(
     model="combined",
     parts=("rnn", "gru", "lstm"),
     window=WINDOW,
+    season=4,
     recurrent=RecurrentSpec(hidden=4),
     fit=FitSpec(epochs=2),
 )
@@ -25,24 +29,56 @@ def panel() -> Panel:
     return one_series("s", np.exp(np.sin(np.arange(60) / 4)))
 
 
-def combined() -> Forecaster:
-    """Return the median of three untrained networks."""
-    return Forecaster(SPEC, fit_scaling(panel(), panel().ends, WINDOW), build_network(SPEC))
+def combined(weights: list[float] | None = None) -> tuple[Forecaster, Combined]:
+    """Return three untrained networks and the baselines as one, with these weights, and its network."""
+    network = build_network(SPEC)
+    assert isinstance(network, Combined)
+    if weights:
+        network.weights = np.array(weights)
+    return Forecaster(SPEC, fit_scaling(panel(), panel().ends, WINDOW), network), network
 
 
-def test_a_forecast_is_the_median_of_those_of_the_parts() -> None:
-    forecaster, origins = combined(), np.array([20, 40])
-    forecasts = []
-    for model in SPEC.parts:
-        spec = SPEC.model_copy(update={"model": model, "parts": ()})
-        part = Forecaster(spec, forecaster.scaling, forecaster.network.parts[model])  # type: ignore[attr-defined]
-        forecasts.append(part.extend(panel(), 5, origins))
-    np.testing.assert_allclose(forecaster.extend(panel(), 5, origins), np.median(forecasts, axis=0), rtol=1e-6)
-    assert np.ptp(forecasts, axis=0).min() > 0
+@pytest.mark.parametrize(
+    ("errors", "weights"),
+    [
+        ({"a": 1.0, "b": 4.0}, [0.8, 0.2]),
+        ({"a": 1.0, "b": np.nan, "c": 1.0}, [0.5, 0, 0.5]),
+        ({"a": 0.0, "b": 1.0}, [1, 0]),
+        ({"a": 0.0, "b": 0.0, "c": 9.0}, [0.5, 0.5, 0]),
+        ({"a": np.nan, "b": np.inf}, [0.5, 0.5]),
+        ({"a": 1e-300, "b": 4e-300}, [0.8, 0.2]),
+    ],
+)
+def test_weights_are_inverse_to_the_squared_errors(errors: dict[str, float], weights: list[float]) -> None:
+    np.testing.assert_allclose(inverse_error_weights(errors), weights)
+
+
+def test_before_the_weights_are_set_the_networks_count_alone_and_equally() -> None:
+    forecaster, network = combined()
+    origins = np.array([20, 40])
+    scaled = forecaster.scaling.scale(panel(), np.float32)
+    expected = np.mean([part.extend(scaled, 5, origins) for part in network.networks.values()], axis=0)
+    np.testing.assert_allclose(network.extend(scaled, 5, origins), expected, rtol=1e-6)
+
+
+def test_the_weight_of_a_baseline_alone_gives_its_forecast_back_in_the_units_of_the_series() -> None:
+    forecaster, _ = combined([0, 0, 0, 0, 1, 0])
+    origins = np.array([20, 40])
+    expected = SeasonalNaive(4, 2).extend(panel(), 9, origins)
+    np.testing.assert_allclose(forecaster.extend(panel(), 9, origins), expected, rtol=1e-6)
+
+
+def test_a_mean_is_between_its_parts() -> None:
+    forecaster, network = combined([0.2, 0.2, 0.2, 0.2, 0.2, 0])
+    scaled, origins = forecaster.scaling.scale(panel(), np.float32), np.array([20, 40])
+    parts = np.stack([part.extend(scaled, 5, origins) for part in list(network.parts.values())[:5]])
+    np.testing.assert_allclose(network.extend(scaled, 5, origins), parts.mean(axis=0), rtol=1e-6)
+    np.testing.assert_array_equal(network.predict(scaled, origins), network.extend(scaled, 2, origins))
 
 
 def test_it_is_saved_and_read_back_with_the_same_bits(tmp_path: Path) -> None:
-    forecaster = combined()
+    forecaster, network = combined([0.1, 0.2, 0.3, 0.1, 0.2, 0.1])
+    network.linear_ar.fit(forecaster.scaling.scale(panel(), np.float32), np.arange(6, 58))
     save_forecaster(forecaster, tmp_path)
     again = load_forecaster(tmp_path)
     assert again.spec == forecaster.spec
@@ -50,13 +86,14 @@ def test_it_is_saved_and_read_back_with_the_same_bits(tmp_path: Path) -> None:
     assert list(again.forecast_column_names()) == ["combined"]
 
 
-def test_training_trains_every_part() -> None:
-    forecaster = combined()
-    before = forecaster.network.state()
+def test_training_trains_every_network_and_the_linear_autoregression() -> None:
+    forecaster, network = combined()
+    before = network.state()
     train = origins_within(panel(), panel().starts, panel().ends, 6, 2)
-    epochs = list(forecaster.network.fit(forecaster.scaling.scale(panel(), np.float32), train, None))
+    epochs = list(network.fit(forecaster.scaling.scale(panel(), np.float32), train, None))
     assert len(epochs) == 3 * SPEC.fit.epochs
-    after = forecaster.network.state()
+    after = network.state()
     assert set(after) == set(before)
-    for model in SPEC.parts:
-        assert any((after[name] != before[name]).any() for name in after if name.startswith(f"{model}/"))
+    for part in (*SPEC.parts, "linear_ar"):
+        assert any((after[name] != before[name]).any() for name in after if name.startswith(f"{part}/"))
+    np.testing.assert_array_equal(after["combined/weights"], before["combined/weights"])

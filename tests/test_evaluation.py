@@ -53,7 +53,7 @@ def test_the_model_is_chosen_by_validation_whatever_the_test_score_is() -> None:
 
 
 @pytest.mark.parametrize(("gru", "chosen"), [(0.99, "combined"), (0.97, "gru"), (np.nan, "combined")])
-def test_the_median_is_chosen_unless_a_model_is_better_by_two_percent(gru: float, chosen: str) -> None:
+def test_the_combination_is_chosen_unless_a_model_is_better_by_two_percent(gru: float, chosen: str) -> None:
     scores = {"rnn": {"val_rmse": 2.0}, "gru": {"val_rmse": gru}, "combined": {"val_rmse": 1.0}}
     assert choose_model(scores, "val_rmse") == chosen
 

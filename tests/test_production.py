@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from models.specs import COMBINED
-from tasks.training import with_combined
+from tasks.combination import with_combined
 from tests.support.compose import ROOT, Compose, fill_in
 from tests.support.services import PostgreSQL, all_rows, free_port
 from tests.support.tracked import (

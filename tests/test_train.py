@@ -77,7 +77,7 @@ def test_every_model_has_a_run_with_curves_scores_and_files(summary: dict[str, A
         run = client.get_run(model["run_id"])
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.parentRunId"] == summary["parent_run_id"]
-        epochs = [] if name == COMBINED else list(range(1, EPOCHS + 1))  # the median has no training of its own
+        epochs = [] if name == COMBINED else list(range(1, EPOCHS + 1))  # the mean has no training of its own
         for curve in ("train_loss", "val_loss"):
             history = client.get_metric_history(model["run_id"], curve)
             assert [metric.step for metric in history] == epochs

@@ -11,7 +11,7 @@ from models.specs.data import WindowSpec
 RECURRENT = ("rnn", "gru", "lstm")
 MODELS = (*RECURRENT, "elman", "numpy_rnn")
 COMBINED = "combined"
-"""The name of the median of several models, as a model."""
+"""The name of the weighted mean of several networks and the baselines, as a model."""
 
 Precision = Literal["float32", "tf32", "bf16"]
 Seed = Annotated[int, Field(ge=0, le=2**53, description="Seed of the first weights and of the order of the windows.")]
@@ -144,7 +144,7 @@ class ModelSpec(Spec):
     """All settings of one model; saved beside its weights."""
 
     model: Annotated[str, AfterValidator(lambda name: name if name == COMBINED else _check_models([name])[0])]
-    parts: tuple[str, ...] = Field((), description="The models whose median is taken, if the model is combined.")
+    parts: tuple[str, ...] = Field((), description="The networks of a weighted mean, if the model is combined.")
     window: WindowSpec = WindowSpec()
     season: int = Field(1, ge=1, description="Points of one season.")
     recurrent: RecurrentSpec = RecurrentSpec()

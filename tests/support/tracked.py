@@ -8,9 +8,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from models.specs import COMBINED
+from tasks.combination import with_combined
 from tasks.resuming.run_state import RUN_STATES, read_run_state
 from tasks.tracking.runs import RUN_STATE
-from tasks.training import with_combined
 
 EPOCHS = {"elman": "elman.epochs", "numpy_rnn": "numpy_rnn.epochs"}
 """The parameter with the number of epochs, for models that do not use that of the recurrent networks."""
