@@ -8,7 +8,6 @@ from prefect.runtime import flow_run
 from flows.parameters import document_parameters
 from flows.startup import quick_imports
 from models.specs import (
-    COMBINED,
     AutoFit,
     AutoRecurrent,
     AutoSplit,
@@ -64,14 +63,14 @@ def backtest(
         from tasks.backtest.planning import plan_backtest, with_test_points
         from tasks.backtest.recording import record_backtest, record_training, summarize_backtest
         from tasks.backtest.scoring import score_backtest
-        from tasks.combination import combine_models, with_combined
+        from tasks.combination import fit_or_combine, with_combined
         from tasks.data.series import read_series
         from tasks.data.settings import choose_settings
         from tasks.recording import record_data
         from tasks.resuming.run_state import open_run_state
         from tasks.run_labels import experiment_name, run_tags
         from tasks.tracking.runs import tracked_run
-        from tasks.training import Training, choose_device, fit_model
+        from tasks.training import Training, choose_device
 
     chosen_device, names, source = choose_device(device, models), with_combined(models), read_series(series)
     settings = choose_settings(source, models, horizon, season, window, with_test_points(split, test), recurrent, fit)
@@ -84,15 +83,11 @@ def backtest(
     ):
         record_data(run.id, data, flow_run.parameters, settings)
         plan = plan_backtest(data, settings.horizon, stride)
-        rolling = forecast_with_baselines(plan)
-        trainings: dict[str, Training] = {}
+        rolling, trainings = forecast_with_baselines(plan), dict[str, Training]()
         for name in names:
             with run.child(name) as run_id:
-                if name == COMBINED:
-                    trainings[name] = combine_models(list(trainings.values()), plan, None)
-                else:
-                    spec = settings.spec(name, **others)
-                    trainings[name] = fit_model(spec, data, None, run_id, chosen_device, run_state)
+                spec, trained = settings.spec(name, **others), list(trainings.values())
+                trainings[name] = fit_or_combine(spec, trained, plan, None, run_id, chosen_device, run_state)
                 rolling[name] = forecast_with_model(trainings[name], plan, refit, intervals, chosen_device)
                 record_training(run_id, trainings[name], timings)
         scores = score_backtest(plan, rolling, intervals.level)

@@ -8,7 +8,6 @@ from prefect.runtime import flow_run
 from flows.parameters import document_parameters
 from flows.startup import quick_imports
 from models.specs import (
-    COMBINED,
     AutoFit,
     AutoRecurrent,
     AutoSplit,
@@ -56,7 +55,7 @@ def train(
     others = {"elman": elman, "numpy_rnn": numpy_rnn, "seed": seed}
     with quick_imports():
         from tasks.backtest.planning import plan_evaluation
-        from tasks.combination import combine_models, with_combined
+        from tasks.combination import fit_or_combine, with_combined
         from tasks.comparison import choose
         from tasks.data.series import read_series
         from tasks.data.settings import choose_settings
@@ -67,7 +66,7 @@ def train(
         from tasks.resuming.run_state import open_run_state
         from tasks.run_labels import experiment_name, run_tags
         from tasks.tracking.runs import tracked_run
-        from tasks.training import choose_device, fit_model
+        from tasks.training import choose_device
 
     chosen_device, names, source = choose_device(device, models), with_combined(models), read_series(series)
     settings = choose_settings(source, models, horizon, season, window, split, recurrent, fit)
@@ -84,11 +83,8 @@ def train(
         results: dict[str, ModelResult] = {}
         for name in names:
             with run.child(name) as run_id:
-                if name == COMBINED:
-                    training = combine_models([result.training for result in results.values()], plan, intervals)
-                else:
-                    spec = settings.spec(name, **others)
-                    training = fit_model(spec, data, intervals, run_id, chosen_device, run_state)
+                spec, trained = settings.spec(name, **others), [result.training for result in results.values()]
+                training = fit_or_combine(spec, trained, plan, intervals, run_id, chosen_device, run_state)
                 evaluation = evaluate(name, training.forecaster, plan, training.validated)
                 record_model(run_id, training, evaluation, data, plot_model(training, evaluation, data))
             results[name] = ModelResult(run_id, training, evaluation)

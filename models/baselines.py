@@ -1,4 +1,7 @@
-"""The baselines that every forecast has to beat: the last value, the last season, and a linear autoregression."""
+"""The baselines that every forecast has to beat: the last value, the last season, and a linear autoregression.
+
+A fourth one, Holt-Winters' method, has a file of its own.
+"""
 
 from collections.abc import Iterator
 
@@ -6,7 +9,8 @@ import numpy as np
 
 from models.data.panel import Panel
 from models.data.windows import contexts, target_windows
-from models.network import WindowedNetwork
+from models.holt_winters import HoltWinters
+from models.network import Network, WindowedNetwork
 
 
 class SeasonalNaive:
@@ -114,15 +118,13 @@ class LinearAR(Autoregression):
 
 
 NAIVE = ("last_value", "seasonal_naive")
-BASELINES = (*NAIVE, "linear_ar")
+BASELINES = (*NAIVE, "linear_ar", "holt_winters")
 
 
-def fit_baseline(
-    name: str, panel: Panel, train: np.ndarray, length: int, horizon: int, season: int
-) -> "SeasonalNaive | LinearAR":
-    """Return the baseline of that name; the linear autoregression is fitted to the origins `train` [M]."""
-    if name == "linear_ar":
-        network = LinearAR(length, horizon)
-        network.fit(panel, train)
-        return network
-    return SeasonalNaive(season if name == "seasonal_naive" else 1, horizon)
+def fit_baseline(name: str, panel: Panel, train: np.ndarray, length: int, horizon: int, season: int) -> Network:
+    """Return the baseline of that name, fitted to the origins `train` [M] if it has anything to fit."""
+    if name in NAIVE:
+        return SeasonalNaive(season if name == "seasonal_naive" else 1, horizon)
+    network = LinearAR(length, horizon) if name == "linear_ar" else HoltWinters(season, horizon)
+    network.fit(panel, train)
+    return network

@@ -11,15 +11,19 @@ import numpy as np
 
 from models.baselines import Autoregression, SeasonalNaive
 from models.data.panel import Panel
+from models.holt_winters import HoltWinters
 from models.network import Epoch, Network, State, TrainedNetwork
 from models.specs import ModelSpec
+
+LINEAR_AR, HOLT_WINTERS, WEIGHTS = "linear_ar/weights", "holt_winters/rates", "combined/weights"
+"""The names of what is saved beside the states of the networks."""
 
 
 class Combined:
     """Forecasts the weighted mean of what its parts forecast: `networks` and baselines, all in the networks' scale.
 
-    Beyond S steps each part continues from its own forecasts. `weights` [parts] belong to the networks, and then to the
-    last value, the seasonal naive and the linear autoregression; they are equal among the networks until they are set.
+    Beyond S steps each part continues from its own forecasts. `weights` [parts] belong to the networks and then to the
+    baselines, as in `parts`; they are equal among the networks, and 0 for the baselines, until they are set.
     """
 
     def __init__(self, networks: Mapping[str, TrainedNetwork], spec: ModelSpec):
@@ -28,11 +32,13 @@ class Combined:
         self.dtype, self.layout = first.dtype, first.layout
         window = spec.window
         self.linear_ar = Autoregression(window.length, window.horizon)
+        self.holt_winters = HoltWinters(spec.season, window.horizon)
         self.parts: dict[str, Network] = {
             **self.networks,
             "last_value": SeasonalNaive(1, window.horizon),
             "seasonal_naive": SeasonalNaive(spec.season, window.horizon),
             "linear_ar": self.linear_ar,
+            "holt_winters": self.holt_winters,
         }
         self.weights = np.repeat([1 / len(networks), 0.0], [len(networks), len(self.parts) - len(networks)])
 
@@ -52,25 +58,32 @@ class Combined:
     def fit(
         self, panel: Panel, train: np.ndarray, validation: np.ndarray | None, resume: State | None = None
     ) -> Iterator[Epoch]:
-        """Train one network after the other, and then the linear autoregression; the weights stay."""
+        """Train one network after the other, and fit the baselines; the weights stay."""
         if resume:
             raise NotImplementedError("the training of several networks is not resumed")
         for network in self.networks.values():
             yield from network.fit(panel, train, validation)
+        self.fit_baselines(panel, train)
+
+    def fit_baselines(self, panel: Panel, train: np.ndarray) -> None:
+        """Fit the linear autoregression and Holt-Winters' method to the origins `train` [M]."""
         self.linear_ar.fit(panel, train)
+        self.holt_winters.fit(panel, train)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return a copy of all weights, by part and name as in "gru/head"."""
         states = {model: network.state() for model, network in self.networks.items()}
-        states |= {"linear_ar": {"weights": self.linear_ar.weights}, "combined": {"weights": self.weights}}
-        return {f"{part}/{name}": np.array(array) for part, state in states.items() for name, array in state.items()}
+        arrays = {f"{model}/{name}": array for model, state in states.items() for name, array in state.items()}
+        arrays |= {LINEAR_AR: self.linear_ar.weights, HOLT_WINTERS: self.holt_winters.rates, WEIGHTS: self.weights}
+        return {name: np.array(array) for name, array in arrays.items()}
 
     def load(self, state: dict[str, np.ndarray]) -> None:
         """Restore weights that `state` returned."""
         for model, network in self.networks.items():
             begin = f"{model}/"
             network.load({name.removeprefix(begin): array for name, array in state.items() if name.startswith(begin)})
-        self.linear_ar.weights, self.weights = state["linear_ar/weights"].copy(), state["combined/weights"].copy()
+        copies = [np.array(state[name]) for name in (LINEAR_AR, HOLT_WINTERS, WEIGHTS)]
+        self.linear_ar.weights, self.holt_winters.rates, self.weights = copies
 
 
 def inverse_error_weights(errors: Mapping[str, float]) -> np.ndarray:

@@ -7,18 +7,34 @@ import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from models.combined import Combined, inverse_error_weights
+from models.combined import WEIGHTS, Combined, inverse_error_weights
 from models.data.windows import origins_within
 from models.forecaster import Forecaster
 from models.metrics import rmse
 from models.specs import COMBINED, RECURRENT, IntervalSpec, ModelSpec
 from tasks.backtest.planning import BacktestPlan
-from tasks.training import Training, calibrate, learns_validation_part
+from tasks.resuming.run_state import RunState
+from tasks.training import Training, calibrate, fit_model, learns_validation_part
 
 
 def with_combined(models: Sequence[str]) -> list[str]:
     """Return the models and, if two or more of them are rnn, gru or lstm, their combination as one more."""
     return [*models, COMBINED] if len(set(models) & set(RECURRENT)) > 1 else list(models)
+
+
+def fit_or_combine(
+    spec: ModelSpec,
+    trained: Sequence[Training],
+    plan: BacktestPlan,
+    intervals: IntervalSpec | None,
+    run_id: str,
+    device: str,
+    run_state: RunState | None,
+) -> Training:
+    """Train the model of a spec; the combined one is made of those that have been `trained` before."""
+    if spec.model == COMBINED:
+        return combine_models(trained, plan, intervals)
+    return fit_model(spec, plan.data, intervals, run_id, device, run_state)
 
 
 @task(task_run_name="combine_models", cache_policy=NO_CACHE)
@@ -43,16 +59,16 @@ def combine_models(trained: Sequence[Training], plan: BacktestPlan, intervals: I
     if "val" in plan.origins:
         weights = inverse_error_weights(_validation_errors(validated, plan))
         for forecaster in (validated, final):
-            forecaster.network.load(forecaster.network.state() | {"combined/weights": weights})
+            forecaster.network.load(forecaster.network.state() | {WEIGHTS: weights})
     if intervals:
         final.intervals = calibrate(validated, data, intervals.level, data.steps_with_intervals)
     return Training(final, {}, 0.0, before_validation=validated)
 
 
 def _combine(spec: ModelSpec, forecasters: Sequence[Forecaster], plan: BacktestPlan, learned: np.ndarray) -> Forecaster:
-    """Combine forecasters that share their scaling; the linear autoregression beside them learns from these origins."""
+    """Combine forecasters that share their scaling; the baselines beside them are fitted to the origins `learned`."""
     network = Combined({each.spec.model: each.network for each in forecasters}, spec)
-    network.linear_ar.fit(forecasters[0].scaling.scale(plan.data.panel, network.dtype), learned)
+    network.fit_baselines(forecasters[0].scaling.scale(plan.data.panel, network.dtype), learned)
     return replace(forecasters[0], spec=spec, network=network, intervals=None)
 
 

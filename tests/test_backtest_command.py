@@ -15,6 +15,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from flows.commands.app import run
+from models.baselines import BASELINES
 from models.metrics import rmse
 from models.specs import COMBINED
 from tasks.comparison import choose_model
@@ -22,8 +23,8 @@ from tests.test_bad_input import good, refused
 
 HORIZON, ORIGINS = 12, 22  # a series; from every second hour of the last 54 that has 12 before the end
 MODELS = ["gru", "rnn"]
+COLUMNS = [*MODELS, "combined", *BASELINES]
 INTERVALS = [f"{name}-{side}-80" for name in MODELS for side in ("lo", "hi")]
-BASELINES = ["last_value", "seasonal_naive", "linear_ar"]
 
 
 def loads() -> pd.DataFrame:
@@ -184,8 +185,8 @@ def test_the_parent_run_keeps_scores_plots_and_forecasts(
 def test_scores_are_kept_by_series_and_by_step(parent: Run, summary: dict[str, Any]) -> None:
     by_series = pd.read_parquet(artifact(parent.info.run_id, "backtest/scores_by_series.parquet"))
     by_step = pd.read_parquet(artifact(parent.info.run_id, "backtest/scores_by_step.parquet"))
-    assert len(by_series) == 2 * 6
-    assert len(by_step) == HORIZON * 6
+    assert len(by_series) == 2 * len(COLUMNS)
+    assert len(by_step) == HORIZON * len(COLUMNS)
     mase = by_series.groupby("model")["mase"].mean()
     assert mase["gru"] == pytest.approx(summary["models"]["gru"]["metrics"]["test_mase"])
     assert set(by_series["unique_id"]) == {"north", "south"}
@@ -233,7 +234,7 @@ def test_series_that_repeat_exactly_have_no_mase_which_is_null_in_json(screen: s
     summary = json.loads(Path("exact.json").read_text(), parse_constant=refuse)
     assert (summary["chosen"], summary["chosen_by"]) == ("gru", None)
     metrics = [model["metrics"] for model in summary["models"].values()] + list(summary["baselines"].values())
-    assert [(scores["val_mase"], scores["test_mase"]) for scores in metrics] == [(None, None)] * 6
+    assert [(scores["val_mase"], scores["test_mase"]) for scores in metrics] == [(None, None)] * len(COLUMNS)
     assert all(scores["test_rmse"] > 0 for scores in metrics[:2])
     assert summary["baselines"]["seasonal_naive"]["test_rmse"] == 0
     assert "is the first model" in " ".join(shown.split())

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import backtest, gpu, measuring, memory, peers, quality, training
+from models.baselines import BASELINES
 
 
 def test_works_are_measured_in_turn_and_the_first_round_does_not_count() -> None:
@@ -97,7 +98,7 @@ def test_quality_scores_every_model_and_baseline_of_a_recipe(
     monkeypatch.setenv(quality.FOLDER, str(tmp_path))
     quality.main()
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
-    names = ["rnn", "gru", "lstm", "combined", "last_value", "seasonal_naive", "linear_ar"]
+    names = ["rnn", "gru", "lstm", "combined", *BASELINES]
     assert [(row["measure"], row["model"]) for row in rows] == [(m, name) for m in quality.MEASURES for name in names]
     error, owa, smape = (row["figure"] for row in rows if row["model"] == "seasonal_naive")
     assert error == pytest.approx(0.01 / values[:240].var())

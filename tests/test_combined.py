@@ -62,14 +62,14 @@ def test_before_the_weights_are_set_the_networks_count_alone_and_equally() -> No
 
 
 def test_the_weight_of_a_baseline_alone_gives_its_forecast_back_in_the_units_of_the_series() -> None:
-    forecaster, _ = combined([0, 0, 0, 0, 1, 0])
+    forecaster, _ = combined([0, 0, 0, 0, 1, 0, 0])
     origins = np.array([20, 40])
     expected = SeasonalNaive(4, 2).extend(panel(), 9, origins)
     np.testing.assert_allclose(forecaster.extend(panel(), 9, origins), expected, rtol=1e-6)
 
 
 def test_a_mean_is_between_its_parts() -> None:
-    forecaster, network = combined([0.2, 0.2, 0.2, 0.2, 0.2, 0])
+    forecaster, network = combined([0.2, 0.2, 0.2, 0.2, 0.2, 0, 0])
     scaled, origins = forecaster.scaling.scale(panel(), np.float32), np.array([20, 40])
     parts = np.stack([part.extend(scaled, 5, origins) for part in list(network.parts.values())[:5]])
     np.testing.assert_allclose(network.extend(scaled, 5, origins), parts.mean(axis=0), rtol=1e-6)
@@ -77,8 +77,8 @@ def test_a_mean_is_between_its_parts() -> None:
 
 
 def test_it_is_saved_and_read_back_with_the_same_bits(tmp_path: Path) -> None:
-    forecaster, network = combined([0.1, 0.2, 0.3, 0.1, 0.2, 0.1])
-    network.linear_ar.fit(forecaster.scaling.scale(panel(), np.float32), np.arange(6, 58))
+    forecaster, network = combined([0.1, 0.2, 0.2, 0.1, 0.2, 0.1, 0.1])
+    network.fit_baselines(forecaster.scaling.scale(panel(), np.float32), np.arange(6, 58))
     save_forecaster(forecaster, tmp_path)
     again = load_forecaster(tmp_path)
     assert again.spec == forecaster.spec
@@ -86,7 +86,7 @@ def test_it_is_saved_and_read_back_with_the_same_bits(tmp_path: Path) -> None:
     assert list(again.forecast_column_names()) == ["combined"]
 
 
-def test_training_trains_every_network_and_the_linear_autoregression() -> None:
+def test_training_trains_every_network_and_fits_the_baselines() -> None:
     forecaster, network = combined()
     before = network.state()
     train = origins_within(panel(), panel().starts, panel().ends, 6, 2)
@@ -94,6 +94,6 @@ def test_training_trains_every_network_and_the_linear_autoregression() -> None:
     assert len(epochs) == 3 * SPEC.fit.epochs
     after = network.state()
     assert set(after) == set(before)
-    for part in (*SPEC.parts, "linear_ar"):
+    for part in (*SPEC.parts, "linear_ar", "holt_winters"):
         assert any((after[name] != before[name]).any() for name in after if name.startswith(f"{part}/"))
     np.testing.assert_array_equal(after["combined/weights"], before["combined/weights"])

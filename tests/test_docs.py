@@ -21,6 +21,7 @@ from flows.forecast import forecast
 from flows.monitor import monitor
 from flows.parameters import options_of
 from flows.train import train
+from models.baselines import BASELINES
 from tests.support.environment import user_environment
 from tests.support.services import free_port, wait_for
 from tests.support.stack import Stack, Up
@@ -168,7 +169,7 @@ def test_every_tidecast_command_in_the_documents_runs(command: str, clone: Path)
         parts |= {"chosen_by", "better_baseline", "horizon", "settings"}
         assert set(summary) == parts
         assert set(summary["models"][summary["chosen"]]) == {"run_id", "seconds", "metrics"}
-        assert set(summary["baselines"]) == {"last_value", "seasonal_naive", "linear_ar"}
+        assert set(summary["baselines"]) == set(BASELINES)
         assert set(summary["seconds"]) == {"start", "train", "record", "total"}
         assert summary["seconds"]["start"] + summary["seconds"]["train"] < summary["seconds"]["total"]
 

@@ -17,6 +17,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.catalogue import ROOT, recipes_of
+from models.baselines import BASELINES
 from tests.support.stack import BIN, Stack, Up
 from tests.support.waiting import wait_until
 
@@ -62,7 +63,7 @@ def test_a_backtest_runs_on_a_worker_and_records_its_scores(stack: Stack) -> Non
     assert {"val_rmse", "test_mase", "test_coverage_90", "baseline_linear_ar_test_rmse"} <= set(parent.data.metrics)
     rows = json.loads(stack.artifacts(run)["backtest"]["data"])
     marked = [row["model"] for row in rows]
-    assert [name.split()[0] for name in marked] == ["gru", "last_value", "seasonal_naive", "linear_ar"]
+    assert [name.split()[0] for name in marked] == ["gru", *BASELINES]
     assert [name for name in marked if name.endswith(" *")] == [f"{parent.data.tags['chosen']} *"]
 
 
@@ -88,9 +89,7 @@ def test_the_pages_of_prefect_and_mlflow_link_to_each_other(stack: Stack, finish
         "gru",
         "lstm",
         "combined",
-        "last_value",
-        "seasonal_naive",
-        "linear_ar",
+        *BASELINES,
     ]
     url = parent.data.tags["prefect.flow_run_url"]
     assert url.endswith(str(finished["sine"].id))

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from flows.catalogue import recipes_of
+from models.baselines import BASELINES
 from tests.support.stack import Stack, Up
 
 pytestmark = pytest.mark.timeout(400)
@@ -99,7 +100,7 @@ def test_the_artifacts_of_a_training_are_full_bars_and_a_table_with_the_verdict(
         expect(page.get_by_role("columnheader", name=measure, exact=True)).to_be_visible()
     first = page.get_by_role("row").get_by_role("cell").get_by_role("article")
     expect(first.filter(has_text=re.compile(r"^(gru|lstm|combined) \*$"))).to_have_count(1)
-    for name in (*NAMES, "last_value", "seasonal_naive", "linear_ar"):
+    for name in (*NAMES, *BASELINES):
         expect(first.filter(has_text=re.compile(rf"^{name}( \*)?$"))).to_be_visible()
 
 
@@ -214,7 +215,7 @@ def test_the_page_of_a_training_in_mlflow_begins_with_the_verdict_and_the_table(
     page.goto(f"{runs.mlflow}/{runs.parents[1]}")
     expect(page.get_by_text(re.compile(r"(is the new champion of co2|of co2 is kept out).*RMSE"))).to_be_visible()
     page.get_by_text("Show more").click()
-    for name in ("gru", "lstm", "last_value", "seasonal_naive", "linear_ar"):
+    for name in ("gru", "lstm", *BASELINES):
         expect(page.get_by_role("row", name=re.compile(rf"^{name} "))).to_be_visible()
     for model in ("gru", "lstm"):
         expect(run_link(page, runs.models[model])).to_have_text(model)

@@ -21,6 +21,7 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from models.baselines import BASELINES
 from models.specs import COMBINED
 from tasks.combination import with_combined
 from tests.support.compose import ROOT, Compose, fill_in
@@ -179,7 +180,7 @@ def test_no_metric_is_missing(mlflow: MlflowClient, runs: list[Run]) -> None:
             if run.data.tags["model"] != COMBINED:  # which has no training of its own
                 assert ("val_loss" in run.data.metrics) == ("val_rmse" in run.data.metrics)
         scores = {name for name in below[parent.data.tags["chosen"]].data.metrics if "rmse" in name}
-        naive = {f"baseline_{name}_train_rmse" for name in ("last_value", "seasonal_naive", "linear_ar")}
+        naive = {f"baseline_{name}_train_rmse" for name in BASELINES}
         assert scores | naive <= set(parent.data.metrics)
 
 

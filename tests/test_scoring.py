@@ -277,7 +277,7 @@ def test_the_description_counts_the_series_with_an_origin() -> None:
             "custom", "s", TrackedRun("0", {"gru": "1"}), plan, training, scores, None, timings, {}
         )
         assert (summary["series"], summary["origins"], summary["models"]["gru"]["seconds"]) == (series, origins, 5.0)
-        assert len(scores.by_series) == series * 4
+        assert len(scores.by_series) == series * len(rolling)
         assert len(worst_series(scores)) == series
         assert len(plot_backtest.fn(plan, rolling, scores, 90)) == 3
 

@@ -12,6 +12,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from flows.train import train
+from models.baselines import BASELINES
 from models.errors import InputError
 from models.specs import COMBINED, ElmanSpec, FitSpec, NumpyRNNSpec, RecurrentSpec, SeriesSpec, SplitSpec, WindowSpec
 from tasks.report import models_worse_than_baselines, report_training
@@ -104,7 +105,7 @@ def test_scores_can_be_computed_again_from_the_predictions(summary: dict[str, An
 
 def test_the_baselines_stand_beside_the_models(summary: dict[str, Any], client: MlflowClient) -> None:
     metrics = client.get_run(summary["parent_run_id"]).data.metrics
-    for name in ("last_value", "seasonal_naive", "linear_ar"):
+    for name in BASELINES:
         assert metrics[f"baseline_{name}_val_rmse"] == pytest.approx(summary["baselines"][name]["val_rmse"])
     scores = {name: model["metrics"]["val_mase"] for name, model in summary["models"].items()}
     assert summary["chosen_by"] == "val_mase"  # there are two series
