@@ -1,5 +1,6 @@
 """Combine trained models and the baselines into one model, weighted by how well they did on the validation part."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,6 +16,8 @@ from models.specs import COMBINED, RECURRENT, IntervalSpec, ModelSpec
 from tasks.backtest.planning import BacktestPlan
 from tasks.resuming.run_state import RunState
 from tasks.training import Training, calibrate, fit_model, learns_validation_part
+
+log = logging.getLogger("tidecast")
 
 
 def with_combined(models: Sequence[str]) -> list[str]:
@@ -56,13 +59,17 @@ def combine_models(trained: Sequence[Training], plan: BacktestPlan, intervals: I
         begin, end = data.panel.starts, data.split.validation
         learned = origins_within(data.panel, begin, end, window.length, window.horizon)
     final = _combine(spec, [training.forecaster for training in trained], plan, learned)
+    weights = dict[str, float]()
     if "val" in plan.origins:
-        weights = inverse_error_weights(_validation_errors(validated, plan))
+        errors = _validation_errors(validated, plan)
+        weights = dict(zip(errors, inverse_error_weights(errors).tolist(), strict=True))
         for forecaster in (validated, final):
-            forecaster.network.load(forecaster.network.state() | {WEIGHTS: weights})
+            forecaster.network.load(forecaster.network.state() | {WEIGHTS: np.array([*weights.values()])})
+        log.info("combined: %s", ", ".join(f"{100 * weight:.0f} % {name}" for name, weight in weights.items()))
     if intervals:
         final.intervals = calibrate(validated, data, intervals.level, data.steps_with_intervals)
-    return Training(final, {}, 0.0, before_validation=validated)
+    metrics = {f"weight_{name}": weight for name, weight in weights.items()}
+    return Training(final, {}, 0.0, before_validation=validated, weights=metrics)
 
 
 def _combine(spec: ModelSpec, forecasters: Sequence[Forecaster], plan: BacktestPlan, learned: np.ndarray) -> Forecaster:

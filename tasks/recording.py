@@ -52,7 +52,7 @@ def record_model(
     """Record one trained model with its scores, plots, predictions and weights."""
     spec = training.forecaster.spec
     log_params(run_id, spec.model_dump(mode="json"))
-    log_scores(run_id, {**evaluation.scores, "seconds": training.seconds})
+    log_scores(run_id, {**evaluation.scores, **training.weights, "seconds": training.seconds})
     if training.divergence:
         log_tags(run_id, {"diverged": training.divergence})
     log_files(run_id, "plots", figures)

@@ -1,7 +1,7 @@
 """Train one model, and report its progress."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from prefect import task
@@ -31,6 +31,7 @@ class Training:
     """A trained forecaster, its losses by name and epoch, the seconds it took, and a message where it diverged.
 
     `before_validation` is the forecaster before it learned from the validation part, if it has: it is scored there.
+    `weights` are those of the parts of a combined model, by metric as in `weight_gru`.
     """
 
     forecaster: Forecaster
@@ -38,6 +39,7 @@ class Training:
     seconds: float
     divergence: str = ""
     before_validation: Forecaster | None = None
+    weights: dict[str, float] = field(default_factory=dict)
 
     @property
     def validated(self) -> Forecaster:

@@ -89,6 +89,14 @@ def test_every_model_has_a_run_with_curves_scores_and_files(summary: dict[str, A
         assert expected | {f"predictions/{name}.parquet"} <= files
 
 
+def test_the_weights_of_the_combined_model_are_recorded(summary: dict[str, Any], client: MlflowClient) -> None:
+    metrics = client.get_run(summary["models"][COMBINED]["run_id"]).data.metrics
+    weights = {name.removeprefix("weight_"): value for name, value in metrics.items() if name.startswith("weight_")}
+    assert set(weights) == set(summary["models"]) - {COMBINED} | set(BASELINES)
+    assert sum(weights.values()) == pytest.approx(1)
+    assert min(weights.values()) > 0
+
+
 def test_scores_can_be_computed_again_from_the_predictions(summary: dict[str, Any]) -> None:
     for name, model in summary["models"].items():
         path = mlflow.artifacts.download_artifacts(run_id=model["run_id"], artifact_path=f"predictions/{name}.parquet")

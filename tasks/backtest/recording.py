@@ -32,7 +32,7 @@ def record_training(run_id: str, training: Training, timings: Timer) -> None:
     if training.divergence:
         log_tags(run_id, {"diverged": training.divergence})
     seconds = {"seconds": training.seconds, "seconds_forecasting": timings.seconds("forecast", spec.model)}
-    log_scores(run_id, seconds)
+    log_scores(run_id, training.weights | seconds)
 
 
 @task(task_run_name="record_backtest", cache_policy=NO_CACHE)
