@@ -1,6 +1,7 @@
 """How numbers are shown, and text from outside, such as a name, a cell or a message."""
 
 import math
+from collections.abc import Sequence
 
 
 def printable(value: object, width: int = 60) -> str:
@@ -16,6 +17,11 @@ def printable(value: object, width: int = 60) -> str:
         return text
     tail = width // 3
     return f"{text[: width - tail - 3]}...{text[-tail:]}"
+
+
+def enumerated(items: Sequence[str]) -> str:
+    """Join items as in a sentence: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
 def format_number(number: float) -> str:

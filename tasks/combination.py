@@ -1,6 +1,7 @@
 """Combine trained models and the baselines into one model, weighted by how well they did on the validation part."""
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -47,7 +48,7 @@ def combine_models(trained: Sequence[Training], plan: BacktestPlan, intervals: I
     The weights are inverse to the mean squared errors on the validation part, of which those of each series are
     measured in its own scale. Without a validation part the networks alone count, all the same.
     """
-    data = plan.data
+    data, began = plan.data, time.perf_counter()
     trained = [training for training in trained if training.forecaster.spec.model in RECURRENT]
     spec = trained[0].forecaster.spec.model_copy(
         update={"model": COMBINED, "parts": tuple(training.forecaster.spec.model for training in trained)}
@@ -69,7 +70,7 @@ def combine_models(trained: Sequence[Training], plan: BacktestPlan, intervals: I
     if intervals:
         final.intervals = calibrate(validated, data, intervals.level, data.steps_with_intervals)
     metrics = {f"weight_{name}": weight for name, weight in weights.items()}
-    return Training(final, {}, 0.0, before_validation=validated, weights=metrics)
+    return Training(final, {}, time.perf_counter() - began, before_validation=validated, weights=metrics)
 
 
 def _combine(spec: ModelSpec, forecasters: Sequence[Forecaster], plan: BacktestPlan, learned: np.ndarray) -> Forecaster:

@@ -10,7 +10,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.baselines import NAIVE
-from models.display import format_number
+from models.display import enumerated, format_number
 from models.errors import InputError
 from models.metrics import score_table
 from models.specs import GateSpec, SeriesSpec
@@ -176,4 +176,4 @@ def decide(scores: Mapping[str, float], rivals: list[str], margin: float, measur
     decisive = [f"{rival} ({format_number(scores[rival])})" for rival in rivals if beaten[rival] == promoted]
     verb = "beats" if promoted else "does not beat"
     by_margin = f" by more than {100 * margin:.3g} %" if margin else ""
-    return promoted, f"the test {measure.upper()} of {format_number(score)} {verb} {' and '.join(decisive)}{by_margin}"
+    return promoted, f"the test {measure.upper()} of {format_number(score)} {verb} {enumerated(decisive)}{by_margin}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from models.display import format_number
+from models.display import enumerated, format_number
 from tasks.progress import progress
 from tasks.report import report_forecast, report_monitoring, training_table
 from tasks.tracking.runs import tracked_run
@@ -119,3 +119,10 @@ def test_a_log_gets_a_few_lines_however_many_epochs_there_are() -> None:
     assert len(lines) == 6
     assert lines[0].startswith("gru: epoch 1 of 1000, train_loss 1.00,")
     assert lines[-1].startswith("gru: epoch 1000 of 1000, train_loss 0.00100,")
+
+
+@pytest.mark.parametrize(
+    ("items", "text"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+)
+def test_items_are_joined_as_in_a_sentence(items: list[str], text: str) -> None:
+    assert enumerated(items) == text
