@@ -79,8 +79,7 @@ def train(
         tracked_run(experiment, recipe, tags, names, run_state) as run,
     ):
         record_data(run.id, data, flow_run.parameters, settings)
-        baselines = evaluate_baselines(plan)
-        results: dict[str, ModelResult] = {}
+        baselines, results = evaluate_baselines(plan), dict[str, ModelResult]()
         for name in names:
             with run.child(name) as run_id:
                 spec, trained = settings.spec(name, **others), [result.training for result in results.values()]

@@ -19,7 +19,8 @@ LAX = {"linear_ar": False}
 NAMES = ("gru", "lstm", "combined")
 TASKS = [
     *("read_series", "choose_settings", "prepare_data", "plan_evaluation", "record_data", "evaluate_baselines"),
-    *(f"{step}: {name}" for name in NAMES for step in ("fit_model", "evaluate", "plot_model", "record_model")),
+    *("fit_model: gru", "fit_model: lstm", "combine_models"),
+    *(f"{step}: {name}" for name in NAMES for step in ("evaluate", "plot_model", "record_model")),
     *("register_model", "pass_gate", "record_comparison"),
 ]
 

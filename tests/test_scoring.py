@@ -253,7 +253,7 @@ def test_a_person_reads_the_coverage_in_percent() -> None:
     gru = off_by(plan, [0, 0], [3, 20], reach=5)
     scores = scored(plan, gru=gru, rnn=off_by(plan, [1, 1], [1, 1]))
     rows = rows_of(replace(scores, choice=Choice(scores.chosen, None, None)))
-    assert [row["cover 90 %"] for row in rows] == ["50.0 %", *["–"] * 4]
+    assert [row["cover 90 %"] for row in rows] == ["50.0 %", *["–"] * (1 + len(BASELINES))]
 
 
 def test_the_description_counts_the_series_with_an_origin() -> None:
