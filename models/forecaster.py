@@ -10,6 +10,7 @@ from models.data.calendar import calendar_names
 from models.data.covariates import NO_COVARIATES, CovariateNames
 from models.data.panel import Panel, panel_from_frame
 from models.data.scaling import Scaling, refuse_nonpositive_values
+from models.data.steps import ONE, Step
 from models.elman import Elman, refuse_several_series
 from models.errors import InputError
 from models.intervals import Intervals
@@ -24,7 +25,7 @@ class Forecaster:
     """The result of a training: enough to forecast from raw rows, anywhere.
 
     The half-widths of `intervals` are multiples of a scale of each series. `interval_scales` holds the scale of each
-    series of the training by name; that of any other series is measured on its rows.
+    series of the training by name; that of any other series is measured on its rows. `step` is that of the time axis.
     """
 
     spec: ModelSpec
@@ -34,6 +35,7 @@ class Forecaster:
     covariate_names: CovariateNames = NO_COVARIATES
     intervals: Intervals | None = None
     interval_scales: dict[str, float] = field(default_factory=dict)
+    step: Step = ONE
 
     def predict(self, panel: Panel, origins: np.ndarray) -> np.ndarray:
         """Return forecasts [M, S] from each origin on, from the values before it alone."""
@@ -70,8 +72,10 @@ class Forecaster:
         """Forecast raw rows: `unique_id`, `ds`, `y` and covariates in; `unique_id`, `cutoff`, `ds`, forecasts out.
 
         Missing values and missing rows are filled as in training.
+
+        **Raises:** `InputError` if the rows do not follow the step of the training, and as `panel_from_frame`.
         """
-        panel, _ = panel_from_frame(frame, self.fill, self.covariate_names)
+        panel, _ = panel_from_frame(frame, self.fill, self.covariate_names, self.step)
         return future_table(panel, self.forecast_panel(self.pad_short_series(panel), horizon))
 
     def pad_short_series(self, panel: Panel) -> Panel:

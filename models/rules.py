@@ -7,8 +7,8 @@ Each rule returns a value and the reason for it. docs/settings.md explains them,
 from collections.abc import Callable
 from typing import Any
 
+from models.data.calendar_steps import WeekdayStep
 from models.data.facts import FEWEST_SEASONS, Facts
-from models.data.frequency import is_shorter_than_day
 from models.specs import RECURRENT, Setting, Settings
 
 SHARE = 0.15
@@ -67,9 +67,9 @@ def head_steps(facts: Facts, chosen: Settings) -> Reasoned:
 def window_length(facts: Facts, chosen: Settings) -> Reasoned:
     """Return how many past values the network reads (T)."""
     season, room = facts.season, facts.length - chosen.window.horizon
-    if is_shorter_than_day(facts.step) and 7 * season <= MOST_WINDOW:
+    if facts.step.is_shorter_than_day and 7 * season <= MOST_WINDOW:
         length, reason = 7 * season, f"seven seasons of {season}"
-    elif season in (5, 7):
+    elif isinstance(facts.step, WeekdayStep) or season in (5, 7):
         length, reason = 4 * season, f"four weeks of {season}"
     elif season > 1:
         length, reason = max(2 * season, LEAST_WINDOW), f"two seasons of {season}"
@@ -103,7 +103,7 @@ def calendar(facts: Facts, chosen: Settings) -> Reasoned:
     """Return the parts of the timestamp to read."""
     if not set(chosen.models) <= set(RECURRENT):
         return (), "elman and numpy_rnn read values alone"
-    if is_shorter_than_day(facts.step):
+    if facts.step.is_shorter_than_day:
         return ("hour", "weekday"), "the step is below a day"
     return (), "the step is not below a day"
 
@@ -123,7 +123,7 @@ def target_offset(facts: Facts, chosen: Settings) -> Reasoned:
 def segment(facts: Facts, chosen: Settings) -> Reasoned:
     """Return how many values the network reads in one step."""
     length, season = chosen.window.length, facts.season
-    if is_shorter_than_day(facts.step) and length >= 4 * season:
+    if facts.step.is_shorter_than_day and length >= 4 * season:
         return season, f"a season of {season} in one step"
     if length <= LONGEST_PATH:
         return 1, f"a window of {length} is short enough"

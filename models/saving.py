@@ -12,6 +12,7 @@ from safetensors.numpy import load, save
 from models.data.covariate_scaling import CovariateScaling
 from models.data.covariates import CovariateNames
 from models.data.scaling import Scaling
+from models.data.step_names import parse_step
 from models.errors import InputError
 from models.files import write_atomically
 from models.forecaster import Forecaster, build_network
@@ -20,7 +21,7 @@ from models.network import Layout
 from models.specs import ModelSpec
 
 WEIGHTS, DESCRIPTION = "weights.safetensors", "forecaster.json"
-FORMAT = 2
+FORMAT = 3
 """Number of the description's format; files without one have format 1."""
 
 
@@ -42,6 +43,7 @@ def describe_forecaster(forecaster: Forecaster) -> dict[str, Any]:
         "format": FORMAT,
         "spec": forecaster.spec.model_dump(mode="json"),
         "fill": forecaster.fill,
+        "step": str(forecaster.step),
         "scaling": {
             name: [offset, scale]
             for name, offset, scale in zip(scaling.ids, scaling.offsets, scaling.scales, strict=True)
@@ -86,7 +88,8 @@ def _restore(description: dict[str, Any], weights: dict[str, np.ndarray], device
     names = CovariateNames(**{role: tuple(names) for role, names in description["covariate_names"].items()})
     saved = description["intervals"]
     intervals = saved and Intervals(saved["level"], np.array(saved["half_widths"], float))
-    return Forecaster(spec, scaling, network, description["fill"], names, intervals, description["interval_scales"])
+    scales, step = description["interval_scales"], parse_step(description["step"])
+    return Forecaster(spec, scaling, network, description["fill"], names, intervals, scales, step)
 
 
 def _refuse_other_format(folder: Path, number: object) -> None:

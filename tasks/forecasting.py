@@ -1,6 +1,8 @@
 """Forecast with a registered model beyond the last rows of a series, beside the naive baselines."""
 
 import io
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,11 @@ from prefect.cache_policies import NO_CACHE
 from models.baselines import NAIVE, SeasonalNaive
 from models.data.panel import Panel
 from models.data.windows import refuse_short_past
-from models.display import format_number
+from models.display import enumerated, format_number, printable
 from models.errors import InputError
 from models.files import write_atomically
 from models.forecaster import future_table
-from models.specs import SeriesSpec, change_source
+from models.specs import ROWS, SeriesSpec, change_source
 from tasks import plots
 from tasks.data.series import Series
 from tasks.plots.style import SHORTEST_CONTEXT, title_of_first
@@ -28,6 +30,7 @@ from tasks.tracking.entries import log_dataset, log_note, log_params, log_tags
 from tasks.tracking.files import log_files
 from tasks.tracking.registry import Version, load_version
 
+log = logging.getLogger("tidecast")
 CONTEXT_HORIZONS = 3
 """Length of the past that is drawn before a forecast, in horizons of it."""
 
@@ -49,9 +52,15 @@ def experiment_of(name: str) -> str:
 
 
 def source_of(version: Version, changes: SeriesSpec) -> SeriesSpec:
-    """Return where to read a version's series: where its training read it, with the fields that `changes` sets."""
-    changed = changes.model_dump(exclude_defaults=True)
-    return SeriesSpec.model_validate(change_source(version.trained_on["series"], changed))
+    """Return where to read a version's series: where its training read it, with the fields that `changes` sets.
+
+    Unless another step is named, the rows have to follow that of the training.
+    """
+    changed, trained_on = changes.model_dump(exclude_defaults=True), version.trained_on
+    source = change_source(trained_on["series"], changed)
+    if "wave" not in source and "step" not in changed and source.get("step") != ROWS:
+        source["step"] = trained_on["step"]
+    return SeriesSpec.model_validate(source)
 
 
 def format_time(time: Any) -> str:
@@ -76,10 +85,16 @@ def steps_ahead(version: Version, panel: Panel, horizon: int | None) -> int:
 def refuse_missing_rows(version: Version, series: Series, horizon: int | None) -> None:
     """Check that a forecast has all the rows it needs.
 
-    **Raises:** `InputError` if a series has fewer values than the version reads, or covariates known ahead have
-    too few future rows.
+    **Raises:** `InputError` if the rows have another step than the training, if a series has fewer values than the
+    version reads, or if covariates known ahead have too few future rows.
     """
     panel, steps = series.panel, steps_ahead(version, series.panel, horizon)
+    step = version.trained_on["step"]
+    if str(panel.step) != step:
+        raise InputError(
+            f"{version} was trained on steps of {step}, and these rows have steps of {panel.step}; "
+            "leave --series.step out, or train on rows of this step"
+        )
     if not version.trained_on["padded"]:
         refuse_short_past(panel, panel.ends, version.trained_on["window_length"])
     for n, length in enumerate((panel.ends - panel.starts).tolist()):
@@ -99,10 +114,21 @@ def make_forecast(version: Version, series: Series, horizon: int | None) -> Fore
     """
     forecaster, season = load_version(version), int(version.trained_on["season"])
     panel, steps = forecaster.pad_short_series(series.panel), steps_ahead(version, series.panel, horizon)
+    unseen = [name for name in panel.ids if name not in forecaster.interval_scales]
+    if unseen:
+        log.warning("%s", describe_unseen(unseen))
     columns = forecaster.forecast_panel(panel, steps)  # [N, S] each
     for name, period in zip(NAIVE, (1, season), strict=True):
         columns[name] = SeasonalNaive(period, steps).extend(panel, steps)  # [N, S]
     return Forecast(future_table(panel, columns), forecaster.spec.model)
+
+
+def describe_unseen(names: Sequence[str]) -> str:
+    """Say which series were not in the training."""
+    some = printable(enumerated([*names[:3], *(["others"] if len(names) > 3 else [])]), 200)
+    if len(names) == 1:
+        return f"1 series was never seen in training, and is scaled by its own rows: {some}"
+    return f"{len(names)} series were never seen in training, and are scaled by their own rows: {some}"
 
 
 @task(task_run_name="plot_forecast", cache_policy=NO_CACHE)

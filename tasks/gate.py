@@ -75,6 +75,7 @@ def register_model(
     trained_on = {
         "format": TRAINED_ON_FORMAT,
         "series": source.model_dump(exclude_defaults=True),
+        "step": str(data.panel.step),
         "season": data.season,
         "window_length": data.window.length,
         "horizon": data.horizon,
@@ -146,7 +147,8 @@ def compare(
     measure = "mase" if len(plan.data.panel.ids) > 1 else "rmse"
     table = score_table(plan.actual["test"][rows], forecasts, plan.series("test")[rows], plan.mase_scales, {}, 0)
     scores = {name: each[measure] for name, each in table.overall.items()}
-    rivals = [*NAIVE, *(["linear_ar"] if gate.linear_ar else []), *(["champion"] if champion else [])]
+    naive = NAIVE if plan.data.season > 1 else NAIVE[:1]  # without a season the second is the first again
+    rivals = [*naive, *(["linear_ar"] if gate.linear_ar else []), *(["champion"] if champion else [])]
     promoted, reason = decide(scores, rivals, gate.margin, measure)
     return Verdict(challenger, champion, promoted, reason, scores, measure)
 
@@ -158,6 +160,11 @@ def champion_forecasts(champion: Version, plan: BacktestPlan) -> tuple[np.ndarra
     """
     seen, forecaster = champion.trained_on["seen_until"], load_version(champion)
     panel, origins = plan.data.panel, plan.origins["test"]
+    if forecaster.step != panel.step:
+        raise InputError(
+            f"it was trained on steps of {forecaster.step}, and this series has steps of {panel.step}; "
+            "give this series another name with --series.name"
+        )
     times = panel.all_times()[origins]
     if seen.lstrip("-").isdigit() != (times.dtype.kind == "i"):
         raise InputError("its times are of another kind; give this series another name with --series.name")

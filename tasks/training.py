@@ -97,7 +97,8 @@ def build_forecaster(spec: ModelSpec, data: Dataset, device: str = "cpu") -> For
     network = build_network(spec, device, layout_of(spec, data.panel))
     measured = seasonal_change_scales(data.panel, data.split.train, data.season)  # [N]
     scales = dict(zip(data.panel.ids, measured.tolist(), strict=True))
-    return Forecaster(spec, scaling, network, data.series.fill, covariate_names_of(data.panel), interval_scales=scales)
+    names, step = covariate_names_of(data.panel), data.panel.step
+    return Forecaster(spec, scaling, network, data.series.fill, names, interval_scales=scales, step=step)
 
 
 def calibrate(forecaster: Forecaster, data: Dataset, level: int, steps: int) -> Intervals | None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from models.baselines import BASELINES, LinearAR, SeasonalNaive, fit_baseline
 from models.data import windows
 from models.data.panel import Panel, one_series, panel_from_frame
+from models.data.steps import ONE
 from tests.support.panels import cut_short
 
 TIME = np.arange(3000.0)
@@ -105,7 +106,7 @@ def test_the_weights_are_those_of_least_squares(chunk: int, monkeypatch: pytest.
 def test_one_set_of_weights_serves_series_of_any_level_and_scale() -> None:
     wave = np.sin(TIME[:100] * 0.3)
     values = np.concatenate([wave, 500 + 20 * np.roll(wave, 5)])
-    panel = Panel(("a", "b"), values, np.ones(200, bool), np.array([0, 100, 200]), (np.int64(0),) * 2, 1)
+    panel = Panel(("a", "b"), values, np.ones(200, bool), np.array([0, 100, 200]), (np.int64(0),) * 2, ONE)
     network, origins = LinearAR(5, 1), np.concatenate([np.arange(5, 60), np.arange(110, 160)])
     network.fit(panel, origins)
     later = np.concatenate([np.arange(60, 100), np.arange(160, 200)])

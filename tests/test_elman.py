@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from models.data.panel import Panel, one_series
+from models.data.steps import ONE
 from models.elman import Elman, error_and_gradients
 from models.errors import InputError
 from models.metrics import rmse
@@ -32,7 +33,7 @@ def trained(seed: int = 0, train: np.ndarray = PAIRS, **options: Any) -> tuple[E
 def two_series(first: Iterable[float], second: Iterable[float]) -> Panel:
     one, two = np.array([*first]), np.array([*second])
     values, offsets = np.concatenate([one, two]), np.array([0, len(one), len(one) + len(two)])
-    return Panel(("one", "two"), values, np.ones(len(values), bool), offsets, (np.int64(0),) * 2, 1)
+    return Panel(("one", "two"), values, np.ones(len(values), bool), offsets, (np.int64(0),) * 2, ONE)
 
 
 def test_the_median_of_ten_seeds_follows_the_sine_within_0_12() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from models.data.facts import measure_facts, seasonality, spread_grows
 from models.data.panel import one_series
+from models.data.steps import ONE
 from tests.support.panels import panel_of
 
 
@@ -41,7 +42,7 @@ def test_the_facts_are_those_of_the_training_part() -> None:
     values = np.array([0.0, 1, 2, 0, 1, 2, 0, 1, 2, -50, 900, 7])
     panel = one_series("s", values)
     facts = measure_facts(panel, np.array([9]), 3, 2)
-    assert (facts.step, facts.season, facts.horizon) == (1, 3, 2)
+    assert (facts.step, facts.season, facts.horizon) == (ONE, 3, 2)
     assert (facts.n_series, facts.length, facts.shortest, facts.points) == (1, 9, 9, 9)
     assert facts.zeros == pytest.approx(3 / 9)
     assert facts.seasonality == pytest.approx(1)

@@ -144,10 +144,11 @@ def test_monitor_scores_actual_values_and_calls_the_health_unknown_before_there_
 
 
 def test_the_series_is_read_from_the_source_of_the_training_with_the_given_changes() -> None:
-    tags = {"trained_on": json.dumps({"format": 2, "series": {"path": "/a.csv", "time": "day", "value": "load"}})}
-    version = Version("a", 1, "0", tags)
-    assert source_of(version, SeriesSpec()) == SeriesSpec(path="/a.csv", time="day", value="load")
-    assert source_of(version, SeriesSpec(path="b.csv")) == SeriesSpec(path="b.csv", time="day", value="load")
+    series = {"path": "/a.csv", "time": "day", "value": "load"}
+    version = Version("a", 1, "0", {"trained_on": json.dumps({"format": 3, "step": "D", "series": series})})
+    assert source_of(version, SeriesSpec()) == SeriesSpec(path="/a.csv", time="day", value="load", step="D")
+    assert source_of(version, SeriesSpec(path="b.csv")) == SeriesSpec(path="b.csv", time="day", value="load", step="D")
+    assert source_of(version, SeriesSpec(step="h")) == SeriesSpec(path="/a.csv", time="day", value="load", step="h")
     assert source_of(version, SeriesSpec(wave="sine")) == SeriesSpec(wave="sine")
 
 
@@ -163,7 +164,7 @@ def test_a_file_takes_the_place_of_a_wave_and_the_reverse() -> None:
 
 def version(**changes: Any) -> Version:
     """A version whose windows are 3 values long and whose horizon is 2, of series with a season of 7."""
-    trained_on = {"format": 2, "season": 7, "window_length": 3, "horizon": 2, "padded": False} | changes
+    trained_on = {"format": 3, "step": "D", "season": 7, "window_length": 3, "horizon": 2, "padded": False} | changes
     return Version("days", 1, "0", {"trained_on": json.dumps(trained_on)})
 
 
@@ -185,11 +186,11 @@ SALE, SIZE = CovariateNames(known=("sale",)), CovariateNames(static=("size",))
 def test_a_version_knows_the_window_and_horizon_of_its_model_and_whether_series_were_padded(
     trained: dict[str, Any],
 ) -> None:
-    expected = {"format": 2, "season": 24, "window_length": 48, "horizon": 1, "padded": False}
+    expected = {"format": 3, "step": "h", "season": 24, "window_length": 48, "horizon": 1, "padded": False}
     assert expected.items() <= find_version("loads").trained_on.items()
 
 
-@pytest.mark.parametrize("old", [{"season": 7, "reads": 3, "answers": 2}, {"format": 1, "season": 7}])
+@pytest.mark.parametrize("old", [{"season": 7, "reads": 3, "answers": 2}, {"format": 2, "season": 7}])
 def test_a_version_that_an_earlier_version_of_tidecast_registered_is_refused_in_one_line(old: dict[str, int]) -> None:
     registered = Version("co2", 3, "0", {"trained_on": json.dumps(old)})
     for use in (lambda: registered.trained_on, lambda: source_of(registered, SeriesSpec())):

@@ -35,7 +35,7 @@ def test_a_regular_table_is_taken_as_it_is() -> None:
     assert panel.ids == ("a",)
     assert panel.values.tolist() == [4, 5, 6]
     assert panel.observed.all()
-    assert panel.step == "D"
+    assert str(panel.step) == "D"
     assert notes == []
 
 
@@ -209,7 +209,7 @@ def test_a_missing_timestamp_is_added_by_its_calendar(frequency: str, missing: s
     times = pd.date_range("2020-01-01", periods=10, freq=frequency)
     gap = list(times).index(pd.Timestamp(missing))
     panel, notes = panel_from_frame(table(times.delete(gap), np.delete(np.arange(10.0), gap)), "linear")
-    assert panel.step == step
+    assert str(panel.step) == str(step)
     np.testing.assert_allclose(panel.values, np.arange(10), atol=1e-12)
     assert np.flatnonzero(~panel.observed).tolist() == [gap]
     assert (panel.all_times() == times.to_numpy()).all()
@@ -218,7 +218,7 @@ def test_a_missing_timestamp_is_added_by_its_calendar(frequency: str, missing: s
 
 def test_integer_times_may_have_a_step_of_five() -> None:
     panel, _ = panel_from_frame(table([100, 105, 115], [1.0, 2.0, 4.0]), "linear")
-    assert panel.step == 5
+    assert str(panel.step) == "5"
     assert panel.values.tolist() == [1, 2, 3, 4]
     assert panel.times(0, 0, 6).tolist() == [100, 105, 110, 115, 120, 125]
 
@@ -234,7 +234,7 @@ def test_a_far_outlier_in_time_is_refused_before_memory_is_filled() -> None:
 def test_a_series_may_have_one_or_two_rows() -> None:
     panel, _ = panel_from_frame(table([0, 7, 9], [1.0, 2.0, 3.0], list("abb")), "last")
     assert panel.offsets.tolist() == [0, 1, 3]
-    assert panel.step == 2
+    assert str(panel.step) == "2"
     assert panel_from_frame(table([4], [1.0]), "last")[0].all_times().tolist() == [4]
 
 
@@ -257,7 +257,7 @@ def test_integer_times_of_every_width_are_the_same(kind: str) -> None:
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_timestamps_of_every_unit_are_the_same(unit: str) -> None:
     panel, _ = panel_from_frame(table(days(1, 2, 3).as_unit(unit), [1.0, 2.0, 3.0]), "error")
-    assert panel.step == "D"
+    assert str(panel.step) == "D"
     assert (panel.all_times() == days(1, 2, 3).to_numpy()).all()
 
 

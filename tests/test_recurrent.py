@@ -64,7 +64,7 @@ def trained(spec: ModelSpec, panel: Panel = PANEL) -> Forecaster:
     origins = [origins_within(panel, a, b, LENGTH, HORIZON) for a, b in zip(begins, ends, strict=True)]
     for _ in network.fit(scaling.scale(panel, network.dtype), *origins):
         pass
-    return Forecaster(spec, scaling, network)
+    return Forecaster(spec, scaling, network, step=panel.step)
 
 
 def learnt(panel: Panel, origins: np.ndarray, spec: ModelSpec) -> Recurrent:

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from models.data.facts import Facts
-from models.data.frequency import Step, default_season
 from models.data.panel import panel_from_frame
+from models.data.step_names import parse_step
 from models.rules import RULES, apply_rules, choose_horizon, choose_part
 from models.specs import (
     AutoFit,
@@ -26,13 +26,15 @@ from tasks.data.settings import choose_settings, settle_split
 
 RECURRENT = ("rnn", "gru", "lstm")
 MONTHLY = Facts(
-    step="MS", season=12, horizon=12, n_series=1, length=100, shortest=100, points=100,
+    step=parse_step("MS"), season=12, horizon=12, n_series=1, length=100, shortest=100, points=100,
     positive=True, growing_spread=True, seasonality=0.9, zeros=0.0, gaps=0.0,
 )  # fmt: skip
 
 
 def chosen(models: tuple[str, ...] = RECURRENT, given: dict[str, Any] | None = None, **facts: Any) -> Settings:
     """Return what the rules choose for facts that differ from `MONTHLY`, where the user gives a window."""
+    if "step" in facts:
+        facts["step"] = parse_step(str(facts["step"]))
     left = Settings(models, AutoWindow(**given or {}), AutoRecurrent(), AutoFit())
     return apply_rules(MONTHLY._replace(**facts), left)[0]
 
@@ -49,6 +51,8 @@ def hours(**facts: Any) -> dict[str, Any]:
         ({"season": 2}, 8),  # at least eight values
         ({"season": 7, "step": "D", "length": 500}, 28),  # four weeks
         ({"season": 5, "step": "B", "length": 500}, 20),
+        ({"season": 6, "step": "Mon-Sat", "length": 500}, 24),
+        ({"season": 7, "step": "B 10:00-16:00/h", "length": 500}, 49),  # seven sessions
         ({"season": 52, "step": "7D", "length": 900}, 104),
         (hours(), 168),  # seven days
         (hours(step="30min", season=48), 336),
@@ -92,9 +96,9 @@ def test_logarithms_are_taken_where_the_spread_grows_and_all_values_are_positive
 
 
 @pytest.mark.parametrize(
-    ("step", "parts"), [("h", ("hour", "weekday")), ("15min", ("hour", "weekday")), ("D", ()), ("MS", ()), (1, ())]
+    ("step", "parts"), [("h", ("hour", "weekday")), ("15min", ("hour", "weekday")), ("D", ()), ("MS", ()), ("1", ())]
 )
-def test_the_calendar_is_read_below_a_day(step: Step, parts: tuple[str, ...]) -> None:
+def test_the_calendar_is_read_below_a_day(step: str, parts: tuple[str, ...]) -> None:
     assert chosen(step=step).window.calendar == parts
 
 
@@ -198,7 +202,7 @@ def test_the_parts_that_the_user_gives_are_taken_off_first() -> None:
     [("h", 24), ("2h", 12), ("4h", 6), ("5min", 288), ("10min", 144), ("15min", 96), ("7h", 1), ("min", 1), ("D", 7)],
 )
 def test_the_season_of_a_step_below_a_day_is_a_day(step: str, season: int) -> None:
-    assert default_season(step) == season
+    assert parse_step(step).season == season
 
 
 def test_the_settings_of_a_series_come_from_its_own_facts() -> None:

@@ -38,7 +38,7 @@ def trained(model: str) -> tuple[Forecaster, Panel]:
     for epoch in network.fit(scaling.scale(panel), np.arange(5, 30), None):
         if epoch.number == 2:
             break
-    return Forecaster(spec, scaling, network), panel
+    return Forecaster(spec, scaling, network, step=panel.step), panel
 
 
 @pytest.mark.parametrize("model", ["rnn", "gru", "lstm", "elman", "numpy_rnn"])
@@ -79,7 +79,11 @@ def trained_with_everything(scope: str, transform: str) -> tuple[Forecaster, Pan
     for _ in network.fit(scaling.scale(panel, network.dtype), origins, None):
         pass
     intervals, scales = Intervals(80, np.array([0.1, 1 / 3, np.nan])), {"a": 0.1, "b": 7.0}
-    return Forecaster(spec, scaling, network, "linear", covariate_names_of(panel), intervals, scales), panel, frame
+    return (
+        Forecaster(spec, scaling, network, "linear", covariate_names_of(panel), intervals, scales, panel.step),
+        panel,
+        frame,
+    )
 
 
 @pytest.mark.parametrize("transform", ["none", "log", "difference"])
@@ -119,7 +123,7 @@ def test_a_series_shorter_than_the_window_is_padded_if_the_training_did_so() -> 
         {"model": "gru", "window": {"length": 5, "short": "pad"}, "recurrent": {"hidden": 4}}
     )
     panel, _ = panel_from_frame(rows("gru"), "last")
-    forecaster = Forecaster(spec, fit_scaling(panel, panel.ends, spec.window), build_network(spec))
+    forecaster = Forecaster(spec, fit_scaling(panel, panel.ends, spec.window), build_network(spec), step=panel.step)
     short = rows("gru").groupby("unique_id").head(2)
     days = pd.DataFrame(
         {"unique_id": list("aaabbb"), "ds": pd.to_datetime(["2023-12-29", "2023-12-30", "2023-12-31"] * 2)}
@@ -184,7 +188,7 @@ OLD_DESCRIPTION = """{
 """
 
 
-@pytest.mark.parametrize(("description", "number"), [(OLD_DESCRIPTION, 1), ('{"format": 3}', 3)])
+@pytest.mark.parametrize(("description", "number"), [(OLD_DESCRIPTION, 1), ('{"format": 4}', 4)])
 def test_a_forecaster_of_another_format_is_refused_in_one_line(description: str, number: int, tmp_path: Path) -> None:
     folder = tmp_path / "north"
     folder.mkdir()
@@ -194,7 +198,7 @@ def test_a_forecaster_of_another_format_is_refused_in_one_line(description: str,
         with pytest.raises(InputError) as caught:
             load_forecaster(folder, sha256=sha256)
         assert str(caught.value) == (
-            f"north was saved by another version of Tidecast (format {number}; this one reads format 2); train it again"
+            f"north was saved by another version of Tidecast (format {number}; this one reads format 3); train it again"
         )
     with pytest.raises(InputError, match=r"forecaster\.json was altered since it was saved"):
         load_forecaster(folder, sha256="0")
@@ -203,7 +207,7 @@ def test_a_forecaster_of_another_format_is_refused_in_one_line(description: str,
 def test_a_description_names_what_it_holds(tmp_path: Path) -> None:
     save_forecaster(trained_with_everything("global", "none")[0], tmp_path)
     description = json.loads((tmp_path / "forecaster.json").read_text())
-    assert description["format"] == 2
+    assert description["format"] == 3
     assert description["covariate_names"] == {"past": ["heat"], "known": ["sale"], "static": ["size"]}
     assert [len(part) for part in description["covariate_scaling"]] == [3, 3]
     assert description["interval_scales"] == {"a": 0.1, "b": 7.0}

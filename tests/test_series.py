@@ -143,9 +143,9 @@ def test_a_csv_file_is_read_with_its_name_and_sha256(csv: Write) -> None:
     path = csv("ds,y", "2020-01-01,1.5", "2020-01-02,2.5")
     series = read(path)
     assert series.name == "sales"
-    assert series.panel.ids == ("sales",)
+    assert series.panel.ids == ("y",)
     assert series.panel.values.tolist() == [1.5, 2.5]
-    assert series.panel.step == "D"
+    assert str(series.panel.step) == "D"
     assert series.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert series.wave is None
 
@@ -239,7 +239,7 @@ def test_ids_stay_as_they_are_written(csv: Write) -> None:
         (["ds,y", '0,"a\nb"'], "column 'y' has 'a b' in row 1"),
         (["ds,y", "0,1", "1,inf"], "row 2: the value inf is not finite"),
         (["ds,y", "0,1", "1,-1e101"], "row 2: the value -1e+101 is larger than 1e+100; rescale the values"),
-        (["ds,y", "0,", "1,"], "series 'sales' has no value at all"),
+        (["ds,y", "0,", "1,"], "series 'y' has no value at all"),
         (["ds,y", ",1", "1,2"], "column 'ds' is empty in row 1"),
         (["ds,y", "True,1", "False,2"], "column 'ds' has True in row 1, which is neither a timestamp nor an integer"),
         (["ds,y", "0.5,1", "1,2"], "column 'ds' has 0.5 in row 1, which is neither a timestamp nor an integer; number"),
@@ -254,7 +254,7 @@ def test_ids_stay_as_they_are_written(csv: Write) -> None:
         (["ds,y", "2020-01-01T00:00Z,1", "2020-01-01T01:00,2"], "'2020-01-01T01:00' in row 2"),
         (["ds,y", "2020-01-01T00:00,1", "2020-01-01T01:00Z,2"], "'2020-01-01T01:00Z' in row 2"),
         (["ds,y", "12:00,1", "2020-01-01 00:00+05:30,2"], "'12:00' in row 1, which is neither a timestamp nor"),
-        (["ds,y", "0,1", "0,2"], "series 'sales' has the time 0 twice (row 2)"),
+        (["ds,y", "0,1", "0,2"], "series 'y' has the time 0 twice (row 2)"),
         (["unique_id,ds,y", '"a\nb",0,1', '"a\nb",0,1'], "series 'a b' has the time 0 twice (row 2)"),
         (["unique_id,ds,y", ",0,1"], "column 'unique_id' is empty in row 1"),
         (["ds,y,unique_id", "0,1,a", "1,2"], "column 'unique_id' is empty in row 2"),
@@ -309,14 +309,14 @@ def test_timestamps_are_read_in_many_forms(csv: Write, case: str) -> None:
     cells, step, first = TIMES[case]
     panel = read(csv("ds,y", *(f"{cell},{n}" for n, cell in enumerate(cells.split(","))))).panel
     assert panel.values.tolist() == [0, 1, 2]
-    assert panel.step == step
+    assert str(panel.step) == str(step)
     assert panel.first[0] == np.datetime64(first, "us")
 
 
 @pytest.mark.parametrize("cells", ["1990,1991,1992", "1990.0,1991.0,1992.0"])
 def test_whole_numbers_are_integer_times(csv: Write, cells: str) -> None:
     panel = read(csv("ds,y", *(f"{cell},0" for cell in cells.split(",")))).panel
-    assert panel.step == 1
+    assert str(panel.step) == "1"
     assert panel.all_times().tolist() == [1990, 1991, 1992]
 
 
@@ -334,14 +334,14 @@ PARQUET_TIMES = {
 @pytest.mark.parametrize("kind", PARQUET_TIMES)
 def test_parquets_dates_are_the_same_times_in_every_type(parquet: Write, kind: str) -> None:
     panel = read(parquet(ds=PARQUET_TIMES[kind], y=np.arange(5.0))).panel
-    assert panel.step == "D"
+    assert str(panel.step) == "D"
     assert (panel.all_times() == DAYS.to_numpy()).all()
 
 
 def test_times_in_a_zone_are_taken_to_utc(parquet: Write) -> None:
     hours = pd.date_range("2020-03-28 21:00", periods=30, freq="h")  # summer time begins after four of them
     panel = read(parquet(ds=pa.array(hours, pa.timestamp("us", "Europe/Paris")), y=np.arange(30.0))).panel
-    assert panel.step == "h"
+    assert str(panel.step) == "h"
     assert panel.first[0] == np.datetime64("2020-03-28T21:00", "us")
 
 
@@ -450,7 +450,7 @@ def test_dates_with_the_day_first_are_read_where_no_other_order_fits(tmp_path: P
     days = pd.date_range("2024-01-01", periods=31, freq="D")
     pd.DataFrame({"ds": days.strftime("%d.%m.%Y"), "y": np.arange(31.0)}).to_csv(path, index=False)
     panel = read_series.fn(SeriesSpec(path=str(path))).panel
-    assert panel.step == "D"
+    assert str(panel.step) == "D"
     assert panel.times(0, 0, 31).tolist() == days.to_pydatetime().tolist()
 
 

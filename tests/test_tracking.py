@@ -153,7 +153,7 @@ def test_a_logged_model_carries_its_own_code(client: MlflowClient, mlflow_folder
     values = np.sin(np.arange(60) / 3)
     panel = one_series("sine", values)
     spec = ModelSpec(model="gru", window=WindowSpec(length=10), recurrent=RecurrentSpec(hidden=4))
-    forecaster = Forecaster(spec, fit_scaling(panel, panel.ends, spec.window), build_network(spec))
+    forecaster = Forecaster(spec, fit_scaling(panel, panel.ends, spec.window), build_network(spec), step=panel.step)
     with tracked_run("model", "run", {}) as run:
         log_model(run.id, forecaster, Series("sine", panel, (), "0" * 64, "sine", "sine"))
     root = str(Path(__file__).parent.parent)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from models.data.frequency import Step, times_from
 from models.data.long_table import SeriesRows, place_on_grid
+from models.data.steps import Step
 from models.errors import InputError
 from models.specs import Fill
 
@@ -170,7 +170,7 @@ def _fill_gaps(
     if fill == "error":
         point, index = np.argwhere(missing)[0]
         series = series_rows[owners[point]]
-        time = times_from(series.start_time, step, int(point - starts[owners[point]]) + 1)[-1]
+        time = step.times(series.start_time, int(point - starts[owners[point]]) + 1)[-1]
         raise InputError(
             f"series '{series.name}' has no '{names.all[index]}' at {time} ({count} covariate numbers are missing in "
             "all); fill it in, or choose --series.fill last or linear"

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.data.frequency import Step
 from models.data.panel import Panel
+from models.data.steps import Step
 
 FEWEST_SEASONS = 3
 """Fewest seasons from which the strength of a season is measured."""

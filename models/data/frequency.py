@@ -1,31 +1,25 @@
-"""The step of a time axis: inferring it, finding positions on its grid, and continuing the grid."""
+"""Find the step that the times of some series follow."""
+
+from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
-from pandas.tseries.frequencies import to_offset
 
+from models.data.calendar_steps import BUSINESS_DAYS, MonthStep, SessionStep, WeekdayStep
+from models.data.steps import DAY, MINUTE, ONE, FixedStep, IntegerStep, Step
 from models.errors import InputError
 
-Step = int | str
-"""An integer for integer times, a pandas offset alias ("7D", "MS", "3MS") for timestamps."""
-
-CALENDARS = ("MS", "ME", "B")
-"""Months by their first or their last day, and business days."""
-SEASONS = {"D": 7, "B": 5, "7D": 52}
-"""Steps of one season, by step; for shorter steps it is a day, for months a year."""
-SHORTEST_OF_DAY = 300_000_000
-"""The shortest step, in microseconds, whose season is a day: of five minutes."""
 LARGEST_GAP_SHARE = 0.5
 """Largest share of the times of a series that may be missing."""
-LARGEST_TIME = 2**62
-"""Integer times must be smaller in size, so that the distance of two of them is an int64 too."""
-FIRST_SECOND, LAST_SECOND = np.datetime64("0001-01-01T00:00:00"), np.datetime64("9999-12-31T23:59:59")
-SHORTEST_MONTH = 28 * 86_400_000_000
+SHORTEST_MONTH = 28 * DAY
 """The shortest step, in microseconds, that may be a month."""
+FEWEST_WEEKS, FEWEST_DAYS = 3, 3
+"""Least weeks, and days, from which the weekdays, and the hours, that a series leaves out are known."""
+LARGEST_WEEK_GAP_SHARE = 0.2
+"""Largest share of missing times of a series that leaves out some weekdays or hours."""
 
 
 def infer_step(series_times: list[np.ndarray], names: list[str]) -> Step:
-    """Return the one step whose grid holds the times of every series.
+    """Return the one step that the times of every series follow.
 
     **Arguments:** `series_times`, the sorted, distinct times of each series (int64 or datetime64[us]), and their
     `names`.
@@ -33,191 +27,102 @@ def infer_step(series_times: list[np.ndarray], names: list[str]) -> Step:
     **Raises:** `InputError` if the times follow no common step, or if they are timestamps and no series has two.
     """
     gaps = np.concatenate([np.diff(times).astype(np.int64) for times in series_times])
-    timestamps = series_times[0].dtype.kind == "M"
+    has_timestamps = series_times[0].dtype.kind == "M"
     if len(gaps) == 0:
-        if not timestamps:
-            return 1
+        if not has_timestamps:
+            return ONE
         raise InputError(
             f"series '{names[0]}' has only one time, {series_times[0][0]}, from which no step can be found; "
-            "give more rows"
+            "give more rows, or name it with --series.step"
         )
     common_gap = int(np.bincount(gaps).argmax()) if gaps.max() < 1_000_000 else _most_common(gaps)
-    if not timestamps:
-        _refuse_off_grid(series_times, names, common_gap)
-        return common_gap
-    if common_gap < SHORTEST_MONTH and (gaps == common_gap).all():
-        return _alias(common_gap)
-    calendar = _calendar_step(series_times)
-    if calendar:
-        return calendar
-    _refuse_off_grid(series_times, names, common_gap)
-    return _alias(common_gap)
+    fixed = FixedStep(common_gap) if has_timestamps else IntegerStep(common_gap)
+    if has_timestamps and (common_gap >= SHORTEST_MONTH or not (gaps == common_gap).all()):
+        for step, gap_share in _calendar_steps(series_times, fixed):
+            if _fault(step, series_times, names, gap_share) is None:
+                return step
+    if fault := _fault(fixed, series_times, names):
+        raise InputError(fault)
+    return fixed
 
 
-def positions(times: np.ndarray, step: Step) -> np.ndarray:
-    """Return the position of each of the sorted `times` on the grid that starts at the first one: int64, from 0."""
-    if isinstance(step, int):
-        return (times - times[0]) // step
-    multiple, unit = _split_alias(step)
-    if unit in CALENDARS:
-        indices = _calendar_indices(times, unit)
-        return (indices - indices[0]) // multiple
-    return (times - times[0]).astype(np.int64) // _microseconds(step)
-
-
-def times_from(first: np.generic, step: Step, count: int) -> np.ndarray:
-    """Return the `count` times of the grid that starts at `first`, which is included.
-
-    **Raises:** `InputError` if the grid would leave the range of times.
-    """
-    if isinstance(step, int):
-        too_late = int(first) + step * (count - 1) >= LARGEST_TIME
-    else:
-        last = _timestamps_before(np.array([first], "datetime64[us]"), step, 1 - count)
-        too_late = bool((last > LAST_SECOND).any())
-    if too_late:
-        raise InputError(
-            f"no time lies {count - 1} steps of {step} after {first}; forecast fewer steps, or check the time column"
-        )
-    if isinstance(step, int):
-        return np.asarray(np.int64(first) + step * np.arange(count))
-    grid = pd.date_range(pd.Timestamp(first), periods=count, freq=step)  # type: ignore[arg-type]  # datetime64 here
-    return np.asarray(grid.to_numpy("datetime64[us]"))
-
-
-def time_before(first: np.generic, step: Step, count: int) -> np.generic:
-    """Return the time that lies `count` steps before `first`.
-
-    **Raises:** `InputError` if the grid would leave the range of times.
-    """
-    if isinstance(step, int):
-        number = int(first) - step * count
-        if number > -LARGEST_TIME:
-            return np.int64(number)
-    else:
-        time = _timestamps_before(np.array([first], "datetime64[us]"), step, count)
-        if (time >= FIRST_SECOND).all():
-            return time[0]
+def refuse_other_step(step: Step, series_times: list[np.ndarray], names: list[str]) -> None:
+    """**Raises:** `InputError` if times do not follow this step; names the one that they do follow, if there is one."""
+    if isinstance(step, IntegerStep) == (series_times[0].dtype.kind == "M"):
+        kinds = ("timestamps", "integers") if isinstance(step, IntegerStep) else ("integers", "timestamps")
+        raise InputError(f"the times are {kinds[0]}, but the step {step} is one of {kinds[1]}")
+    fault = _fault(step, series_times, names)
+    if fault is None:
+        return
+    try:
+        other = infer_step(series_times, names)
+    except InputError:
+        raise InputError(fault) from None
     raise InputError(
-        f"no time lies {count} steps of {step} before {first}, where the series would have to begin; "
-        "leave short series out with --window.short leave_out"
+        f"the rows follow each other in steps of {other}, and not of {step}; give rows of that step, or name another "
+        "one with --series.step"
     )
 
 
-def _timestamps_before(times: np.ndarray, step: str, count: int) -> np.ndarray:
-    """Return the timestamps `count` steps before each of `times`, or after it if `count` is negative."""
-    multiple, unit = _split_alias(step)
-    if unit not in CALENDARS:
-        distance = max(-(2**62), min(_microseconds(step) * count, 2**62))
-        return np.asarray(times - np.timedelta64(distance, "us"))
-    day = times.astype("datetime64[D]")
-    if unit == "B":
-        return np.asarray(np.busday_offset(day, -count) + (times - day))
-    shift = int(unit == "ME")  # the last day of a month is the one before the next month
-    month = day.astype("datetime64[M]") + shift - multiple * count
-    return np.asarray(month.astype("datetime64[D]") - shift + (times - day))
+def _fault(
+    step: Step, series_times: list[np.ndarray], names: list[str], gap_share: float = LARGEST_GAP_SHARE
+) -> str | None:
+    """Say which series does not follow a step, and where, or has too few of its times; None if all follow it."""
+    for times, name in zip(series_times, names, strict=True):
+        positions = step.positions(times)
+        off_grid = np.flatnonzero(positions < 0)
+        if len(off_grid):
+            n = max(off_grid[0], 1)
+            return (
+                f"series '{name}' is irregular: {times[n]} comes after {times[n - 1]}, but the usual step is {step}; "
+                "resample it to one step, name its step with --series.step, or number its rows with --series.step rows"
+            )
+        length = positions[-1] + 1
+        if 1 - len(times) / length > gap_share:
+            return (
+                f"series '{name}' has {len(times)} of the {length} times between {times[0]} and {times[-1]} in steps "
+                f"of {step}: too few; resample it, check that its time column is read as intended, name its step with "
+                "--series.step, or number its rows with --series.step rows"
+            )
+    return None
 
 
-def default_season(step: Step) -> int:
-    """Return the number of steps after which such a series commonly repeats; 1 if there is no common season."""
-    if isinstance(step, int):
-        return 1
-    multiple, unit = _split_alias(step)
-    if unit in ("MS", "ME"):
-        return 12 // multiple if 12 % multiple == 0 else 1
-    if is_shorter_than_day(step) and _microseconds(step) >= SHORTEST_OF_DAY:
-        day, length = _microseconds("D"), _microseconds(step)
-        return day // length if day % length == 0 else 1
-    return SEASONS.get(step, 1)
+def _calendar_steps(series_times: list[np.ndarray], fixed: Step) -> Iterator[tuple[Step, float]]:
+    """Yield the steps of the calendar that the times may follow, the most usual ones first, and how much may miss."""
+    times = np.concatenate(series_times)
+    days = times.astype("datetime64[D]")
+    months = [np.unique(series.astype("datetime64[M]").astype(np.int64)) for series in series_times]
+    multiple = int(np.gcd.reduce(np.concatenate([np.diff(series) for series in months]))) or 1
+    for day in ("first", "last"):
+        yield MonthStep(multiple, day), LARGEST_GAP_SHARE
+    yield from _steps_of_weeks(times, days, fixed)
+    yield WeekdayStep(BUSINESS_DAYS), LARGEST_GAP_SHARE
+    for day in ("last business", "first business"):
+        yield MonthStep(multiple, day), LARGEST_GAP_SHARE
+    day_of_month = int((days[0] - days[0].astype("datetime64[M]")).astype(np.int64)) + 1
+    if day_of_month <= 28:
+        yield MonthStep(multiple, day_of_month), LARGEST_GAP_SHARE
 
 
-def is_shorter_than_day(step: Step) -> bool:
-    """Tell whether a step is one of timestamps, and shorter than a day."""
-    if isinstance(step, int) or _split_alias(step)[1] in CALENDARS:
-        return False
-    return _microseconds(step) < _microseconds("D")
-
-
-def _split_alias(step: str) -> tuple[int, str]:
-    """Return the multiple and the unit of a step: 3 and "MS" for "3MS"."""
-    unit = step.lstrip("0123456789")
-    return int(step.removesuffix(unit) or 1), unit
-
-
-def _microseconds(step: str) -> int:
-    """Return the length of a fixed step in microseconds."""
-    multiple, unit = _split_alias(step)
-    return multiple * int(pd.Timedelta(f"1{unit}") // pd.Timedelta(1, "us"))
+def _steps_of_weeks(times: np.ndarray, days: np.ndarray, fixed: Step) -> Iterator[tuple[Step, float]]:
+    """Yield the steps that leave out some days of every week, or some hours of every day."""
+    weekdays = (days.astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
+    week = tuple(bool((weekdays == n).any()) for n in range(7))
+    has_weeks = np.ptp(days) >= np.timedelta64(7 * FEWEST_WEEKS, "D")
+    if has_weeks and 1 < sum(week) < 7:
+        yield WeekdayStep(week), LARGEST_WEEK_GAP_SHARE
+    if not isinstance(fixed, FixedStep) or not fixed.is_shorter_than_day or len(np.unique(days)) < FEWEST_DAYS:
+        return
+    if not has_weeks:
+        has_weekend = np.busday_count(days.min(), days.max(), weekmask="Sat Sun") > 0
+        week = BUSINESS_DAYS if has_weekend and not any(week[5:]) else (True,) * 7
+    since_midnight = (times - days).astype(np.int64)
+    session = SessionStep(week, int(since_midnight.min()), int(since_midnight.max()), fixed.length)
+    is_whole_day = session.season * fixed.length >= DAY
+    if session.opening % MINUTE == 0 and session.season > 1 and not (is_whole_day and all(week)):
+        yield session, LARGEST_WEEK_GAP_SHARE
 
 
 def _most_common(gaps: np.ndarray) -> int:
     values, counts = np.unique(gaps, return_counts=True)
     return int(values[counts.argmax()])
-
-
-def _alias(microseconds: int) -> str:
-    """Return a fixed step as pandas writes it, whole days as days."""
-    step = pd.Timedelta(microseconds, "us")
-    days, rest = divmod(step, pd.Timedelta(1, "D"))
-    if rest == pd.Timedelta(0):
-        return "D" if days == 1 else f"{days}D"
-    return str(to_offset(step).freqstr)
-
-
-def _refuse_off_grid(series_times: list[np.ndarray], names: list[str], step: int) -> None:
-    """**Raises:** `InputError` if a series has times off the grid of a fixed step, or is mostly gaps."""
-    for times, name in zip(series_times, names, strict=True):
-        distances = (times - times[0]).astype(np.int64)
-        off_grid = np.flatnonzero(distances % step)
-        if len(off_grid):
-            raise InputError(
-                f"series '{name}' is irregular: {times[off_grid[0]]} comes after {times[off_grid[0] - 1]}, but the "
-                f"usual step is {_describe_gap(step, times)}; resample it to one step first"
-            )
-        length = distances[-1] // step + 1
-        if 1 - len(times) / length > LARGEST_GAP_SHARE:
-            raise InputError(
-                f"series '{name}' has {len(times)} of the {length} times between {times[0]} and {times[-1]} in steps "
-                f"of {_describe_gap(step, times)}: too few; resample it, or check that its time column is read as "
-                "intended"
-            )
-
-
-def _describe_gap(step: int, times: np.ndarray) -> str:
-    return str(pd.Timedelta(step, "us")) if times.dtype.kind == "M" else str(step)
-
-
-def _calendar_step(series_times: list[np.ndarray]) -> str | None:
-    """Return the calendar step whose grid holds all times and is not mostly gaps; None if there is none.
-
-    It may be a multiple of months, but not of business days.
-    """
-    for unit in CALENDARS:
-        if not all(_is_on_calendar(times, unit) for times in series_times):
-            continue
-        indices = [_calendar_indices(times, unit) for times in series_times]
-        multiple = 1 if unit == "B" else int(np.gcd.reduce(np.concatenate([np.diff(index) for index in indices])))
-        lengths = [(index[-1] - index[0]) // multiple + 1 for index in indices]
-        gap_shares = [1 - len(index) / length for index, length in zip(indices, lengths, strict=True)]
-        if max(gap_shares) <= LARGEST_GAP_SHARE:
-            return unit if multiple == 1 else f"{multiple}{unit}"
-    return None
-
-
-def _is_on_calendar(times: np.ndarray, unit: str) -> bool:
-    """Tell whether the times are days of the calendar, all at the same time of day."""
-    days = times.astype("datetime64[D]")
-    if np.ptp(times - days) != np.timedelta64(0):
-        return False
-    if unit == "B":
-        return bool(np.is_busday(days).all())
-    days = days + (unit == "ME")
-    return bool((days == days.astype("datetime64[M]")).all())
-
-
-def _calendar_indices(times: np.ndarray, unit: str) -> np.ndarray:
-    """Return the index of each time in its calendar of months or business days, int64, counted from a fixed day."""
-    days = times.astype("datetime64[D]")
-    if unit == "B":
-        return np.busday_count(np.datetime64("0001-01-01"), days)
-    return days.astype("datetime64[M]").astype(np.int64)

@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from models.data.frequency import FIRST_SECOND, LARGEST_TIME, LAST_SECOND, Step, infer_step, positions, times_from
+from models.data.frequency import infer_step, refuse_other_step
+from models.data.steps import FIRST_SECOND, LARGEST_TIME, LAST_SECOND, Step
 from models.errors import InputError
 from models.specs import Fill
 
@@ -37,10 +38,11 @@ class SeriesRows:
         return int(self.grid_positions[self.point_rows.stop - self.point_rows.start - 1]) + 1
 
 
-def find_series(ordered: pd.DataFrame, with_future: bool) -> tuple[list[SeriesRows], Step]:
+def find_series(ordered: pd.DataFrame, with_future: bool, step: Step | None = None) -> tuple[list[SeriesRows], Step]:
     """Return the rows of each series of the sorted table, and the step that all follow.
 
-    Rows after the last value of a series are future rows if `with_future`, and otherwise points without a value.
+    Rows after the last value of a series are future rows if `with_future`, and otherwise points without a value. The
+    step is found from the times, if none is given.
 
     **Raises:** `InputError` if a series has a time twice, if times follow no common step, or if a series has no value.
     """
@@ -52,9 +54,12 @@ def find_series(ordered: pd.DataFrame, with_future: bool) -> tuple[list[SeriesRo
         _find_point_rows(rows, present, name, with_future) for rows, name in zip(all_rows, names, strict=True)
     ]
     used_times = [times[points.start : rows.stop] for points, rows in zip(point_rows, all_rows, strict=True)]
-    step = infer_step(used_times, names)
+    if step is None:
+        step = infer_step(used_times, names)
+    else:
+        refuse_other_step(step, used_times, names)
     series_rows = [
-        SeriesRows(name, rows, points, used[0], positions(used, step))
+        SeriesRows(name, rows, points, used[0], step.positions(used))
         for name, rows, points, used in zip(names, all_rows, point_rows, used_times, strict=True)
     ]
     return series_rows, step
@@ -204,7 +209,7 @@ def _describe_first_gap(
     for grid, series in zip(grids, series_rows, strict=True):
         gaps = np.flatnonzero(~np.isfinite(grid))
         if len(gaps):
-            time = times_from(series.start_time, step, gaps[0] + 1)[-1]
+            time = step.times(series.start_time, gaps[0] + 1)[-1]
             return (
                 f"series '{series.name}' has no value at {time} ({missing} are missing in all); "
                 "choose --series.fill last or linear"

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from models.data.covariates import NO_COVARIATES, CovariateNames, Covariates, covariate_numbers, read_covariates
-from models.data.frequency import Step, time_before, times_from
 from models.data.long_table import check_frame, fill_gaps, find_series, place_on_grid, range_notes, sorting_note
+from models.data.steps import ONE, Step
 from models.errors import InputError
 from models.specs import Fill
 
@@ -45,12 +45,12 @@ class Panel:
 
     def times(self, series: int, begin: int, count: int) -> np.ndarray:
         """Return `count` times of one series from its `begin`-th on, also beyond its end."""
-        return times_from(self.first[series], self.step, begin + count)[begin:]
+        return self.step.times(self.first[series], begin + count)[begin:]
 
     def all_times(self) -> np.ndarray:
         """Return the time of every point, [P]."""
         lengths = self.ends - self.starts
-        return np.concatenate([times_from(first, self.step, n) for first, n in zip(self.first, lengths, strict=True)])
+        return np.concatenate([self.step.times(first, n) for first, n in zip(self.first, lengths, strict=True)])
 
     def with_values(self, values: np.ndarray) -> "Panel":
         """Return the same series with other values [P]."""
@@ -112,7 +112,7 @@ class Panel:
             values=self.values[points],
             observed=self.observed[points] & (position >= 0),
             offsets=offsets,
-            first=tuple(time_before(time, self.step, int(n)) for time, n in zip(self.first, n_repeats, strict=True)),
+            first=tuple(self.step.time_before(time, int(n)) for time, n in zip(self.first, n_repeats, strict=True)),
             covariates=self.covariates and self.covariates.take(points),
         )
 
@@ -124,18 +124,18 @@ def _offsets(lengths: np.ndarray) -> np.ndarray:
 def one_series(name: str, values: np.ndarray) -> Panel:
     """Return a panel of a single complete series at the times 0, 1, 2, ..."""
     offsets = np.array([0, len(values)])
-    return Panel((name,), values, np.ones(len(values), bool), offsets, (np.int64(0),), 1)
+    return Panel((name,), values, np.ones(len(values), bool), offsets, (np.int64(0),), ONE)
 
 
 def panel_from_frame(
-    frame: pd.DataFrame, fill: Fill, covariate_names: CovariateNames = NO_COVARIATES
+    frame: pd.DataFrame, fill: Fill, covariate_names: CovariateNames = NO_COVARIATES, step: Step | None = None
 ) -> tuple[Panel, list[str]]:
     """Return a panel from a long table, and a note, one sentence, on each change made to the table.
 
     **Arguments:** `frame` with the columns `unique_id`, `ds` (datetime64 or integer) and `y` (float, NaN where
     missing), rows in any order; `fill`, the rule for missing values; `covariate_names`, the further columns, of
     numbers, to read as covariates. If some of these are known ahead, rows after the last value of a series are not
-    points but its future.
+    points but its future; `step`, the step that the times have to follow, by default the one that they do follow.
 
     **Raises:** `InputError` if the table has another form; if a series has a time twice, irregular times or no value;
     if a value is infinite; if `fill` is "error" and a value after the first one of a series is missing; if a covariate
@@ -144,7 +144,7 @@ def panel_from_frame(
     checked = check_frame(frame)
     numbers = covariate_numbers(frame, covariate_names)  # [rows, F]
     ordered = checked.sort_values(["unique_id", "ds"], kind="stable")
-    series_rows, step = find_series(ordered, with_future=bool(covariate_names.known))
+    series_rows, step = find_series(ordered, bool(covariate_names.known), step)
     notes = sorting_note(ordered, series_rows) + range_notes(series_rows)
 
     values = ordered["y"].to_numpy()

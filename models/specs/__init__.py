@@ -2,7 +2,7 @@
 
 from models.specs.auto import AUTO, AutoFit, AutoRecurrent, AutoSplit, AutoWindow, Setting, Settings
 from models.specs.base import LONGEST_NAME, Spec
-from models.specs.data import Fill, Season, SeriesSpec, SplitSpec, WindowSpec, change_source
+from models.specs.data import ROWS, Fill, Season, SeriesSpec, SplitSpec, WindowSpec, change_source
 from models.specs.networks import (
     COMBINED,
     MODELS,
@@ -40,6 +40,7 @@ __all__ = [
     "LONGEST_NAME",
     "MODELS",
     "RECURRENT",
+    "ROWS",
     "AutoFit",
     "AutoRecurrent",
     "AutoSplit",

@@ -22,6 +22,10 @@ MOST_NAME_CHARACTERS = 70_000
 """Most characters of all column names as JSON: MLflow keeps 100,000 about the data that a version was trained on."""
 
 
+ROWS = "rows"
+"""The step of rows that are numbered, whatever their times."""
+
+
 class SeriesSpec(Spec):
     """Where the series comes from: a generated wave, or a CSV or Parquet file."""
 
@@ -41,6 +45,11 @@ class SeriesSpec(Spec):
         (), description="Columns of covariates that are known ahead, such as holidays, in future rows without a value."
     )
     static: Names = Field((), description="Columns of covariates that have one number for each series.")
+    step: str | None = Field(
+        None,
+        description="Step of the time axis, such as D, 15min, 7D, MS, BME, B, Mon-Sat, or 'B 09:30-15:30/30min'; by "
+        "default it is found from the times. 'rows' numbers the rows of each series instead of reading their times.",
+    )
     fill: Fill = Field(
         "last",
         description="What to do with missing values: repeat the last one, draw a line to the next one (which looks "
@@ -69,7 +78,7 @@ class SeriesSpec(Spec):
 
 
 WAVE_FIELDS = {"wave", "start", "stop", "points"}
-FILE_FIELDS = {"path", "id", "time", "value", "past", "known", "static", "fill"}
+FILE_FIELDS = {"path", "id", "time", "value", "past", "known", "static", "step", "fill"}
 
 
 def change_source(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from models.data.frequency import default_season
 from models.data.panel import Panel
 from models.data.splits import Split, split_for_windows
 from models.data.windows import origins_within
@@ -77,7 +76,7 @@ def prepare_data(
                 "missing; make --window.horizon smaller, or change --split"
             )
     if season is None:
-        season = wave_season(series.wave) if series.wave else default_season(panel.step)
+        season = wave_season(series.wave) if series.wave else panel.step.season
     start = np.minimum(panel.starts + window.length, part_ends.test) if free_run == "first" else part_ends.validation
     return Dataset(series, window, part_ends, origins, season, start, horizon or window.horizon)
 

@@ -13,10 +13,11 @@ from prefect.cache_policies import NO_CACHE
 from pyarrow import ArrowException
 
 from models.data.panel import Panel, one_series, panel_from_frame
+from models.data.step_names import parse_step
 from models.data.windows import actual_values
 from models.display import printable
 from models.errors import InputError
-from models.specs import LONGEST_NAME, Fill, SeriesSpec
+from models.specs import LONGEST_NAME, ROWS, Fill, SeriesSpec
 from tasks.data.tables import covariate_names, read_long_table
 
 WAVES = {"sine": np.sin, "cosine": np.cos}
@@ -121,7 +122,10 @@ def _read_file(spec: SeriesSpec, path: Path) -> Series:
     try:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        panel, notes = panel_from_frame(read_long_table(path, spec), spec.fill, covariate_names(spec))
+        step = parse_step(spec.step) if spec.step not in (None, ROWS) else None
+        panel, notes = panel_from_frame(read_long_table(path, spec), spec.fill, covariate_names(spec), step)
+        if spec.step == ROWS:
+            notes.insert(0, "numbered the rows of each series; their times were not read (series.step=rows)")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {printable(error.strerror or error, 200)}") from error
     except (ArrowException, MemoryError) as error:  # damaged text is found only when it is used

@@ -9,7 +9,6 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.data.facts import Facts, measure_facts
-from models.data.frequency import default_season
 from models.data.splits import cut_series
 from models.rules import RULES, apply_rules, choose_horizon, choose_part
 from models.specs import (
@@ -64,8 +63,9 @@ class RunSettings:
 
     def explained(self) -> dict[str, Any]:
         """Return what the rules have chosen, with the reasons, as `auto`, and the facts that they read as `facts`."""
+        facts = self.facts._asdict() | {"step": str(self.facts.step)} if self.facts else {}
         chosen = {choice.option: f"{choice.text}: {choice.reason}" for choice in self.choices}
-        return {"auto": chosen, "facts": self.facts._asdict() if self.facts else {}}
+        return {"auto": chosen, "facts": facts}
 
 
 @task(task_run_name="choose_settings", cache_policy=NO_CACHE)
@@ -85,7 +85,7 @@ def choose_settings(
     """
     panel, choices = series.panel, list[Setting]()
     if season is None:
-        season = wave_season(series.wave) if series.wave else default_season(panel.step)
+        season = wave_season(series.wave) if series.wave else panel.step.season
         reason = "the period of the wave" if series.wave else f"the step of the time axis is {panel.step}"
         choices.append(Setting("season", season, reason))
     length = int(np.median(panel.ends - panel.starts))

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from models.data.covariates import CovariateNames
-from models.data.frequency import LARGEST_TIME
+from models.data.steps import LARGEST_TIME
 from models.display import printable
 from models.errors import InputError
-from models.specs import SeriesSpec
+from models.specs import ROWS, SeriesSpec
 from tasks.data.formats import column_names, read_columns
 
 DEFAULT_NAMES = {"id": "unique_id", "time": "ds", "value": "y"}
@@ -20,23 +20,25 @@ DEFAULT_NAMES = {"id": "unique_id", "time": "ds", "value": "y"}
 def read_long_table(path: Path, spec: SeriesSpec) -> pd.DataFrame:
     """Read the columns `unique_id`, `ds` and `y`, and then the covariates as `covariate_names` calls them.
 
-    A file without ids holds one series, named after the file.
+    A file without ids holds one series, named after the column of its values, so that it has the same name in every
+    file. The rows are numbered, and times are not needed, if the step is "rows".
 
     **Raises:** `InputError` with the row or column, the value, and what to do; `OSError` if the file cannot be read.
     """
     names = column_names(path)
     has_ids = spec.id is not None or DEFAULT_NAMES["id"] in names
     id_ = _column(names, spec.id, "id") if has_ids else None
-    time, value = _column(names, spec.time, "time"), _column(names, spec.value, "value")
+    time = None if spec.step == ROWS else _column(names, spec.time, "time")
+    value = _column(names, spec.value, "value")
     for role, column, other in (("value", value, time), ("id", id_, time), ("id", id_, value)):
-        if column == other:
+        if column is not None and column == other:
             raise InputError(f"column '{column}' is used twice; name another one with --series.{role}")
     covariates = _covariates(names, spec, {id_, time, value})
     used = [column for column in (id_, time, value, *(column for _, column in covariates.values())) if column]
     table = read_columns(path, used, as_text=id_)
     columns = {
-        "unique_id": _ids(table, id_, path.stem),
-        "ds": _times(table, time),
+        "unique_id": (ids := _ids(table, id_, value)),
+        "ds": ids.groupby(ids).cumcount() if time is None else _times(table, time),
         "y": _values(table, value, "value"),
     }
     return pd.DataFrame(columns | {name: _values(table, column, role) for name, (role, column) in covariates.items()})
@@ -78,11 +80,13 @@ def _column(columns: Sequence[str], name: str | None, role: str) -> str:
     raise InputError(f"there is no column '{column}'; name the {role} column with --series.{role}, one of: {choices}")
 
 
-def _ids(table: pd.DataFrame, column: str | None, stem: str) -> pd.Series:
+def _ids(table: pd.DataFrame, column: str | None, value: str) -> pd.Series:
+    """Return the ids as text. Numbers are named as whole ones if all of them are: 1.0 and 1 are the same series."""
     if column is None:
-        return pd.Series(stem, index=table.index)
+        return pd.Series(value, index=table.index)
     cells = table[column]
-    return _refuse_empty_cells(cells.mask(cells == ""), column).astype(str)
+    ids = _refuse_empty_cells(cells.mask(cells == ""), column).astype(str)
+    return ids.str.removesuffix(".0") if ids.str.fullmatch(r"-?\d+\.0").all() else ids
 
 
 def _times(table: pd.DataFrame, column: str) -> pd.Series:

@@ -13,6 +13,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import models
+from models.data.steps import IntegerStep
 from models.forecaster import Forecaster
 from models.saving import save_forecaster
 from tasks.data.series import Series
@@ -85,7 +86,7 @@ def _input_example(forecaster: Forecaster, series: Series) -> pd.DataFrame:
 
 
 def _signature(forecaster: Forecaster, series: Series) -> ModelSignature:
-    time_type = "long" if isinstance(series.panel.step, int) else "datetime"
+    time_type = "long" if isinstance(series.panel.step, IntegerStep) else "datetime"
     rows: list[ColSpec | TensorSpec] = [
         ColSpec("string", "unique_id"),
         ColSpec(time_type, "ds"),

@@ -25,7 +25,7 @@ from tasks.tracking.tracker import TRACKER
 
 Entry = TypeVar("Entry")
 CHAMPION, CHALLENGER = "champion", "challenger"
-TRAINED_ON_FORMAT = 2
+TRAINED_ON_FORMAT = 3
 """The format of a version's tag `trained_on`."""
 WAY_OUT = "name another version, or take the alias champion from it in MLflow and train again"
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the second, where a version is not a number
@@ -50,7 +50,7 @@ class Version:
 
     @property
     def trained_on(self) -> dict[str, Any]:
-        """What was noted about the training at registration: series, season, window, horizon, and the last time seen.
+        """What was noted about the training at registration, such as series, step and season, and the last time seen.
 
         **Raises:** `InputError` if something else, or an earlier version of Tidecast, registered it.
         """
