@@ -25,6 +25,7 @@ from benchmarks.memory import peak
 from benchmarks.quality import flow_parameters
 from models.baselines import BASELINES, fit_baseline
 from models.data.panel import Panel, one_series
+from models.data.step_names import parse_step
 from models.network import Network
 from models.specs import ModelSpec
 from tasks.backtest.planning import plan_backtest
@@ -105,7 +106,7 @@ def prepare_case(case: Case) -> tuple[Any, Dataset, np.ndarray]:
     hours = np.arange(POINTS)
     values = np.sin(hours * np.pi / 12) + 0.5 * np.sin(hours * np.pi / 84)
     values += 0.1 * np.random.default_rng(0).standard_normal(POINTS)
-    panel = replace(one_series("hours", values), first=(np.datetime64("2020-01-01", "us"),), step="h")
+    panel = replace(one_series("hours", values), first=(np.datetime64("2020-01-01", "us"),), step=parse_step("h"))
     series = Series("hours", panel, (), "", "", "")
     data = prepare_data.fn(series, parameters.window, parameters.split, parameters.season, "test")
     return parameters, data, plan_backtest.fn(data, STEPS, 1).origins["test"]

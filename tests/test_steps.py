@@ -116,7 +116,7 @@ def test_weeks_that_begin_a_day_late_once_are_irregular_and_the_message_says_wha
         (
             "D",
             stamps("2024-01-01T00", "2024-01-01T01", "2024-01-01T02"),
-            "in steps of h, and not of D; give rows of that stepular",
+            "in steps of h, and not of D; give rows of that step",
         ),
         ("D", stamps("2024-01-01", "2024-01-08", "2024-01-15"), "in steps of 7D, and not of D"),
         ("B", stamps("2024-01-05", "2024-01-06", "2024-01-07"), "in steps of D, and not of B"),

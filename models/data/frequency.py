@@ -72,10 +72,11 @@ def _fault(
         positions = step.positions(times)
         off_grid = np.flatnonzero(positions < 0)
         if len(off_grid):
-            n = max(off_grid[0], 1)
+            n = off_grid[0]
+            place = f"{times[n]} comes after {times[n - 1]}" if n else f"it begins at {times[0]}"
             return (
-                f"series '{name}' is irregular: {times[n]} comes after {times[n - 1]}, but the usual step is {step}; "
-                "resample it to one step, name its step with --series.step, or number its rows with --series.step rows"
+                f"series '{name}' is irregular: {place}, but the usual step is {step}; resample it to one step, name "
+                "its step with --series.step, or number its rows with --series.step rows"
             )
         length = positions[-1] + 1
         if 1 - len(times) / length > gap_share:
