@@ -254,7 +254,7 @@ MISTAKES: dict[str, list[str]] = {
     f"{OWN} --test 4 --horizon 5": ["test part has 4 points", "5 to forecast", "--window.horizon"],
     f"{OWN} --test 79": ["80 points", "test part of 79", "--split.test"],
     f"{OWN} --split.test 0": ["no room for 7 steps", "make the test part larger"],
-    f"{OWN} --horizon 60": ["series 'f'", "no room for 60 steps ahead", "test part", "--horizon", "--window.short"],
+    f"{OWN} --horizon 60": ["series 'y'", "no room for 60 steps ahead", "test part", "--horizon", "--window.short"],
     f"{OWN} --horizon 0": ["--horizon", "'0'"],
     f"{OWN} --stride 0": ["--stride", "'0'"],
     f"{OWN} --test 0": ["--test", "'0'"],
